@@ -1,0 +1,1 @@
+//! Secondary kinds, under caps and budgets.

@@ -1,0 +1,1 @@
+//! rules × records × entities → candidates, with the trace. Pure.

@@ -1,0 +1,23 @@
+//! catalog-sync keeps a software catalog and Bitbucket together.
+//!
+//! **schedule → discover → correlate → recommend → plan → apply → backfill → record**
+//!
+//! Each arrow is a value; no stage calls back into an earlier one.
+
+#![warn(missing_docs)]
+
+pub mod clock;
+pub mod error;
+pub mod model;
+
+pub mod plan;
+
+pub mod catalog;
+pub mod source;
+pub mod store;
+
+pub mod backfill;
+pub mod config;
+pub mod correlate;
+pub mod simulator;
+pub mod recommend;

@@ -1,0 +1,47 @@
+//! What people decided about repositories. Outranks rules, survives a lost store through the
+//! decisions file.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::entity::EntityRef;
+use super::repository::RepoKey;
+
+/// A decision about one repository; the newest one counts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "decision")]
+pub enum DecisionKind {
+    /// Set aside: not imported, listed under `ignored`.
+    Ignored,
+    /// Link ended by a person: a tombstone against auto-import.
+    Unlinked {
+        /// The entity it was linked to.
+        entity: EntityRef,
+    },
+    /// Import undone: not auto-imported again until a person acts.
+    Undone {
+        /// The entity it was linked to.
+        entity: EntityRef,
+    },
+    /// Merge into this entity, whatever the rules say.
+    Target {
+        /// The entity chosen.
+        entity: EntityRef,
+    },
+}
+
+/// Who decided what, and when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decision {
+    /// About which repository.
+    pub repo: RepoKey,
+    /// Its full name at the time, for people who read the decisions file.
+    pub full_name: String,
+    /// What.
+    #[serde(flatten)]
+    pub kind: DecisionKind,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// By whom: `cli`, or a token's name.
+    pub by: String,
+}

@@ -1,0 +1,21 @@
+//! The nouns of the program. Depends on nothing else here: no I/O, no clock.
+
+pub mod coverage;
+pub mod decision;
+pub mod entity;
+pub mod link;
+pub mod recommendation;
+pub mod repository;
+pub mod secondary;
+pub mod sync;
+
+pub use coverage::Coverage;
+pub use decision::{Decision, DecisionKind};
+pub use entity::{Entity, EntityFormat, EntityRef, Mark, Place};
+pub use link::{ImportAction, ImportId, Link, LinkState, WrittenField};
+pub use recommendation::{Action, Recommendation, Unseen};
+pub use repository::{
+    Fingerprint, IngestedRecord, InstanceId, IntegrationKey, KnownRepository, Presence, RepoKey, Repository,
+};
+pub use secondary::{Commit, Item, ItemId, PullRequest, PullRequestState, SecondaryKind};
+pub use sync::{Outcome, SyncError, SyncId, SyncRecord, Trigger};

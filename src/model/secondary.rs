@@ -1,0 +1,143 @@
+//! Secondary kinds: data streams of a repository.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+/// A data stream of a repository.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SecondaryKind {
+    /// Open, merged and declined pull requests.
+    PullRequests,
+    /// Commits of the default branch.
+    Commits,
+}
+
+impl SecondaryKind {
+    /// Every kind, in the order used everywhere.
+    pub const ALL: [Self; 2] = [Self::PullRequests, Self::Commits];
+
+    /// As in config and JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::PullRequests => "pull_requests",
+            Self::Commits => "commits",
+        }
+    }
+}
+
+/// State of a pull request. Cloud's `SUPERSEDED` counts as declined (P5.1); a state we do not know is kept as text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PullRequestState {
+    /// Waiting.
+    Open,
+    /// Merged.
+    Merged,
+    /// Declined or superseded.
+    Declined,
+    /// Whatever else the source says, lower case.
+    #[serde(untagged)]
+    Other(String),
+}
+
+impl PullRequestState {
+    /// As in tables and JSON.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Open => "open",
+            Self::Merged => "merged",
+            Self::Declined => "declined",
+            Self::Other(text) => text,
+        }
+    }
+}
+
+/// A pull request as kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PullRequest {
+    /// Number within the repository.
+    pub id: u64,
+    /// Title.
+    pub title: String,
+    /// State.
+    pub state: PullRequestState,
+    /// Display name; `None` for deleted accounts.
+    pub author: Option<String>,
+    /// `None` when the fork or branch is gone and the source says nothing.
+    pub source_branch: Option<String>,
+    /// Destination branch.
+    pub target_branch: Option<String>,
+    /// When opened.
+    pub created_at: DateTime<Utc>,
+    /// When last updated; what the start date and the window are compared with.
+    pub updated_at: DateTime<Utc>,
+    /// Page for people.
+    pub url: Option<String>,
+}
+
+/// A commit as kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Commit {
+    /// Full hash.
+    pub hash: String,
+    /// Whole message.
+    pub message: String,
+    /// Display name of the account, else the name part of `Name <mail>`.
+    pub author: Option<String>,
+    /// The source's commit date.
+    pub committed_at: DateTime<Utc>,
+    /// Page for people.
+    pub url: Option<String>,
+    /// Hashes of the parents, in order; none for a root commit.
+    pub parents: Vec<String>,
+    /// No longer reachable from the default branch (it was rewritten); kept all the same.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unreachable: bool,
+}
+
+/// Identity of an item within its repository and kind.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum ItemId {
+    /// Pull request number.
+    Number(u64),
+    /// Commit hash.
+    Hash(String),
+}
+
+/// One item of a secondary kind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "item")]
+pub enum Item {
+    /// A pull request.
+    PullRequest(PullRequest),
+    /// A commit.
+    Commit(Commit),
+}
+
+impl Item {
+    /// Identity within repository and kind.
+    pub fn id(&self) -> ItemId {
+        match self {
+            Self::PullRequest(pull_request) => ItemId::Number(pull_request.id),
+            Self::Commit(commit) => ItemId::Hash(commit.hash.clone()),
+        }
+    }
+
+    /// What the start date is compared with, and what lists are sorted by.
+    pub fn at(&self) -> DateTime<Utc> {
+        match self {
+            Self::PullRequest(pull_request) => pull_request.updated_at,
+            Self::Commit(commit) => commit.committed_at,
+        }
+    }
+
+    /// Which stream it belongs to.
+    pub fn kind(&self) -> SecondaryKind {
+        match self {
+            Self::PullRequest(_) => SecondaryKind::PullRequests,
+            Self::Commit(_) => SecondaryKind::Commits,
+        }
+    }
+}

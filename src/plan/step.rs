@@ -1,0 +1,164 @@
+//! What a plan is made of. There is no variant that deletes an entity (invariant 2).
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::model::{EntityFormat, EntityRef, ImportAction, Place, RepoKey};
+
+/// Where in an entity document, from the root: keys only. Prints as JSONPath
+/// (`$.metadata.annotations["backstage.io/source-location"]`).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct FieldPath(pub Vec<String>);
+
+impl FieldPath {
+    /// From keys.
+    pub fn of(keys: &[&str]) -> Self {
+        Self(keys.iter().map(|key| (*key).to_owned()).collect())
+    }
+
+    /// The value at this path, if every key on the way is there.
+    pub fn get<'a>(&self, document: &'a Value) -> Option<&'a Value> {
+        self.0.iter().try_fold(document, |value, key| value.as_object()?.get(key))
+    }
+}
+
+impl fmt::Display for FieldPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("$")?;
+        for key in &self.0 {
+            let plain = key.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+                && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+            if plain { write!(f, ".{key}")? } else { write!(f, "[{}]", Value::from(key.as_str()))? }
+        }
+        Ok(())
+    }
+}
+
+/// What is done to one field.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "change")]
+pub enum Change {
+    /// The field has this value afterwards: a scalar or a list of scalars. Missing maps on the way are made.
+    Set {
+        /// The value.
+        value: Value,
+    },
+    /// These elements are in the list afterwards, those that are missing appended in order; the list is
+    /// made where there is none. Elements are scalars, or flat maps of scalars (links), which are the
+    /// same when their `url` is.
+    Add {
+        /// The elements.
+        values: Vec<Value>,
+    },
+    /// The field is not there afterwards; done only where we wrote it.
+    Remove,
+}
+
+/// One field of an edit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FieldChange {
+    /// Which field.
+    pub path: FieldPath,
+    /// Its value when the plan was made (`None`: absent). `Set` and `Remove` are refused when the file
+    /// has another value by the time it is written; `Add` does not look at it.
+    pub before: Option<Value>,
+    /// What is done.
+    pub change: Change,
+    /// Part of our mark or ingested properties, not of a mapped field.
+    pub is_mark: bool,
+}
+
+/// Changes to one document that exists.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Edit {
+    /// Where the document lay when the plan was made. It is found again by its entity ref.
+    pub place: Place,
+    /// In a fixed order; no path twice.
+    pub fields: Vec<FieldChange>,
+    /// Merge, adopt or update: what a person reads in diffs and history.
+    pub purpose: EditPurpose,
+}
+
+/// Why a document is edited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EditPurpose {
+    /// First import into this entity.
+    Merge,
+    /// The document carries our mark already, the store has no link: only the link is made, plus
+    /// fields that changed.
+    Adopt,
+    /// A linked entity is brought up to date.
+    Update,
+}
+
+/// A document to be created, in a file of its own.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NewEntity {
+    /// Which rules it follows.
+    pub format: EntityFormat,
+    /// As written (`Component`).
+    pub kind: String,
+    /// Relative to the catalog's root; every segment `[a-z0-9][a-z0-9._-]{0,62}`. The file must not exist.
+    pub file: PathBuf,
+    /// Keys in the order they are written.
+    pub document: Value,
+    /// Comment lines above the document, without `# `: who made it and how to stop it. Only our words and
+    /// validated ids.
+    pub header: Vec<String>,
+}
+
+/// What one step does.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "work")]
+pub enum Work {
+    /// Create an entity.
+    Register(NewEntity),
+    /// Change an entity.
+    Edit(Edit),
+}
+
+/// One repository, one entity, one piece of work.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// The repository.
+    pub repo: RepoKey,
+    /// Its full name, for people.
+    pub full_name: String,
+    /// The entity; at most one step of a plan names it (invariant 4).
+    pub entity: EntityRef,
+    /// Index of the rule that led here.
+    pub rule: Option<usize>,
+    /// What the link will say.
+    pub action: ImportAction,
+    /// What is done.
+    pub work: Work,
+}
+
+/// Wanted, and not done.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Held {
+    /// The repository.
+    pub repo: RepoKey,
+    /// Its full name, for people.
+    pub full_name: String,
+    /// The entity, where it is about one.
+    pub entity: Option<EntityRef>,
+    /// Why, and what a person can do.
+    pub reason: String,
+    /// The step that `sync approve` would carry out; `None`: it needs more than an approval.
+    pub step: Option<Step>,
+}
+
+/// Everything that will be done and everything that was wanted and will not.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Sorted by entity; no entity twice.
+    pub steps: Vec<Step>,
+    /// Sorted by full name.
+    pub held: Vec<Held>,
+}

@@ -1,0 +1,1 @@
+//! Candidates × links × behaviour → register, merge, conflict or none, and why. Pure.

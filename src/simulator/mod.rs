@@ -1,0 +1,1 @@
+//! A small Bitbucket behind a real HTTP server.

@@ -1,0 +1,1 @@
+//! The client all REST adapters share.
