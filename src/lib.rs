@@ -19,5 +19,5 @@ pub mod store;
 pub mod backfill;
 pub mod config;
 pub mod correlate;
-pub mod simulator;
 pub mod recommend;
+pub mod simulator;

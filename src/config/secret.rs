@@ -1,0 +1,186 @@
+//! Secrets: where they come from, and the values, which never print (invariant 8).
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use secrecy::{ExposeSecret, SecretString};
+
+/// A secret file larger than this is a mistake in the path, not a token or a key.
+const MAX_SECRET_FILE_BYTES: u64 = 64 * 1024;
+
+/// The process environment as it was at start: read once in `main`, passed in. Prints names only.
+#[derive(Clone, Default)]
+pub struct Environment(Arc<BTreeMap<String, String>>);
+
+impl Environment {
+    /// From `std::env::vars_os()` in `main`, or from a table in a test. Names and values that are not
+    /// UTF-8 are left out.
+    pub fn new<N, V>(variables: impl IntoIterator<Item = (N, V)>) -> Self
+    where
+        N: Into<std::ffi::OsString>,
+        V: Into<std::ffi::OsString>,
+    {
+        let text = |(name, value): (N, V)| Some((name.into().into_string().ok()?, value.into().into_string().ok()?));
+        Self(Arc::new(variables.into_iter().filter_map(text).collect()))
+    }
+
+    /// The value of a variable; `None` when it is not set or empty.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// Names of all variables, sorted: for "did you mean".
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+}
+
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+/// Where a secret comes from.
+#[derive(Clone)]
+pub enum SecretFrom {
+    /// `{ env: NAME }`: as it was at start; a change needs a restart.
+    Env(String),
+    /// `{ file: PATH }`: read each time it is resolved, so a rotated file is picked up. Absolute, or
+    /// relative to the working directory like every resolved path of the config.
+    File(PathBuf),
+    /// `{ credential: NAME }`: the encrypted credential store.
+    Credential(String),
+    /// Written into the config as it is; loading warns.
+    Plain(SecretString),
+}
+
+/// A secret of the config. Neither `Debug` nor `Display` shows its value, and it cannot be serialised.
+#[derive(Clone)]
+pub struct Secret {
+    /// Where it comes from.
+    pub from: SecretFrom,
+    /// Where the config names it.
+    pub place: super::Place,
+}
+
+impl Secret {
+    /// The value as it is now. Of a file's end one newline (`\n` or `\r\n`) is trimmed.
+    ///
+    /// # Errors
+    /// [`SecretError`], which names the source and never the value.
+    pub fn resolve(&self, environment: &Environment) -> Result<SecretString, SecretError> {
+        match &self.from {
+            SecretFrom::Env(name) => match environment.get(name) {
+                Some(value) => Ok(SecretString::from(value)),
+                None => Err(SecretError::NoVariable { name: name.clone() }),
+            },
+            SecretFrom::File(path) => read_file(path),
+            SecretFrom::Credential(name) => Err(SecretError::NoCredentialStore { name: name.clone() }),
+            SecretFrom::Plain(value) => Ok(value.clone()),
+        }
+    }
+}
+
+fn read_file(path: &Path) -> Result<SecretString, SecretError> {
+    let unreadable = |source| SecretError::Unreadable { path: path.to_owned(), source };
+    let metadata = std::fs::metadata(path).map_err(unreadable)?;
+    if metadata.is_dir() || metadata.len() > MAX_SECRET_FILE_BYTES {
+        return Err(SecretError::NotASecret { path: path.to_owned() });
+    }
+    let text = std::fs::read_to_string(path).map_err(unreadable)?;
+    let value = text.strip_suffix('\n').map_or(text.as_str(), |text| text.strip_suffix('\r').unwrap_or(text));
+    if value.is_empty() {
+        return Err(SecretError::EmptyFile { path: path.to_owned() });
+    }
+    Ok(SecretString::from(value))
+}
+
+/// Says where the secret comes from: `environment variable NAME`, `file PATH`, …
+impl fmt::Display for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.from {
+            SecretFrom::Env(name) => write!(f, "environment variable {name}"),
+            SecretFrom::File(path) => write!(f, "file {}", path.display()),
+            SecretFrom::Credential(name) => write!(f, "credential {name}"),
+            SecretFrom::Plain(_) => f.write_str("a plain string in the config"),
+        }
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Secret({self})")
+    }
+}
+
+/// Compares sources and, of plain strings, the values: for finding out what a reload changed. Nothing an
+/// attacker sends is ever compared this way.
+impl PartialEq for Secret {
+    fn eq(&self, other: &Self) -> bool {
+        match (&self.from, &other.from) {
+            (SecretFrom::Env(a), SecretFrom::Env(b)) | (SecretFrom::Credential(a), SecretFrom::Credential(b)) => a == b,
+            (SecretFrom::File(a), SecretFrom::File(b)) => a == b,
+            (SecretFrom::Plain(a), SecretFrom::Plain(b)) => a.expose_secret() == b.expose_secret(),
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Secret {}
+
+/// Why a secret has no value.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SecretError {
+    /// `{ env: NAME }`, and it is not set or empty.
+    #[error("the environment variable {name} is not set")]
+    NoVariable {
+        /// Its name.
+        name: String,
+    },
+    /// `{ file: PATH }`, and it cannot be read.
+    #[error("the secret file {} cannot be read", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is there and holds nothing.
+    #[error("the secret file {} is empty", path.display())]
+    EmptyFile {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A directory, or far too large.
+    #[error("{} is not a secret file (a directory, or over 64 KiB)", path.display())]
+    NotASecret {
+        /// The file.
+        path: PathBuf,
+    },
+    /// `{ credential: NAME }`, which this version does not have.
+    #[error("the credential {name} cannot be read: the encrypted credential store is not in this version")]
+    NoCredentialStore {
+        /// Its name.
+        name: String,
+    },
+}
+
+impl SecretError {
+    /// What a person can do about it.
+    pub fn mend(&self) -> String {
+        match self {
+            Self::NoVariable { name } => {
+                format!("set {name} where catalog-sync is started, and start it again; or use `{{ file: PATH }}`")
+            }
+            Self::Unreadable { .. } => "check that the file is there and readable for this user".to_owned(),
+            Self::EmptyFile { .. } => "write the secret into it; one newline at its end is fine".to_owned(),
+            Self::NotASecret { .. } => "name the file that holds the secret and nothing else".to_owned(),
+            Self::NoCredentialStore { .. } => "use `{ env: NAME }` or `{ file: PATH }`".to_owned(),
+        }
+    }
+}
