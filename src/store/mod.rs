@@ -3,7 +3,11 @@
 //! The store is a journal and a cache: losing it costs history and a full backfill, never a duplicate
 //! (invariant 3).
 
+pub mod decisions_file;
 pub mod sled;
+
+#[cfg(test)]
+mod contract;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -16,8 +20,8 @@ use serde_json::Value;
 
 use crate::catalog::{FieldWritten, FileDiff};
 use crate::model::{
-    Coverage, Decision, EntityRef, ImportId, IngestedRecord, IntegrationKey, Item, KnownRepository, Link, Presence,
-    Recommendation, RepoKey, SecondaryKind, SyncId, SyncRecord,
+    Coverage, Decision, EntityRef, ImportId, IngestedRecord, IntegrationKey, Item, ItemId, KnownRepository, Link,
+    Presence, Recommendation, RepoKey, SecondaryKind, SyncId, SyncRecord,
 };
 use crate::plan::{Plan, Step};
 use crate::source::{Cursor, Listing};
@@ -129,7 +133,8 @@ pub struct RecordedPage {
     pub changed: Vec<(KnownRepository, Value)>,
     /// Known repositories whose record is unchanged but whose `updated_on` moved: their summary only.
     pub touched: Vec<KnownRepository>,
-    /// Ids of all rows of this page: what the sweep has seen. Empty for deltas.
+    /// Ids of all rows of this page: what the sweep has seen. Empty for deltas. Kept under the sweep of
+    /// `discovery`, or the one that was under way.
     pub seen: Vec<RepoKey>,
     /// Discovery state after this page, with the cursor of the next.
     pub discovery: DiscoveryState,
@@ -237,8 +242,10 @@ pub trait Store: Send + Sync {
     /// Creates or replaces one.
     async fn save_integration(&self, lease: &CrawlLease, state: &IntegrationState) -> Result<(), StoreError>;
     /// Forgets an integration: repositories, candidates, recommendations, secondary items, coverage,
-    /// syncs. Links and decisions of its repositories go, too.
-    async fn delete_integration(&self, lease: &CrawlLease) -> Result<(), StoreError>;
+    /// syncs, plans, switches. Links and decisions of its repositories go, too, but for repositories that
+    /// another integration on the same catalog knows. Killed in the middle, it is gone all the same: what
+    /// is left is removed when the store is opened next. The journal stays until it expires.
+    async fn delete_integration(&self, lease: &CrawlLease, catalog: &CatalogLease) -> Result<(), StoreError>;
     /// What people switched.
     async fn switches(&self, key: &IntegrationKey) -> Result<Switches, StoreError>;
     /// Switches.
@@ -294,6 +301,10 @@ pub trait Store: Send + Sync {
 
     /// Links of a catalog, sorted by repository, then entity.
     async fn links(&self, catalog: &str) -> Result<Vec<Link>, StoreError>;
+    /// Links of one repository, sorted by entity.
+    async fn links_of(&self, catalog: &str, repo: &RepoKey) -> Result<Vec<Link>, StoreError>;
+    /// Links to one entity, sorted by repository.
+    async fn links_to(&self, catalog: &str, entity: &EntityRef) -> Result<Vec<Link>, StoreError>;
     /// Changes links with their journal entries, atomically.
     async fn change_links(
         &self,
@@ -319,14 +330,25 @@ pub trait Store: Send + Sync {
     /// Stores items with their coverage, atomically per batch; several batches share one flush.
     async fn record_items(&self, lease: &CrawlLease, batches: Vec<ItemBatch>) -> Result<(), StoreError>;
     /// Items of a repository and kind by [`Item::at`], newest first, at most `limit`.
-    async fn items(&self, repo: &RepoKey, kind: SecondaryKind, limit: usize) -> Result<Vec<Item>, StoreError>;
-    /// Which of these are stored, as stored.
-    async fn stored_items(
+    async fn items(
         &self,
+        key: &IntegrationKey,
         repo: &RepoKey,
         kind: SecondaryKind,
-        ids: &[crate::model::ItemId],
+        limit: usize,
     ) -> Result<Vec<Item>, StoreError>;
+    /// Which of these are stored, as stored, in the order asked for.
+    async fn stored_items(
+        &self,
+        key: &IntegrationKey,
+        repo: &RepoKey,
+        kind: SecondaryKind,
+        ids: &[ItemId],
+    ) -> Result<Vec<Item>, StoreError>;
+    /// How many items of a repository and kind are stored; costs one look-up.
+    async fn item_count(&self, key: &IntegrationKey, repo: &RepoKey, kind: SecondaryKind) -> Result<u64, StoreError>;
+    /// Every item of an integration and kind, sorted by repository, then id: to compare two stores by.
+    async fn dump_items(&self, key: &IntegrationKey, kind: SecondaryKind) -> Result<Vec<(RepoKey, Item)>, StoreError>;
     /// Coverage of every repository of an integration and kind, sorted by repository.
     async fn coverage(&self, key: &IntegrationKey, kind: SecondaryKind) -> Result<Vec<Coverage>, StoreError>;
     /// Coverage of one repository and kind.
@@ -357,12 +379,17 @@ pub trait Store: Send + Sync {
     async fn save_budget(&self, connector: &str, snapshot: &Value) -> Result<(), StoreError>;
 
     /// Drops syncs, plans and journal entries older than these instants; returns how many records went.
+    /// Syncs under way stay.
     async fn expire(&self, syncs_before: DateTime<Utc>, journal_before: DateTime<Utc>) -> Result<u64, StoreError>;
     /// Verifies every book.
     async fn check(&self) -> Result<StoreReport, StoreError>;
-    /// Writes everything as JSON lines, in a stable order.
+    /// Makes indexes and counts anew from the records; returns how many entries there are.
+    async fn rebuild_indexes(&self) -> Result<u64, StoreError>;
+    /// Writes everything as JSON lines, in a stable order, but request counters and what follows from other
+    /// records; returns the number of records. The first line tells schema, the last line the number of
+    /// records, so that an export that broke off is told from a whole one.
     async fn export(&self, out: &mut (dyn std::io::Write + Send)) -> Result<u64, StoreError>;
-    /// Reads JSON lines into an empty store.
+    /// Reads an export into an empty store; returns the number of records.
     ///
     /// # Errors
     /// [`StoreError::NotEmpty`]; [`StoreError::Malformed`] with the line, nothing imported then.
@@ -400,6 +427,20 @@ pub enum StoreError {
     /// Import wants an empty store.
     #[error("the store is not empty")]
     NotEmpty,
+    /// A bug: the lease shown is another one's.
+    #[error("a lease of {held} was shown to write {wanted}")]
+    WrongLease {
+        /// Of what the lease is.
+        held: String,
+        /// What was to be written.
+        wanted: String,
+    },
+    /// Something was to be kept under an integration that was never saved, or was deleted meanwhile.
+    #[error("the store does not know the integration {integration}")]
+    UnknownIntegration {
+        /// Which.
+        integration: IntegrationKey,
+    },
     /// A line of an import, or a stored record, cannot be read.
     #[error("{place} cannot be read: {message}")]
     Malformed {
@@ -433,10 +474,14 @@ impl StoreError {
                 "move the directory aside and restore the newest export with `catalog-sync store import FILE`; without one, start empty: links come back from the marks in the catalog"
             }
             Self::TooNew { .. } => "use the newer catalog-sync, or restore an export made before the upgrade",
+            Self::UnknownIntegration { .. } => "start the sync again: the integration was deleted meanwhile",
             Self::NotEmpty => "import into a new store: `--store DIR`",
+            Self::Malformed { place, .. } if place.starts_with("line ") => {
+                "nothing was imported: take an export that is whole, or mend the line"
+            }
             Self::Malformed { .. } => "run `catalog-sync store check`, and restore an export if it finds faults",
             Self::Io { .. } => "check free space and permissions of the store directory",
-            Self::Lost(_) => "please report this with the log",
+            Self::Lost(_) | Self::WrongLease { .. } => "please report this with the log",
         };
         Some(text.to_owned())
     }

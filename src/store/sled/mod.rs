@@ -1,1 +1,418 @@
-//! The embedded store.
+//! The embedded store: one sled tree, a book per kind of record (architecture.md, "State in sled").
+//!
+//! No sled type leaves this module. Everything sled does blocks, so it happens in `spawn_blocking`, where a
+//! panic of sled's becomes an error.
+
+mod books;
+mod check;
+mod codec;
+mod commit;
+mod draft;
+mod export;
+mod integrations;
+mod keys;
+mod leases;
+mod links;
+mod open;
+mod repositories;
+mod secondary;
+mod syncs;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use tokio::sync::RwLock;
+
+use self::commit::Commit;
+use self::draft::{Draft, Tree};
+use self::leases::Leases;
+use self::open::blocking;
+use super::{
+    CatalogLease, CrawlLease, DiscoveryState, IntegrationState, ItemBatch, JournalEntry, LinkChange, RecordedPage,
+    Store, StoreError, StoreReport, StoredCandidates, StoredPlan, Switches,
+};
+use crate::clock::Clock;
+use crate::model::{
+    Coverage, Decision, EntityRef, ImportId, IngestedRecord, IntegrationKey, Item, ItemId, KnownRepository, Link,
+    Recommendation, RepoKey, SecondaryKind, SyncId, SyncRecord,
+};
+
+/// State in a sled directory. One process at a time has it.
+#[derive(Debug)]
+pub struct SledStore {
+    tree: Tree,
+    /// Writers one at a time; readers together, and never in the middle of a write.
+    gate: Arc<RwLock<()>>,
+    commit: Arc<Commit>,
+    crawls: Leases<IntegrationKey>,
+    catalogs: Leases<String>,
+}
+
+impl SledStore {
+    /// Opens the store in the directory `path`, made (for its owner alone) where there is none. Syncs that
+    /// a killed process left running are interrupted from here on.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`], [`StoreError::TooNew`], [`StoreError::Unopenable`] when the directory is
+    /// damaged, [`StoreError::Io`].
+    pub async fn open(path: impl AsRef<Path>, clock: &Clock) -> Result<Self, StoreError> {
+        Ok(Self::over(open::open(path.as_ref().to_owned(), false, clock.now()).await?))
+    }
+
+    /// A store in a scratch directory that goes with it: for demos and tests.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub async fn temporary() -> Result<Self, StoreError> {
+        let path = std::env::temp_dir().join(format!("catalog-sync-{}", ulid::Ulid::new()));
+        Ok(Self::over(open::open(path, true, Clock::System.now()).await?))
+    }
+
+    fn over(tree: Tree) -> Self {
+        Self {
+            tree,
+            gate: Arc::default(),
+            commit: Arc::default(),
+            crawls: Leases::default(),
+            catalogs: Leases::default(),
+        }
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Tree) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let still = Arc::clone(&self.gate).read_owned().await;
+        let tree = self.tree.clone();
+        blocking(move || {
+            let result = job(&tree);
+            drop(still);
+            result
+        })
+        .await
+    }
+
+    /// Runs one logical write alone, and returns when it is on disk. It is carried to its end even when the
+    /// caller stops waiting.
+    async fn write<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Draft<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let alone = Arc::clone(&self.gate).write_owned().await;
+        let tree = self.tree.clone();
+        let commit = Arc::clone(&self.commit);
+        let written = blocking(move || {
+            let mut draft = Draft::new(&tree);
+            let result = job(&mut draft).and_then(|value| draft.apply().map(|()| value));
+            if draft.has_applied() {
+                commit.note_applied();
+            }
+            drop(alone);
+            result
+        });
+        let value = written.await?;
+        // Even what changed nothing may rest on what another writer has applied and not flushed yet.
+        self.commit.settle(&self.tree).await?;
+        Ok(value)
+    }
+}
+
+#[async_trait]
+impl Store for SledStore {
+    async fn crawl_lease(
+        &self,
+        integration: &IntegrationKey,
+        wait: Duration,
+    ) -> Result<Option<CrawlLease>, StoreError> {
+        let lease = tokio::time::timeout(wait, self.crawls.lease(integration)).await.ok();
+        Ok(lease.map(|guard| CrawlLease { integration: integration.clone(), _guard: guard }))
+    }
+
+    async fn catalog_lease(&self, catalog: &str) -> Result<CatalogLease, StoreError> {
+        let guard = self.catalogs.lease(catalog).await;
+        Ok(CatalogLease { catalog: catalog.to_owned(), _guard: guard })
+    }
+
+    async fn integrations(&self) -> Result<Vec<IntegrationState>, StoreError> {
+        self.read(integrations::all).await
+    }
+
+    async fn integration(&self, key: &IntegrationKey) -> Result<Option<IntegrationState>, StoreError> {
+        let key = key.clone();
+        self.read(move |tree| integrations::one(tree, &key)).await
+    }
+
+    async fn save_integration(&self, lease: &CrawlLease, state: &IntegrationState) -> Result<(), StoreError> {
+        let (held, state) = (lease.integration.clone(), state.clone());
+        self.write(move |draft| integrations::save(draft, &held, &state)).await
+    }
+
+    async fn delete_integration(&self, lease: &CrawlLease, catalog: &CatalogLease) -> Result<(), StoreError> {
+        let (integration, catalog) = (lease.integration.clone(), catalog.catalog.clone());
+        self.write(move |draft| {
+            integrations::begin_deletion(draft, &integration, &catalog)?;
+            integrations::delete(draft, &integration)
+        })
+        .await
+    }
+
+    async fn switches(&self, key: &IntegrationKey) -> Result<Switches, StoreError> {
+        let key = key.clone();
+        self.read(move |tree| integrations::switches(tree, &key)).await
+    }
+
+    async fn save_switches(&self, key: &IntegrationKey, switches: &Switches) -> Result<(), StoreError> {
+        let (key, switches) = (key.clone(), switches.clone());
+        self.write(move |draft| integrations::save_switches(draft, &key, &switches)).await
+    }
+
+    async fn record_page(&self, lease: &CrawlLease, page: RecordedPage) -> Result<(), StoreError> {
+        let key = lease.integration.clone();
+        self.write(move |draft| repositories::record_page(draft, &key, &page)).await
+    }
+
+    async fn sweep_seen(&self, key: &IntegrationKey, sweep: &SyncId) -> Result<Vec<RepoKey>, StoreError> {
+        let (key, sweep) = (key.clone(), sweep.clone());
+        self.read(move |tree| repositories::sweep_seen(tree, &key, &sweep)).await
+    }
+
+    async fn finish_walk(
+        &self,
+        lease: &CrawlLease,
+        changes: Vec<KnownRepository>,
+        discovery: DiscoveryState,
+    ) -> Result<(), StoreError> {
+        let key = lease.integration.clone();
+        self.write(move |draft| repositories::finish_walk(draft, &key, &changes, discovery)).await
+    }
+
+    async fn repositories(
+        &self,
+        key: &IntegrationKey,
+        after: Option<&RepoKey>,
+        limit: usize,
+    ) -> Result<Vec<KnownRepository>, StoreError> {
+        let (key, after) = (key.clone(), after.cloned());
+        self.read(move |tree| repositories::page(tree, &key, after.as_ref(), limit)).await
+    }
+
+    async fn records(
+        &self,
+        key: &IntegrationKey,
+        after: Option<&RepoKey>,
+        limit: usize,
+    ) -> Result<Vec<(KnownRepository, Value)>, StoreError> {
+        let (key, after) = (key.clone(), after.cloned());
+        self.read(move |tree| repositories::page_with_records(tree, &key, after.as_ref(), limit)).await
+    }
+
+    async fn record(
+        &self,
+        key: &IntegrationKey,
+        repo: &RepoKey,
+    ) -> Result<Option<(KnownRepository, IngestedRecord)>, StoreError> {
+        let (key, repo) = (key.clone(), repo.clone());
+        self.read(move |tree| repositories::record(tree, &key, &repo)).await
+    }
+
+    async fn integrations_of(&self, repo: &RepoKey) -> Result<Vec<IntegrationKey>, StoreError> {
+        let repo = repo.clone();
+        self.read(move |tree| repositories::integrations_of(tree, &repo)).await
+    }
+
+    async fn save_recommendations(
+        &self,
+        lease: &CrawlLease,
+        candidates: Vec<StoredCandidates>,
+        recommendations: Vec<Recommendation>,
+        whole: bool,
+    ) -> Result<(), StoreError> {
+        let key = lease.integration.clone();
+        self.write(move |draft| repositories::save_recommendations(draft, &key, candidates, recommendations, whole))
+            .await
+    }
+
+    async fn candidates(&self, catalog: &str) -> Result<Vec<StoredCandidates>, StoreError> {
+        let catalog = catalog.to_owned();
+        self.read(move |tree| repositories::candidates(tree, &catalog)).await
+    }
+
+    async fn recommendations(&self, key: &IntegrationKey) -> Result<Vec<Recommendation>, StoreError> {
+        let key = key.clone();
+        self.read(move |tree| repositories::recommendations(tree, &key)).await
+    }
+
+    async fn links(&self, catalog: &str) -> Result<Vec<Link>, StoreError> {
+        let catalog = catalog.to_owned();
+        self.read(move |tree| links::all(tree, &catalog)).await
+    }
+
+    async fn links_of(&self, catalog: &str, repo: &RepoKey) -> Result<Vec<Link>, StoreError> {
+        let (catalog, repo) = (catalog.to_owned(), repo.clone());
+        self.read(move |tree| links::of_repository(tree, &catalog, &repo)).await
+    }
+
+    async fn links_to(&self, catalog: &str, entity: &EntityRef) -> Result<Vec<Link>, StoreError> {
+        let (catalog, entity) = (catalog.to_owned(), entity.clone());
+        self.read(move |tree| links::to_entity(tree, &catalog, &entity)).await
+    }
+
+    async fn change_links(
+        &self,
+        lease: &CatalogLease,
+        changes: Vec<LinkChange>,
+        journal: Vec<JournalEntry>,
+    ) -> Result<(), StoreError> {
+        let catalog = lease.catalog.clone();
+        self.write(move |draft| links::change(draft, &catalog, &changes, &journal)).await
+    }
+
+    async fn journal(&self, import_id: &ImportId) -> Result<Vec<JournalEntry>, StoreError> {
+        let import_id = import_id.clone();
+        self.read(move |tree| links::journal(tree, &import_id)).await
+    }
+
+    async fn decisions(&self, catalog: &str) -> Result<Vec<Decision>, StoreError> {
+        let catalog = catalog.to_owned();
+        self.read(move |tree| links::decisions(tree, &catalog)).await
+    }
+
+    async fn decide(&self, catalog: &str, decision: &Decision) -> Result<(), StoreError> {
+        let (catalog, decision) = (catalog.to_owned(), decision.clone());
+        self.write(move |draft| links::decide(draft, &catalog, &decision)).await
+    }
+
+    async fn clear_decision(&self, catalog: &str, repo: &RepoKey) -> Result<(), StoreError> {
+        let (catalog, repo) = (catalog.to_owned(), repo.clone());
+        self.write(move |draft| links::clear_decision(draft, &catalog, &repo)).await
+    }
+
+    async fn known_entities(&self, catalog: &str) -> Result<Option<Vec<EntityRef>>, StoreError> {
+        let catalog = catalog.to_owned();
+        self.read(move |tree| links::known_entities(tree, &catalog)).await
+    }
+
+    async fn save_known_entities(&self, catalog: &str, refs: &[EntityRef]) -> Result<(), StoreError> {
+        let (catalog, refs) = (catalog.to_owned(), refs.iter().cloned().collect());
+        self.write(move |draft| links::save_known_entities(draft, &catalog, &refs)).await
+    }
+
+    async fn record_items(&self, lease: &CrawlLease, batches: Vec<ItemBatch>) -> Result<(), StoreError> {
+        let key = lease.integration.clone();
+        self.write(move |draft| secondary::record(draft, &key, &batches)).await
+    }
+
+    async fn items(
+        &self,
+        key: &IntegrationKey,
+        repo: &RepoKey,
+        kind: SecondaryKind,
+        limit: usize,
+    ) -> Result<Vec<Item>, StoreError> {
+        let (key, repo) = (key.clone(), repo.clone());
+        self.read(move |tree| secondary::items(tree, &key, &repo, kind, limit)).await
+    }
+
+    async fn stored_items(
+        &self,
+        key: &IntegrationKey,
+        repo: &RepoKey,
+        kind: SecondaryKind,
+        ids: &[ItemId],
+    ) -> Result<Vec<Item>, StoreError> {
+        let (key, repo, ids) = (key.clone(), repo.clone(), ids.to_vec());
+        self.read(move |tree| secondary::stored_items(tree, &key, &repo, kind, &ids)).await
+    }
+
+    async fn item_count(&self, key: &IntegrationKey, repo: &RepoKey, kind: SecondaryKind) -> Result<u64, StoreError> {
+        let (key, repo) = (key.clone(), repo.clone());
+        self.read(move |tree| secondary::item_count(tree, &key, &repo, kind)).await
+    }
+
+    async fn dump_items(&self, key: &IntegrationKey, kind: SecondaryKind) -> Result<Vec<(RepoKey, Item)>, StoreError> {
+        let key = key.clone();
+        self.read(move |tree| secondary::dump_items(tree, &key, kind)).await
+    }
+
+    async fn coverage(&self, key: &IntegrationKey, kind: SecondaryKind) -> Result<Vec<Coverage>, StoreError> {
+        let key = key.clone();
+        self.read(move |tree| secondary::coverage(tree, &key, kind)).await
+    }
+
+    async fn coverage_of(
+        &self,
+        key: &IntegrationKey,
+        repo: &RepoKey,
+        kind: SecondaryKind,
+    ) -> Result<Option<Coverage>, StoreError> {
+        let (key, repo) = (key.clone(), repo.clone());
+        self.read(move |tree| secondary::coverage_of(tree, &key, &repo, kind)).await
+    }
+
+    async fn save_sync(&self, key: &IntegrationKey, record: &SyncRecord) -> Result<(), StoreError> {
+        let (key, record) = (key.clone(), record.clone());
+        self.write(move |draft| syncs::save(draft, &key, &record)).await
+    }
+
+    async fn syncs(&self, key: Option<&IntegrationKey>, limit: usize) -> Result<Vec<SyncRecord>, StoreError> {
+        let key = key.cloned();
+        self.read(move |tree| syncs::newest(tree, key.as_ref(), limit)).await
+    }
+
+    async fn sync(&self, id: &SyncId) -> Result<Option<(IntegrationKey, SyncRecord)>, StoreError> {
+        let id = id.clone();
+        self.read(move |tree| syncs::one(tree, &id)).await
+    }
+
+    async fn save_plan(&self, plan: &StoredPlan) -> Result<(), StoreError> {
+        let plan = plan.clone();
+        self.write(move |draft| syncs::save_plan(draft, &plan)).await
+    }
+
+    async fn plan(&self, id: &str) -> Result<Option<StoredPlan>, StoreError> {
+        let id = id.to_owned();
+        self.read(move |tree| syncs::plan(tree, &id)).await
+    }
+
+    async fn drop_plan(&self, id: &str) -> Result<(), StoreError> {
+        let id = id.to_owned();
+        self.write(move |draft| syncs::drop_plan(draft, &id)).await
+    }
+
+    async fn budget(&self, connector: &str) -> Result<Option<Value>, StoreError> {
+        let connector = connector.to_owned();
+        self.read(move |tree| syncs::budget(tree, &connector)).await
+    }
+
+    async fn save_budget(&self, connector: &str, snapshot: &Value) -> Result<(), StoreError> {
+        let (connector, snapshot) = (connector.to_owned(), snapshot.clone());
+        self.write(move |draft| syncs::save_budget(draft, &connector, &snapshot)).await
+    }
+
+    async fn expire(&self, syncs_before: DateTime<Utc>, journal_before: DateTime<Utc>) -> Result<u64, StoreError> {
+        self.write(move |draft| syncs::expire(draft, syncs_before, journal_before)).await
+    }
+
+    async fn check(&self) -> Result<StoreReport, StoreError> {
+        self.read(check::check).await
+    }
+
+    async fn rebuild_indexes(&self) -> Result<u64, StoreError> {
+        self.write(check::rebuild_indexes).await
+    }
+
+    async fn export(&self, out: &mut (dyn std::io::Write + Send)) -> Result<u64, StoreError> {
+        export::export(self, out).await
+    }
+
+    async fn import(&self, input: &mut (dyn std::io::BufRead + Send)) -> Result<u64, StoreError> {
+        export::import(self, input).await
+    }
+}

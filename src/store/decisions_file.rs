@@ -1,0 +1,253 @@
+//! The decisions file: what people decided, kept beside the store for git and for a lost store.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{ErrorKind, Write as _};
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::model::{Decision, DecisionKind, EntityRef, RepoKey};
+
+/// Far above what people decide by hand; YAML of this size is still read in no time.
+const MAX_BYTES: u64 = 16 * 1024 * 1024;
+
+const HEADER: &str = "\
+# What people decided about repositories: ignored, unlinked, undone, chosen targets.
+# catalog-sync writes this file with each decision and reads it when it starts. Keep it in git.
+";
+
+/// The file named by `decisions:` of the config.
+#[derive(Clone, Debug)]
+pub struct DecisionsFile {
+    path: PathBuf,
+}
+
+/// What can go wrong with it. Nothing of a file that cannot be read is taken.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecisionsFileError {
+    /// It is not what we write.
+    #[error("the decisions file {}{} cannot be read: {message}", path.display(), at_line(*line))]
+    Malformed {
+        /// Which file.
+        path: PathBuf,
+        /// From 1, where known.
+        line: Option<usize>,
+        /// Why.
+        message: String,
+    },
+    /// The file system said no.
+    #[error("the decisions file {} could not be {doing}", path.display())]
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// `read` or `written`.
+        doing: &'static str,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+fn at_line(line: Option<usize>) -> String {
+    line.map(|line| format!(", line {line},")).unwrap_or_default()
+}
+
+impl DecisionsFileError {
+    /// What a person can do about it.
+    pub fn mend(&self) -> Option<String> {
+        let text = match self {
+            Self::Malformed { .. } => {
+                "mend the line, or take the file's last good version from git; nothing of it was taken over"
+            }
+            Self::Io { .. } => "check `decisions` in the config, and the permissions and free space of its directory",
+        };
+        Some(text.to_owned())
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    decisions: Vec<Row>,
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Verdict {
+    Ignored,
+    Unlinked,
+    Undone,
+    Target,
+}
+
+/// One decision as written. `try_from` makes the YAML reader tell the line of what does not fit.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Fields {
+    catalog: String,
+    full_name: String,
+    repository: String,
+    decision: Verdict,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    entity: Option<String>,
+    at: DateTime<Utc>,
+    by: String,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(into = "Fields", try_from = "Fields")]
+struct Row {
+    catalog: String,
+    decision: Decision,
+}
+
+impl From<Row> for Fields {
+    fn from(Row { catalog, decision }: Row) -> Self {
+        let Decision { repo, full_name, kind, at, by } = decision;
+        let (verdict, entity) = match kind {
+            DecisionKind::Ignored => (Verdict::Ignored, None),
+            DecisionKind::Unlinked { entity } => (Verdict::Unlinked, Some(entity)),
+            DecisionKind::Undone { entity } => (Verdict::Undone, Some(entity)),
+            DecisionKind::Target { entity } => (Verdict::Target, Some(entity)),
+        };
+        let entity = entity.map(|entity| entity.as_str().to_owned());
+        Self { catalog, full_name, repository: repo.to_string(), decision: verdict, entity, at, by }
+    }
+}
+
+impl TryFrom<Fields> for Row {
+    type Error = String;
+
+    fn try_from(fields: Fields) -> Result<Self, String> {
+        let Fields { catalog, full_name, repository, decision, entity, at, by } = fields;
+        let repo = RepoKey::parse(&repository).ok_or_else(|| {
+            format!("`repository: {repository}` is no repository's id, like bitbucket.org/{{7dd600e6-0d9c-…}}")
+        })?;
+        let entity = entity.map(EntityRef::from_canonical);
+        let kind = match (decision, entity) {
+            (Verdict::Ignored, None) => DecisionKind::Ignored,
+            (Verdict::Ignored, Some(_)) => return Err(format!("{full_name} is ignored: `entity` says nothing here")),
+            (_, None) => return Err(format!("`entity` is missing in the decision about {full_name}")),
+            (Verdict::Unlinked, Some(entity)) => DecisionKind::Unlinked { entity },
+            (Verdict::Undone, Some(entity)) => DecisionKind::Undone { entity },
+            (Verdict::Target, Some(entity)) => DecisionKind::Target { entity },
+        };
+        Ok(Self { catalog, decision: Decision { repo, full_name, kind, at, by } })
+    }
+}
+
+impl DecisionsFile {
+    /// The file at `path`; it need not exist yet.
+    pub fn open(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into() }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Decisions with their catalogs, sorted by catalog, then repository; none when there is no file. Of
+    /// two decisions about one repository, as a merge in git may leave them, the newest counts.
+    ///
+    /// # Errors
+    /// [`DecisionsFileError`]; nothing is taken from a file that cannot be read whole.
+    pub fn load(&self) -> Result<Vec<(String, Decision)>, DecisionsFileError> {
+        let text = match self.read() {
+            Ok(text) => text,
+            Err(source) if source.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(source) => return Err(self.failed("read", source)),
+        };
+        let mut newest: BTreeMap<(String, RepoKey), Decision> = BTreeMap::new();
+        for Row { catalog, decision } in self.parse(&text)?.decisions {
+            let key = (catalog, decision.repo.clone());
+            if newest.get(&key).is_none_or(|known| known.at <= decision.at) {
+                newest.insert(key, decision);
+            }
+        }
+        Ok(newest.into_iter().map(|((catalog, _), decision)| (catalog, decision)).collect())
+    }
+
+    fn read(&self) -> Result<String, std::io::Error> {
+        if fs::metadata(&self.path)?.len() > MAX_BYTES {
+            return Err(std::io::Error::new(ErrorKind::FileTooLarge, "it is larger than 16 MiB"));
+        }
+        fs::read_to_string(&self.path)
+    }
+
+    fn parse(&self, text: &str) -> Result<Document, DecisionsFileError> {
+        // An empty file is what `touch` makes of it.
+        if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
+            return Ok(Document { decisions: Vec::new() });
+        }
+        serde_yaml::from_str(text).map_err(|error| DecisionsFileError::Malformed {
+            path: self.path.clone(),
+            line: error.location().map(|location| location.line()),
+            message: crate::error::escape_control(&error.to_string()),
+        })
+    }
+
+    /// Replaces the file's content, atomically, sorted for people and for diffs: by catalog, full name,
+    /// repository. A file that says the same already is left alone.
+    ///
+    /// # Errors
+    /// [`DecisionsFileError::Io`]; the file is as it was then.
+    pub fn save(&self, decisions: &[(String, Decision)]) -> Result<(), DecisionsFileError> {
+        let text = self.text(decisions)?;
+        if self.read().is_ok_and(|present| present == text) {
+            return Ok(());
+        }
+        self.replace(&text).map_err(|source| self.failed("written", source))
+    }
+
+    fn text(&self, decisions: &[(String, Decision)]) -> Result<String, DecisionsFileError> {
+        let row =
+            |(catalog, decision): &(String, Decision)| Row { catalog: catalog.clone(), decision: decision.clone() };
+        let mut rows: Vec<Row> = decisions.iter().map(row).collect();
+        let order = |row: &Row| (row.catalog.clone(), row.decision.full_name.clone(), row.decision.repo.clone());
+        rows.sort_by_cached_key(order);
+        let yaml = serde_yaml::to_string(&Document { decisions: rows })
+            .map_err(|error| self.failed("written", std::io::Error::other(error.to_string())))?;
+        let mut text = HEADER.to_owned();
+        let _ = write!(text, "{yaml}");
+        Ok(text)
+    }
+
+    /// Temporary file, fsync, rename, fsync of the folder; a symbolic link is followed, and the mode kept.
+    fn replace(&self, text: &str) -> Result<(), std::io::Error> {
+        let target = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
+        let folder = match target.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        let name = target.file_name().ok_or_else(|| std::io::Error::from(ErrorKind::InvalidInput))?;
+        let temporary = folder.join(format!(".{}.{}.tmp", name.to_string_lossy(), std::process::id()));
+        let written = write_synced(&temporary, text, fs::metadata(&target).ok().map(|found| found.permissions()))
+            .and_then(|()| fs::rename(&temporary, &target))
+            .and_then(|()| fs::File::open(folder)?.sync_all());
+        if written.is_err() {
+            let _ = fs::remove_file(&temporary);
+        }
+        written
+    }
+
+    fn failed(&self, doing: &'static str, source: std::io::Error) -> DecisionsFileError {
+        DecisionsFileError::Io { path: self.path.clone(), doing, source }
+    }
+}
+
+fn write_synced(path: &Path, text: &str, permissions: Option<fs::Permissions>) -> Result<(), std::io::Error> {
+    let mut file = fs::File::create(path)?;
+    file.write_all(text.as_bytes())?;
+    if let Some(permissions) = permissions {
+        file.set_permissions(permissions)?;
+    }
+    file.sync_all()
+}
+
+#[cfg(test)]
+mod tests;

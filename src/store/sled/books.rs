@@ -1,0 +1,225 @@
+//! The books: which records there are, what their keys and values look like, and which index entries
+//! follow from a record. Everything else here rests on this table.
+
+use chrono::{DateTime, Utc};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::codec;
+use super::keys::{Key, Part, Reader};
+use crate::model::{Coverage, Decision, EntityRef, IntegrationKey, Item, KnownRepository, Link, RepoKey, SyncRecord};
+use crate::store::{IntegrationState, JournalEntry, StoredCandidates, StoredPlan, Switches};
+
+pub(super) const META: u8 = b'm';
+pub(super) const DELETIONS: u8 = b'D';
+pub(super) const BUDGETS: u8 = b'b';
+
+pub(super) const INTEGRATIONS: u8 = b'i';
+pub(super) const SWITCHES: u8 = b'w';
+pub(super) const REPOSITORIES: u8 = b'r';
+pub(super) const RECORDS: u8 = b'R';
+pub(super) const SEEN: u8 = b'v';
+pub(super) const CANDIDATES: u8 = b'c';
+pub(super) const RECOMMENDATIONS: u8 = b'n';
+pub(super) const LINKS: u8 = b'l';
+pub(super) const JOURNAL: u8 = b'j';
+pub(super) const DECISIONS: u8 = b'd';
+pub(super) const CATALOGS: u8 = b'e';
+pub(super) const ENTITIES: u8 = b'E';
+pub(super) const SECONDARY: u8 = b's';
+pub(super) const COVERAGE: u8 = b'o';
+pub(super) const SYNCS: u8 = b'y';
+pub(super) const PLANS: u8 = b'p';
+
+pub(super) const REPOSITORY_INTEGRATIONS: u8 = b'x';
+pub(super) const LINKS_BY_ENTITY: u8 = b'L';
+pub(super) const JOURNAL_BY_TIME: u8 = b'J';
+pub(super) const SECONDARY_BY_TIME: u8 = b't';
+pub(super) const SYNCS_BY_TIME: u8 = b'Y';
+pub(super) const SYNCS_BY_INTEGRATION: u8 = b'Z';
+pub(super) const PLANS_BY_TIME: u8 = b'P';
+/// Derived, but with a value: how many items a repository and kind has.
+pub(super) const SECONDARY_COUNTS: u8 = b'k';
+
+/// Whether a book is kept for its own sake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// Kept and exported.
+    Record,
+    /// Follows from records: entries without a value, or counts.
+    Index,
+    /// Means something to this store or this machine only: neither exported nor derived.
+    Local,
+}
+
+/// One book.
+pub(super) struct Book {
+    pub(super) tag: u8,
+    pub(super) name: &'static str,
+    pub(super) role: Role,
+    pub(super) shape: &'static [Part],
+    /// Reads JSON as what the book holds and encodes it as this program would.
+    pub(super) canonical: fn(&[u8]) -> Result<Vec<u8>, String>,
+}
+
+use Part::{Item as Id, Number, Text, Time};
+
+/// In the order of exports.
+pub(super) const BOOKS: &[Book] = &[
+    local::<Value>(META, "meta", &[Text]),
+    local::<bool>(DELETIONS, "deletions", &[Text, Text, Text]),
+    local::<Value>(BUDGETS, "budgets", &[Text]),
+    record::<IntegrationState>(INTEGRATIONS, "integrations", &[Text, Text, Text]),
+    record::<Switches>(SWITCHES, "switches", &[Text, Text, Text]),
+    record::<KnownRepository>(REPOSITORIES, "repositories", &[Text, Text, Text, Text, Text]),
+    record::<Value>(RECORDS, "records", &[Text, Text, Text, Text, Text]),
+    record::<Vec<RepoKey>>(SEEN, "seen", &[Text, Text, Text, Text, Number]),
+    record::<StoredCandidates>(CANDIDATES, "candidates", &[Text, Text, Text, Text, Text]),
+    record::<crate::model::Recommendation>(RECOMMENDATIONS, "recommendations", &[Text, Text, Text, Text, Text]),
+    record::<Link>(LINKS, "links", &[Text, Text, Text, Text]),
+    record::<JournalEntry>(JOURNAL, "journal", &[Text, Number]),
+    record::<Decision>(DECISIONS, "decisions", &[Text, Text, Text]),
+    record::<bool>(CATALOGS, "catalogs", &[Text]),
+    record::<bool>(ENTITIES, "entities", &[Text, Text]),
+    record::<Item>(SECONDARY, "secondary", &[Text, Text, Text, Text, Text, Text, Id]),
+    record::<Coverage>(COVERAGE, "coverage", &[Text, Text, Text, Text, Text, Text]),
+    record::<StoredSync>(SYNCS, "syncs", &[Text]),
+    record::<StoredPlan>(PLANS, "plans", &[Text]),
+    index(REPOSITORY_INTEGRATIONS, "repository_integrations", &[Text, Text, Text, Text, Text]),
+    index(LINKS_BY_ENTITY, "links_by_entity", &[Text, Text, Text, Text]),
+    index(JOURNAL_BY_TIME, "journal_by_time", &[Time, Text, Number]),
+    index(SECONDARY_BY_TIME, "secondary_by_time", &[Text, Text, Text, Text, Text, Text, Time, Id]),
+    index(SYNCS_BY_TIME, "syncs_by_time", &[Time, Text]),
+    index(SYNCS_BY_INTEGRATION, "syncs_by_integration", &[Text, Text, Text, Time, Text]),
+    index(PLANS_BY_TIME, "plans_by_time", &[Time, Text]),
+    index(SECONDARY_COUNTS, "secondary_counts", &[Text, Text, Text, Text, Text, Text]),
+];
+
+/// The book of a tag.
+pub(super) fn book(tag: u8) -> Option<&'static Book> {
+    BOOKS.iter().find(|book| book.tag == tag)
+}
+
+/// A sync as kept: its integration is known by key, not by its present name.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct StoredSync {
+    pub(super) integration: IntegrationKey,
+    pub(super) record: SyncRecord,
+}
+
+const fn record<T: Serialize + DeserializeOwned>(tag: u8, name: &'static str, shape: &'static [Part]) -> Book {
+    Book { tag, name, role: Role::Record, shape, canonical: canonical::<T> }
+}
+
+const fn local<T: Serialize + DeserializeOwned>(tag: u8, name: &'static str, shape: &'static [Part]) -> Book {
+    Book { tag, name, role: Role::Local, shape, canonical: canonical::<T> }
+}
+
+const fn index(tag: u8, name: &'static str, shape: &'static [Part]) -> Book {
+    Book { tag, name, role: Role::Index, shape, canonical: canonical::<u64> }
+}
+
+fn canonical<T: Serialize + DeserializeOwned>(json: &[u8]) -> Result<Vec<u8>, String> {
+    let value: T = serde_json::from_slice(json).map_err(|error| error.to_string())?;
+    codec::encode(&value).map_err(|error| error.to_string())
+}
+
+/// Only the time of a value: plans and journal entries are large, the rest of them is skipped.
+#[derive(Deserialize)]
+struct At {
+    at: DateTime<Utc>,
+}
+
+/// The index entries that follow from a record. `None`: key or value cannot be read.
+pub(super) fn index_entries(key: &[u8], value: &[u8]) -> Option<Vec<Vec<u8>>> {
+    let mut reader = Reader::past_tag(key);
+    Some(match *key.first()? {
+        REPOSITORIES => {
+            let integration = reader.integration()?;
+            let repo = reader.repo()?;
+            vec![Key::in_book(REPOSITORY_INTEGRATIONS).repo(&repo).integration(&integration).bytes()]
+        }
+        LINKS => {
+            let catalog = reader.text()?;
+            let repo = reader.repo()?;
+            let entity = EntityRef::from_canonical(reader.text()?);
+            vec![Key::in_book(LINKS_BY_ENTITY).text(&catalog).entity(&entity).repo(&repo).bytes()]
+        }
+        JOURNAL => {
+            let at = codec::decode::<At>(value).ok()?.at;
+            vec![Key::in_book(JOURNAL_BY_TIME).time(at).raw(reader.rest()).bytes()]
+        }
+        PLANS => {
+            let at = codec::decode::<At>(value).ok()?.at;
+            vec![Key::in_book(PLANS_BY_TIME).time(at).raw(reader.rest()).bytes()]
+        }
+        SECONDARY => {
+            let stream = stream_of_item(key)?;
+            let id = &key[1 + stream.len()..];
+            let at = codec::decode::<Item>(value).ok()?.at();
+            vec![Key::in_book(SECONDARY_BY_TIME).raw(stream).time(at).raw(id).bytes()]
+        }
+        SYNCS => {
+            let sync: StoredSync = codec::decode(value).ok()?;
+            let at = sync.record.started_at;
+            vec![
+                Key::in_book(SYNCS_BY_TIME).time(at).raw(reader.rest()).bytes(),
+                Key::in_book(SYNCS_BY_INTEGRATION).integration(&sync.integration).time(at).raw(reader.rest()).bytes(),
+            ]
+        }
+        _ => Vec::new(),
+    })
+}
+
+/// The record an index entry (one without a value) stands for. `None`: the key cannot be read.
+pub(super) fn record_of_entry(entry: &[u8]) -> Option<Vec<u8>> {
+    let mut reader = Reader::past_tag(entry);
+    Some(match *entry.first()? {
+        REPOSITORY_INTEGRATIONS => {
+            let repo = reader.repo()?;
+            Key::in_book(REPOSITORIES).integration(&reader.integration()?).repo(&repo).bytes()
+        }
+        LINKS_BY_ENTITY => {
+            let catalog = reader.text()?;
+            let entity = reader.text()?;
+            Key::in_book(LINKS).text(&catalog).repo(&reader.repo()?).text(&entity).bytes()
+        }
+        JOURNAL_BY_TIME => timed(JOURNAL, reader)?,
+        PLANS_BY_TIME => timed(PLANS, reader)?,
+        SYNCS_BY_TIME => timed(SYNCS, reader)?,
+        SYNCS_BY_INTEGRATION => {
+            reader.integration()?;
+            timed(SYNCS, reader)?
+        }
+        SECONDARY_BY_TIME => {
+            let stream = stream_of_item(entry)?;
+            let mut reader = Reader::past_tag(&entry[stream.len()..]);
+            reader.time()?;
+            Key::in_book(SECONDARY).raw(stream).raw(reader.rest()).bytes()
+        }
+        _ => return None,
+    })
+}
+
+fn timed(tag: u8, mut reader: Reader<'_>) -> Option<Vec<u8>> {
+    reader.time()?;
+    Some(Key::in_book(tag).raw(reader.rest()).bytes())
+}
+
+/// Integration, repository and kind of a `secondary` or `secondary_by_time` key, as encoded.
+pub(super) fn stream_of_item(key: &[u8]) -> Option<&[u8]> {
+    let mut reader = Reader::past_tag(key);
+    reader.integration()?;
+    reader.repo()?;
+    reader.text()?;
+    let end = key.len().checked_sub(reader.rest().len())?;
+    key.get(1..end)
+}
+
+/// The count a `secondary` record is counted in.
+pub(super) fn count_key(key: &[u8]) -> Option<Vec<u8>> {
+    (key.first() == Some(&SECONDARY))
+        .then(|| stream_of_item(key))?
+        .map(|s| Key::in_book(SECONDARY_COUNTS).raw(s).bytes())
+}

@@ -1,0 +1,162 @@
+//! Verifying every book, and making indexes anew.
+
+use std::collections::BTreeMap;
+
+use super::books::{
+    self, BOOKS, Book, RECORDS, REPOSITORIES, Role, SECONDARY, SECONDARY_COUNTS, count_key, index_entries,
+    record_of_entry,
+};
+use super::draft::{Draft, Tree, books_of, failed, place_of};
+use super::open::SCHEMA;
+use super::{codec, keys};
+use crate::store::{StoreError, StoreReport};
+
+/// Faults told one by one; what comes behind is counted.
+const TOLD_FAULTS: usize = 100;
+
+#[derive(Default)]
+struct Faults {
+    told: Vec<String>,
+    more: u64,
+}
+
+impl Faults {
+    fn tell(&mut self, key: &[u8], what: impl AsRef<str>) {
+        if self.told.len() < TOLD_FAULTS {
+            self.told.push(format!("{}: {}", place_of(key), what.as_ref()));
+        } else {
+            self.more += 1;
+        }
+    }
+
+    fn into_words(mut self) -> Vec<String> {
+        if self.more > 0 {
+            self.told.push(format!("and {} faults more", self.more));
+        }
+        self.told
+    }
+}
+
+/// Walks everything. Holds one record at a time.
+pub(super) fn check(tree: &Tree) -> Result<StoreReport, StoreError> {
+    let mut faults = Faults::default();
+    let mut records = BTreeMap::new();
+    for book in BOOKS {
+        let mut count = 0_u64;
+        let mut stream: Option<(Vec<u8>, u64)> = None;
+        for entry in tree.scan(&[book.tag], None) {
+            let (key, value) = entry?;
+            count += 1;
+            if keys::to_json(&key, book.shape).is_none() {
+                faults.tell(&key, "the key cannot be read");
+                continue;
+            }
+            check_value(tree, book, &key, &value, &mut faults)?;
+            if book.tag == SECONDARY {
+                let counter = count_key(&key).unwrap_or_default();
+                stream = match stream {
+                    Some((present, items)) if present == counter => Some((present, items + 1)),
+                    ended => {
+                        check_count(tree, ended, &mut faults)?;
+                        Some((counter, 1))
+                    }
+                };
+            }
+        }
+        check_count(tree, stream, &mut faults)?;
+        records.insert(book.name.to_owned(), count);
+    }
+    for entry in tree.db.iter() {
+        let (key, _) = entry.map_err(failed("read"))?;
+        if key.first().is_none_or(|tag| books::book(*tag).is_none()) {
+            faults.tell(&key, "it belongs to no book");
+        }
+    }
+    let size_bytes = tree.db.size_on_disk().map_err(failed("tell its size"))?;
+    Ok(StoreReport { books: records, size_bytes, schema: SCHEMA, faults: faults.into_words() })
+}
+
+fn check_value(tree: &Tree, book: &Book, key: &[u8], value: &[u8], faults: &mut Faults) -> Result<(), StoreError> {
+    if book.role == Role::Index && book.tag != SECONDARY_COUNTS {
+        let Some(record) = record_of_entry(key) else {
+            faults.tell(key, "it is not an entry of this index");
+            return Ok(());
+        };
+        match tree.raw(&record)? {
+            None => faults.tell(key, "the record it stands for is missing"),
+            Some(value) => {
+                // A record that cannot be read is told with its own book.
+                let entries = index_entries(&record, &value);
+                if entries.is_some_and(|entries| !entries.iter().any(|entry| entry == key)) {
+                    faults.tell(key, "the record it stands for says otherwise");
+                }
+            }
+        }
+        return Ok(());
+    }
+    let read = codec::json_text(value).and_then(|json| (book.canonical)(&json));
+    if let Err(message) = read {
+        faults.tell(key, message);
+        return Ok(());
+    }
+    for entry in index_entries(key, value).unwrap_or_default() {
+        if tree.raw(&entry)?.is_none() {
+            let index = entry.first().and_then(|tag| books::book(*tag)).map_or("the index", |book| book.name);
+            faults.tell(key, format!("it is missing in {index}"));
+        }
+    }
+    let (other, without) = match book.tag {
+        REPOSITORIES => (RECORDS, "it has no raw record"),
+        RECORDS => (REPOSITORIES, "it is the raw record of no repository"),
+        SECONDARY_COUNTS => (SECONDARY, "it counts items that are not there"),
+        _ => return Ok(()),
+    };
+    let other = keys::Key::in_book(other).raw(&key[1..]).bytes();
+    if tree.scan(&other, None).next().transpose()?.is_none() {
+        faults.tell(key, without);
+    }
+    Ok(())
+}
+
+fn check_count(tree: &Tree, stream: Option<(Vec<u8>, u64)>, faults: &mut Faults) -> Result<(), StoreError> {
+    let Some((counter, items)) = stream else { return Ok(()) };
+    let counted = tree.raw(&counter)?.and_then(|value| codec::decode::<u64>(&value).ok());
+    if counted != Some(items) {
+        let counted = counted.map_or_else(|| "none".to_owned(), |counted| counted.to_string());
+        faults.tell(&counter, format!("it says {counted}, and {items} are there"));
+    }
+    Ok(())
+}
+
+/// Drops indexes and counts and makes them from the records. Records that cannot be read stay without.
+pub(super) fn rebuild_indexes(draft: &mut Draft<'_>) -> Result<u64, StoreError> {
+    for book in books_of(Role::Index) {
+        for entry in draft.tree.scan(&[book.tag], None) {
+            draft.remove_bare(entry?.0.to_vec());
+            draft.apply_when_large()?;
+        }
+    }
+    draft.apply()?;
+    let mut made = 0;
+    for book in books_of(Role::Record) {
+        let mut counts: BTreeMap<Vec<u8>, u64> = BTreeMap::new();
+        for entry in draft.tree.scan(&[book.tag], None) {
+            let (key, value) = entry?;
+            for entry in index_entries(&key, &value).unwrap_or_default() {
+                draft.put_bare(entry, Vec::new());
+                made += 1;
+            }
+            if let Some(counter) = count_key(&key) {
+                *counts.entry(counter).or_default() += 1;
+            }
+            draft.apply_when_large()?;
+        }
+        for (counter, count) in counts {
+            draft.put_bare(counter, codec::encode(&count)?);
+            made += 1;
+            draft.apply_when_large()?;
+        }
+    }
+    draft.apply()?;
+    Ok(made)
+}

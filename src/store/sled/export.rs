@@ -1,0 +1,277 @@
+//! Exports and imports as JSON lines: the way between stores and versions, and the backup.
+//!
+//! First line `{"catalog_sync_export":1,"schema":…}`, then `{"book":…,"key":[…],"value":…}` in the order of
+//! books and keys, last `{"records":…}`. Indexes and counts are left out, since they follow from records, and
+//! so is what belongs to this machine.
+
+use std::io::{BufRead, Write};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::SledStore;
+use super::books::{Book, META, Role};
+use super::codec;
+use super::draft::{Draft, Tree, books_of, failed, malformed};
+use super::keys::{self, Key};
+use super::open::{SCHEMA, blocking};
+use crate::error::escape_control;
+use crate::store::StoreError;
+
+const FORMAT: u32 = 1;
+
+/// What is read or written between two looks at the clock of others.
+const CHUNK_BYTES: usize = 1024 * 1024;
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    catalog_sync_export: u32,
+    schema: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Footer {
+    records: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    book: String,
+    key: Value,
+    value: Value,
+}
+
+/// Writers wait until it is done, so that it shows one instant.
+pub(super) async fn export(store: &SledStore, out: &mut (dyn Write + Send)) -> Result<u64, StoreError> {
+    let _still = store.gate.read().await;
+    write_line(out, &Header { catalog_sync_export: FORMAT, schema: SCHEMA })?;
+    let mut records = 0;
+    for book in books_of(Role::Record) {
+        let mut after = None;
+        loop {
+            let tree = store.tree.clone();
+            let chunk = blocking(move || lines(&tree, book, after)).await?;
+            out.write_all(&chunk.text).map_err(not_written)?;
+            records += chunk.records;
+            match chunk.last {
+                Some(last) => after = Some(last),
+                None => break,
+            }
+        }
+    }
+    write_line(out, &Footer { records })?;
+    out.flush().map_err(not_written)?;
+    Ok(records)
+}
+
+fn write_line<T: Serialize>(out: &mut (dyn Write + Send), line: &T) -> Result<(), StoreError> {
+    serde_json::to_writer(&mut *out, line).map_err(|error| not_written(error.into()))?;
+    out.write_all(b"\n").map_err(not_written)
+}
+
+fn not_written(source: std::io::Error) -> StoreError {
+    StoreError::Io { doing: "write the export".to_owned(), source }
+}
+
+struct Lines {
+    text: Vec<u8>,
+    records: u64,
+    /// Where to go on; `None`: the book is done.
+    last: Option<Vec<u8>>,
+}
+
+fn lines(tree: &Tree, book: &Book, after: Option<Vec<u8>>) -> Result<Lines, StoreError> {
+    let mut lines = Lines { text: Vec::new(), records: 0, last: None };
+    for entry in tree.scan(&[book.tag], after.as_deref()) {
+        let (key, value) = entry?;
+        let parts = keys::to_json(&key, book.shape).ok_or_else(|| malformed(&key, "the key cannot be read"))?;
+        let json = codec::json_text(&value).map_err(|message| malformed(&key, message))?;
+        lines.text.extend_from_slice(format!(r#"{{"book":"{}","key":{parts},"value":"#, book.name).as_bytes());
+        lines.text.extend_from_slice(&json);
+        lines.text.extend_from_slice(b"}\n");
+        lines.records += 1;
+        if lines.text.len() >= CHUNK_BYTES {
+            lines.last = Some(key.to_vec());
+            break;
+        }
+    }
+    Ok(lines)
+}
+
+fn importing_key() -> Vec<u8> {
+    Key::in_book(META).text("importing").bytes()
+}
+
+/// Lines are written as they come, behind a mark: whatever ends the import early, the mark is found and the
+/// store is emptied again, here or when it is opened next.
+pub(super) async fn import(store: &SledStore, input: &mut (dyn BufRead + Send)) -> Result<u64, StoreError> {
+    let _alone = store.gate.write().await;
+    let tree = store.tree.clone();
+    let begun = blocking(move || {
+        let mut draft = Draft::new(&tree);
+        drop_broken_import(&mut draft)?;
+        if !is_empty(&tree)? {
+            return Err(StoreError::NotEmpty);
+        }
+        draft.put(importing_key(), &true)?;
+        draft.apply()?;
+        tree.db.flush().map_err(failed("flush")).map(drop)
+    });
+    begun.await?;
+    let result = import_lines(store, input).await;
+    let tree = store.tree.clone();
+    let is_whole = result.is_ok();
+    let ended = blocking(move || {
+        let mut draft = Draft::new(&tree);
+        if is_whole {
+            draft.remove(importing_key())?;
+            draft.apply()?;
+        } else {
+            drop_broken_import(&mut draft)?;
+        }
+        tree.db.flush().map_err(failed("flush")).map(drop)
+    });
+    let ended = ended.await;
+    let records = result?;
+    ended?;
+    Ok(records)
+}
+
+fn is_empty(tree: &Tree) -> Result<bool, StoreError> {
+    for book in books_of(Role::Record) {
+        if tree.scan(&[book.tag], None).next().transpose()?.is_some() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Empties a store in which an import broke off; does nothing to any other.
+pub(super) fn drop_broken_import(draft: &mut Draft<'_>) -> Result<(), StoreError> {
+    if !draft.has(&importing_key())? {
+        return Ok(());
+    }
+    for book in books_of(Role::Record).chain(books_of(Role::Index)) {
+        for entry in draft.tree.scan(&[book.tag], None) {
+            draft.remove_bare(entry?.0.to_vec());
+            draft.apply_when_large()?;
+        }
+    }
+    draft.apply()?;
+    draft.remove_bare(importing_key());
+    draft.apply()
+}
+
+/// Numbered lines, so that a fault can be found.
+struct Chunk {
+    lines: Vec<(u64, Vec<u8>)>,
+    ended: bool,
+}
+
+fn read_chunk(input: &mut (dyn BufRead + Send), number: &mut u64) -> Result<Chunk, StoreError> {
+    let mut chunk = Chunk { lines: Vec::new(), ended: false };
+    let mut bytes = 0;
+    while bytes < CHUNK_BYTES {
+        let mut line = Vec::new();
+        let read = input
+            .read_until(b'\n', &mut line)
+            .map_err(|source| StoreError::Io { doing: format!("read line {}", *number + 1), source })?;
+        if read == 0 {
+            chunk.ended = true;
+            break;
+        }
+        *number += 1;
+        bytes += read;
+        chunk.lines.push((*number, line));
+    }
+    Ok(chunk)
+}
+
+fn fault(number: u64, message: impl AsRef<str>) -> StoreError {
+    StoreError::Malformed { place: format!("line {number}"), message: escape_control(message.as_ref()) }
+}
+
+async fn import_lines(store: &SledStore, input: &mut (dyn BufRead + Send)) -> Result<u64, StoreError> {
+    let mut number = 0;
+    let mut progress = Progress::default();
+    loop {
+        let chunk = read_chunk(input, &mut number)?;
+        let tree = store.tree.clone();
+        let ended = chunk.ended;
+        progress = blocking(move || {
+            let mut draft = Draft::new(&tree);
+            for (number, line) in chunk.lines {
+                progress.take(&mut draft, number, &line)?;
+                draft.apply_when_large()?;
+            }
+            draft.apply()?;
+            Ok(progress)
+        })
+        .await?;
+        if ended {
+            break;
+        }
+    }
+    match progress {
+        Progress { header: false, .. } => Err(fault(1, "the file is empty")),
+        Progress { footer: false, .. } => {
+            Err(fault(number, "the export breaks off here: its last line, with the number of records, is missing"))
+        }
+        Progress { records, .. } => Ok(records),
+    }
+}
+
+/// How far an import is.
+#[derive(Default)]
+struct Progress {
+    header: bool,
+    footer: bool,
+    records: u64,
+}
+
+impl Progress {
+    fn take(&mut self, draft: &mut Draft<'_>, number: u64, line: &[u8]) -> Result<(), StoreError> {
+        let unreadable = |error: serde_json::Error| fault(number, error.to_string());
+        if self.footer {
+            return Err(fault(number, "there is more behind the last line of the export"));
+        }
+        if !self.header {
+            let header: Header = serde_json::from_slice(line)
+                .map_err(|_| fault(number, "this is not an export of a catalog-sync store"))?;
+            if header.catalog_sync_export != FORMAT || header.schema > SCHEMA {
+                return Err(fault(number, "a newer catalog-sync wrote this export"));
+            }
+            self.header = true;
+            return Ok(());
+        }
+        if line.starts_with(br#"{"records""#) {
+            let footer: Footer = serde_json::from_slice(line).map_err(unreadable)?;
+            if footer.records != self.records {
+                let message = format!("{} records were announced, {} came", footer.records, self.records);
+                return Err(fault(number, message));
+            }
+            self.footer = true;
+            return Ok(());
+        }
+        let Line { book: name, key, value } = serde_json::from_slice(line).map_err(unreadable)?;
+        let book = books_of(Role::Record).find(|book| book.name == name);
+        let book = book.ok_or_else(|| fault(number, format!("there is no book {name}")))?;
+        let key = keys::from_json(book.tag, &key, book.shape)
+            .ok_or_else(|| fault(number, format!("{key} is no key of {name}")))?;
+        if draft.has(&key)? {
+            return Err(fault(number, "the same record was there before"));
+        }
+        let json = to_raw(&value).map_err(unreadable)?;
+        let encoded = (book.canonical)(&json).map_err(|message| fault(number, message))?;
+        draft.put_encoded(key, encoded)?;
+        self.records += 1;
+        Ok(())
+    }
+}
+
+fn to_raw(value: &Value) -> Result<Vec<u8>, serde_json::Error> {
+    serde_json::to_vec(value)
+}

@@ -1,0 +1,117 @@
+//! Links with their journal, decisions, and the entities a catalog was last seen with.
+
+use std::collections::BTreeSet;
+
+use super::books::{CATALOGS, DECISIONS, ENTITIES, JOURNAL, LINKS, LINKS_BY_ENTITY};
+use super::draft::{Draft, Tree, malformed};
+use super::keys::{Key, Reader};
+use crate::model::{Decision, EntityRef, ImportId, Link, RepoKey};
+use crate::store::{JournalEntry, LinkChange, StoreError};
+
+fn link_key(catalog: &str, repo: &RepoKey, entity: &EntityRef) -> Vec<u8> {
+    Key::in_book(LINKS).text(catalog).repo(repo).entity(entity).bytes()
+}
+
+pub(super) fn all(tree: &Tree, catalog: &str) -> Result<Vec<Link>, StoreError> {
+    tree.values(&Key::in_book(LINKS).text(catalog).bytes(), None, usize::MAX)
+}
+
+pub(super) fn of_repository(tree: &Tree, catalog: &str, repo: &RepoKey) -> Result<Vec<Link>, StoreError> {
+    tree.values(&Key::in_book(LINKS).text(catalog).repo(repo).bytes(), None, usize::MAX)
+}
+
+pub(super) fn to_entity(tree: &Tree, catalog: &str, entity: &EntityRef) -> Result<Vec<Link>, StoreError> {
+    let mut links = Vec::new();
+    for entry in tree.scan(&Key::in_book(LINKS_BY_ENTITY).text(catalog).entity(entity).bytes(), None) {
+        let (key, _) = entry?;
+        links.push(tree.indexed(&key)?);
+    }
+    Ok(links)
+}
+
+pub(super) fn change(
+    draft: &mut Draft<'_>,
+    catalog: &str,
+    changes: &[LinkChange],
+    journal: &[JournalEntry],
+) -> Result<(), StoreError> {
+    for change in changes {
+        match change {
+            LinkChange::Put(link) => draft.put(link_key(catalog, &link.repo, &link.entity), link)?,
+            LinkChange::Remove(repo, entity) => drop(draft.remove(link_key(catalog, repo, entity))?),
+        }
+    }
+    let mut next: std::collections::BTreeMap<&ImportId, u32> = std::collections::BTreeMap::new();
+    for entry in journal {
+        let number = match next.get(&entry.import_id) {
+            Some(number) => *number,
+            None => next_number(draft.tree, &entry.import_id)?,
+        };
+        draft.put(Key::in_book(JOURNAL).text(&entry.import_id.0).number(number).bytes(), entry)?;
+        next.insert(&entry.import_id, number.saturating_add(1));
+    }
+    Ok(())
+}
+
+fn next_number(tree: &Tree, import: &ImportId) -> Result<u32, StoreError> {
+    let last = tree.scan(&Key::in_book(JOURNAL).text(&import.0).bytes(), None).next_back().transpose()?;
+    let Some((key, _)) = last else { return Ok(0) };
+    let mut reader = Reader::past_tag(&key);
+    let number = reader.text().and_then(|_| reader.number());
+    Ok(number.ok_or_else(|| malformed(&key, "not a journal entry"))?.saturating_add(1))
+}
+
+pub(super) fn journal(tree: &Tree, import: &ImportId) -> Result<Vec<JournalEntry>, StoreError> {
+    tree.values(&Key::in_book(JOURNAL).text(&import.0).bytes(), None, usize::MAX)
+}
+
+pub(super) fn decision_key(catalog: &str, repo: &RepoKey) -> Vec<u8> {
+    Key::in_book(DECISIONS).text(catalog).repo(repo).bytes()
+}
+
+pub(super) fn decisions(tree: &Tree, catalog: &str) -> Result<Vec<Decision>, StoreError> {
+    tree.values(&Key::in_book(DECISIONS).text(catalog).bytes(), None, usize::MAX)
+}
+
+pub(super) fn decide(draft: &mut Draft<'_>, catalog: &str, decision: &Decision) -> Result<(), StoreError> {
+    draft.put(decision_key(catalog, &decision.repo), decision)
+}
+
+pub(super) fn clear_decision(draft: &mut Draft<'_>, catalog: &str, repo: &RepoKey) -> Result<(), StoreError> {
+    draft.remove(decision_key(catalog, repo)).map(drop)
+}
+
+/// An entry per entity, so that a changed catalog costs what changed; the catalog's own entry tells an
+/// empty catalog from one that was never read.
+pub(super) fn known_entities(tree: &Tree, catalog: &str) -> Result<Option<Vec<EntityRef>>, StoreError> {
+    if tree.raw(&Key::in_book(CATALOGS).text(catalog).bytes())?.is_none() {
+        return Ok(None);
+    }
+    entity_refs(tree, catalog).map(Some)
+}
+
+fn entity_refs(tree: &Tree, catalog: &str) -> Result<Vec<EntityRef>, StoreError> {
+    let parse = |entry: Result<(sled::IVec, sled::IVec), StoreError>| {
+        let (key, _) = entry?;
+        let mut reader = Reader::past_tag(&key);
+        let entity = reader.text().and_then(|_| reader.text());
+        entity.map(EntityRef::from_canonical).ok_or_else(|| malformed(&key, "not an entity"))
+    };
+    tree.scan(&Key::in_book(ENTITIES).text(catalog).bytes(), None).map(parse).collect()
+}
+
+pub(super) fn save_known_entities(
+    draft: &mut Draft<'_>,
+    catalog: &str,
+    refs: &BTreeSet<EntityRef>,
+) -> Result<(), StoreError> {
+    let key = |entity: &EntityRef| Key::in_book(ENTITIES).text(catalog).entity(entity).bytes();
+    let known: BTreeSet<EntityRef> = entity_refs(draft.tree, catalog)?.into_iter().collect();
+    for gone in known.difference(refs) {
+        draft.remove(key(gone))?;
+    }
+    for new in refs.difference(&known) {
+        draft.put(key(new), &true)?;
+    }
+    draft.put(Key::in_book(CATALOGS).text(catalog).bytes(), &true)
+}
