@@ -1,12 +1,14 @@
 //! What a plan is made of. There is no variant that deletes an entity (invariant 2).
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::model::{EntityFormat, EntityRef, ImportAction, Place, RepoKey};
+use super::note::Note;
+use crate::model::{EntityFormat, EntityRef, ImportAction, Place, RepoKey, WrittenField};
 
 /// Where in an entity document, from the root: keys only. Prints as JSONPath
 /// (`$.metadata.annotations["backstage.io/source-location"]`).
@@ -161,4 +163,105 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// Sorted by full name.
     pub held: Vec<Held>,
+    /// What was noticed on the way; sorted by full name.
+    #[serde(default)]
+    pub notes: Vec<Note>,
+}
+
+impl Plan {
+    /// Nothing to do, nothing held.
+    pub fn is_empty(&self) -> bool {
+        let Self { steps, held, notes: _ } = self;
+        steps.is_empty() && held.is_empty()
+    }
+
+    /// What `sync approve` would carry out: the steps inside `held`.
+    pub fn approvable(&self) -> impl Iterator<Item = &Step> {
+        self.held.iter().filter_map(|held| held.step.as_ref())
+    }
+}
+
+impl Edit {
+    /// The document after this edit, as data: what a catalog has to make of its file.
+    pub fn applied(&self, document: &Value) -> Value {
+        let mut document = document.clone();
+        for field in &self.fields {
+            match &field.change {
+                Change::Set { value } => put(&mut document, &field.path.0, value.clone()),
+                Change::Add { values } => {
+                    let mut list = field.path.get(&document).and_then(Value::as_array).cloned().unwrap_or_default();
+                    for value in values {
+                        if !list.iter().any(|there| same_element(there, value)) {
+                            list.push(value.clone());
+                        }
+                    }
+                    put(&mut document, &field.path.0, Value::Array(list));
+                }
+                Change::Remove => remove(&mut document, &field.path.0),
+            }
+        }
+        document
+    }
+}
+
+impl Step {
+    /// What the link's `written` has to be after this step: pass the one before (empty on import).
+    pub fn remember(&self, written: &mut BTreeMap<String, WrittenField>) {
+        match &self.work {
+            Work::Register(new) => {
+                for (path, value) in super::register::written(new) {
+                    written.insert(path.to_string(), WrittenField { value: Some(value), theirs: false });
+                }
+            }
+            Work::Edit(edit) => {
+                for field in &edit.fields {
+                    let value = match &field.change {
+                        Change::Set { value } => Some(value.clone()),
+                        Change::Remove => None,
+                        Change::Add { values } => {
+                            let ours = written.get(&field.path.to_string()).and_then(|written| written.value.as_ref());
+                            let mut ours = ours.and_then(Value::as_array).cloned().unwrap_or_default();
+                            for value in values {
+                                if !ours.iter().any(|there| same_element(there, value)) {
+                                    ours.push(value.clone());
+                                }
+                            }
+                            Some(Value::Array(ours))
+                        }
+                    };
+                    written.insert(field.path.to_string(), WrittenField { value, theirs: false });
+                }
+            }
+        }
+    }
+}
+
+/// Elements of a list are the same when they are equal, or maps with the same `url` (links).
+pub fn same_element(a: &Value, b: &Value) -> bool {
+    match (a.get("url"), b.get("url")) {
+        (Some(a), Some(b)) => a == b,
+        _ => a == b,
+    }
+}
+
+/// Puts a value at a path, making the maps on the way.
+pub(crate) fn put(document: &mut Value, keys: &[String], value: Value) {
+    let [key, rest @ ..] = keys else {
+        *document = value;
+        return;
+    };
+    if !document.is_object() {
+        *document = Value::Object(serde_json::Map::new());
+    }
+    if let Value::Object(map) = document {
+        put(map.entry(key.as_str()).or_insert(Value::Null), rest, value);
+    }
+}
+
+fn remove(document: &mut Value, keys: &[String]) {
+    let [way @ .., last] = keys else { return };
+    let parent = way.iter().try_fold(document, |value, key| value.as_object_mut()?.get_mut(key));
+    if let Some(parent) = parent.and_then(Value::as_object_mut) {
+        parent.shift_remove(last);
+    }
 }
