@@ -8,6 +8,7 @@
 
 pub mod clock;
 pub mod error;
+pub mod ids;
 pub mod model;
 
 pub mod plan;
@@ -16,8 +17,16 @@ pub mod catalog;
 pub mod source;
 pub mod store;
 
-pub mod backfill;
 pub mod config;
+
+pub mod discover;
+
 pub mod correlate;
+
 pub mod recommend;
+
+pub mod apply;
+
+pub mod backfill;
+
 pub mod simulator;

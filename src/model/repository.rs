@@ -173,8 +173,33 @@ pub enum Presence {
     },
     /// Absent from one complete sweep; the next sync is a sweep, too.
     MissingOnce,
+    /// Found by its id under another name outside this workspace (a transfer); link and data stay, and
+    /// an integration of that workspace on the same catalog takes them over.
+    Moved {
+        /// Its full name now.
+        to: String,
+    },
     /// Absent from two complete sweeps in a row, and not found by its id.
     Gone,
+}
+
+impl Presence {
+    /// Whether syncs look after it: correlation, updates and backfill.
+    pub fn is_served(&self) -> bool {
+        matches!(self, Self::Present | Self::Archived | Self::MissingOnce)
+    }
+
+    /// As in lists: `present`, `archived`, `excluded`, `inaccessible`, `gone`. A repository missing once
+    /// still counts as present; a moved one is gone from here.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Present | Self::MissingOnce => "present",
+            Self::Archived => "archived",
+            Self::Excluded { .. } => "excluded",
+            Self::Inaccessible { .. } => "inaccessible",
+            Self::Moved { .. } | Self::Gone => "gone",
+        }
+    }
 }
 
 /// A repository the store knows for one integration.

@@ -194,6 +194,9 @@ pub struct SyncRecord {
     /// What was planned and not done, and why; `sync approve` may apply it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub held: Vec<HeldEntry>,
+    /// What a person should know though nothing failed: fields others took over, files left alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// Something planned and not applied.

@@ -63,6 +63,8 @@ pub struct SweepCheckpoint {
     pub pages: u32,
     /// Rows the server claimed on the last page that told.
     pub size: Option<u64>,
+    /// The size claimed became smaller on the way: rows may have been skipped.
+    pub shrank: bool,
 }
 
 /// What discovery remembers of an integration between syncs. Written under the crawl lease.

@@ -1,0 +1,195 @@
+//! Steps → outcomes, each by itself. The file is written first, then link and journal in one store
+//! write: a kill between the two leaves a document with our mark, which the next sync adopts.
+
+use chrono::{DateTime, Utc};
+use tokio_util::sync::CancellationToken;
+
+use crate::catalog::{Applied, Catalog, CatalogError, FileDiff};
+use crate::error::Report;
+use crate::model::{Entity, EntityRef, ImportAction, ImportId, Link, LinkState, RepoKey, SyncId};
+use crate::plan::{EditPurpose, Step, Work};
+use crate::store::{CatalogLease, JournalEntry, LinkChange, Store, StoreError};
+
+/// Everything applying works with.
+pub struct Applying<'a> {
+    /// Where entities are written.
+    pub catalog: &'a dyn Catalog,
+    /// Where links are kept.
+    pub store: &'a dyn Store,
+    /// Proof that nobody else writes.
+    pub lease: &'a CatalogLease,
+    /// Links of the catalog as the plan saw them.
+    pub links: &'a [Link],
+    /// Names this import.
+    pub import_id: &'a ImportId,
+    /// The sync this is part of.
+    pub sync_id: Option<&'a SyncId>,
+    /// Who: `auto-import`, `cli`, a token's name.
+    pub by: &'a str,
+    /// Now.
+    pub now: DateTime<Utc>,
+    /// Start no new step once this is cancelled.
+    pub stop: &'a CancellationToken,
+    /// Called after each step: done so far.
+    pub progress: &'a (dyn Fn(u64) + Sync),
+}
+
+/// What became of a step.
+#[derive(Clone, Debug)]
+pub struct StepOutcome {
+    /// The repository.
+    pub repo: RepoKey,
+    /// Its full name.
+    pub full_name: String,
+    /// The entity.
+    pub entity: EntityRef,
+    /// Register or merge.
+    pub action: ImportAction,
+    /// `None`: register.
+    pub purpose: Option<EditPurpose>,
+    /// What came of it.
+    pub result: StepResult,
+}
+
+/// The result of one step.
+#[derive(Clone, Debug)]
+pub enum StepResult {
+    /// Written.
+    Done(Vec<FileDiff>),
+    /// Everything was as wanted already; only the link was made.
+    Unchanged,
+    /// Not written.
+    Failed {
+        /// What, why, and the mend.
+        reason: String,
+        /// The next sync may simply try again.
+        is_transient: bool,
+    },
+    /// Not begun: we were asked to stop, or the catalog is busy.
+    Left {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Carries out steps in order. A step that fails never takes others along; a busy catalog leaves all
+/// that remain (P4.10).
+///
+/// # Errors
+/// Only the store's: then nothing more may be written.
+pub async fn apply(applying: &Applying<'_>, steps: &[Step]) -> Result<Vec<StepOutcome>, StoreError> {
+    let mut outcomes = Vec::with_capacity(steps.len());
+    let mut left: Option<String> = None;
+    for step in steps {
+        if left.is_none() && applying.stop.is_cancelled() {
+            left = Some("stopped before it began; the next sync goes on".to_owned());
+        }
+        let result = match &left {
+            Some(reason) => StepResult::Left { reason: reason.clone() },
+            None => match applying.catalog.apply(step).await {
+                Ok(applied) => record(applying, step, applied).await?,
+                Err(error) => {
+                    let reason = in_words(&error);
+                    if matches!(error, CatalogError::Busy { .. }) {
+                        left = Some(reason.clone());
+                        StepResult::Left { reason }
+                    } else {
+                        StepResult::Failed { reason, is_transient: error.is_transient() }
+                    }
+                }
+            },
+        };
+        outcomes.push(outcome(step, result));
+        (applying.progress)(outcomes.len() as u64);
+    }
+    Ok(outcomes)
+}
+
+/// What steps would do, without doing it.
+pub async fn preview(catalog: &dyn Catalog, steps: &[Step]) -> Vec<StepOutcome> {
+    let mut outcomes = Vec::with_capacity(steps.len());
+    for step in steps {
+        let result = match catalog.diff(step).await {
+            Ok(applied) if applied.files.is_empty() => StepResult::Unchanged,
+            Ok(applied) => StepResult::Done(applied.files),
+            Err(error) => StepResult::Failed { reason: in_words(&error), is_transient: error.is_transient() },
+        };
+        outcomes.push(outcome(step, result));
+    }
+    outcomes
+}
+
+fn outcome(step: &Step, result: StepResult) -> StepOutcome {
+    StepOutcome {
+        repo: step.repo.clone(),
+        full_name: step.full_name.clone(),
+        entity: step.entity.clone(),
+        action: step.action,
+        purpose: match &step.work {
+            Work::Register(_) => None,
+            Work::Edit(edit) => Some(edit.purpose),
+        },
+        result,
+    }
+}
+
+fn in_words(error: &CatalogError) -> String {
+    let mut report = Report::new("", error, error.mend());
+    report.what = if report.because.is_empty() { error.to_string() } else { report.because.remove(0) };
+    report.one_line()
+}
+
+/// Makes or renews the link, with the journal entry that undo will need.
+async fn record(applying: &Applying<'_>, step: &Step, applied: Applied) -> Result<StepResult, StoreError> {
+    let entity = match applying.catalog.entity(&step.entity).await {
+        Ok(Some(entity)) => entity,
+        Ok(None) => {
+            let reason = format!("{} was written and is gone again; the next sync looks anew", step.entity);
+            return Ok(StepResult::Failed { reason, is_transient: true });
+        }
+        Err(error) => return Ok(StepResult::Failed { reason: in_words(&error), is_transient: true }),
+    };
+    let before = applying.links.iter().find(|link| link.repo == step.repo && link.entity == step.entity);
+    let link = linked(applying, step, before, &entity, &applied);
+    let journal = JournalEntry {
+        // An update belongs to the import that made the link: undo takes both back.
+        import_id: link.import_id.clone(),
+        sync_id: applying.sync_id.cloned(),
+        at: applying.now,
+        by: applying.by.to_owned(),
+        step: step.clone(),
+        fields: applied.fields,
+        files: applied.files.clone(),
+    };
+    let change = LinkChange::Put(Box::new(link));
+    applying.store.change_links(applying.lease, vec![change], vec![journal]).await?;
+    Ok(if applied.files.is_empty() { StepResult::Unchanged } else { StepResult::Done(applied.files) })
+}
+
+fn linked(applying: &Applying<'_>, step: &Step, before: Option<&Link>, entity: &Entity, applied: &Applied) -> Link {
+    let mut link = before.cloned().unwrap_or_else(|| Link {
+        repo: step.repo.clone(),
+        entity: step.entity.clone(),
+        entity_id: String::new(),
+        action: step.action,
+        kind: String::new(),
+        entity_type: None,
+        scope: step.entity.scope().to_owned(),
+        import_id: applying.import_id.clone(),
+        imported_at: applying.now,
+        imported_by: match &step.work {
+            Work::Edit(edit) if edit.purpose == EditPurpose::Adopt => "adopted from its mark".to_owned(),
+            _ => applying.by.to_owned(),
+        },
+        state: LinkState::Active,
+        last_synced_at: None,
+        written: Default::default(),
+    });
+    link.entity_id = if applied.entity_id.is_empty() { entity.entity_id.clone() } else { applied.entity_id.clone() };
+    link.kind = entity.kind.clone();
+    link.entity_type = entity.entity_type.clone();
+    link.state = LinkState::Active;
+    link.last_synced_at = Some(applying.now);
+    step.remember(&mut link.written);
+    link
+}

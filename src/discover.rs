@@ -1,0 +1,508 @@
+//! Source → records: what is new, changed, renamed, hidden, moved or gone; a checkpoint per page.
+//!
+//! A walk ends complete or with an error; only a complete sweep can make a repository missing, and only
+//! the second one in a row, with a look-up by id between, makes it gone (product.md, P2.9 and section 9).
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use tokio_util::sync::CancellationToken;
+
+use crate::error::Report;
+use crate::model::{Fingerprint, IngestedRecord, KnownRepository, Presence, RepoKey, Repository, SyncError, SyncId};
+use crate::plan::guard::{self, Guard};
+use crate::source::{Cursor, Listing, RepositoryPage, Source, SourceError, UnreadableRecord};
+use crate::store::{CrawlLease, DiscoveryState, RecordedPage, Store, StoreError, SweepCheckpoint};
+
+/// Rows may be written with a date that lies a little before the server's clock (product.md, section 9).
+const WATERMARK_OVERLAP: chrono::Duration = chrono::Duration::minutes(15);
+/// A sweep that rested longer than this starts over (P6.5).
+const RESUME_WITHIN: chrono::Duration = chrono::Duration::hours(1);
+/// Stage name of the look-up by id.
+const LOOK_UP: &str = "look_up";
+/// How many known repositories are read from the store at once.
+const BATCH: usize = 1_000;
+
+/// How to discover.
+pub struct Behaviour<'a> {
+    /// The filter that hides a repository, as written in the config; `None`: not hidden.
+    pub hides: &'a (dyn Fn(&Repository) -> Option<String> + Sync),
+    /// A complete sweep at least this often.
+    pub sweep_every: Duration,
+    /// When to stop and ask (P2.9).
+    pub guard: Guard,
+    /// Whether auto-import is on now; noted on repositories met for the first time.
+    pub auto_import: bool,
+    /// Sweep, whatever the delta would say.
+    pub full: bool,
+}
+
+/// Everything discovery works with.
+pub struct Discovery<'a> {
+    /// Where repositories come from.
+    pub source: &'a dyn Source,
+    /// Where they are kept.
+    pub store: &'a dyn Store,
+    /// Proof that nobody else crawls.
+    pub lease: &'a CrawlLease,
+    /// How.
+    pub behaviour: Behaviour<'a>,
+    /// When the sync started.
+    pub now: DateTime<Utc>,
+    /// Names a sweep that begins now.
+    pub sync_id: SyncId,
+    /// Stop at the next checkpoint.
+    pub stop: &'a CancellationToken,
+    /// Called after each page: rows so far, rows in all where the server tells.
+    pub progress: &'a (dyn Fn(u64, Option<u64>) + Sync),
+}
+
+/// What a complete walk found.
+#[derive(Clone, Debug, Default)]
+pub struct Discovered {
+    /// Known to be there now.
+    pub seen: u64,
+    /// Met for the first time.
+    pub new: Vec<RepoKey>,
+    /// With a changed record, renames included.
+    pub changed: Vec<RepoKey>,
+    /// That became gone or moved away in this sync.
+    pub gone: Vec<RepoKey>,
+    /// Rows that could not be read.
+    pub errors: Vec<SyncError>,
+    /// Presence changes that the guard held back, with the reason; the sync stops before applying.
+    pub held: Option<HeldAbsences>,
+    /// Whether the list was swept whole.
+    pub swept: bool,
+    /// Whether the presence of any repository changed (hidden, shown, missing, back, gone).
+    pub presence_changed: bool,
+}
+
+/// Presence changes that wait for `sync approve`.
+#[derive(Clone, Debug)]
+pub struct HeldAbsences {
+    /// What would be marked, and how.
+    pub changes: Vec<(RepoKey, Presence)>,
+    /// Why it waits, in words.
+    pub reason: String,
+}
+
+/// Why a walk did not end.
+#[derive(Debug, thiserror::Error)]
+pub enum DiscoverError {
+    /// The source; nothing was made missing or gone.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// P2.10.
+    #[error("no repository is visible (no_resources)")]
+    NoResources,
+    /// Stopped at a checkpoint by a person or by shutdown.
+    #[error("stopped at a checkpoint")]
+    Stopped,
+}
+
+impl DiscoverError {
+    /// What a person can do about it.
+    pub fn mend(&self) -> Option<String> {
+        match self {
+            Self::Source(error) => error.mend(),
+            Self::Store(error) => error.mend(),
+            Self::NoResources => Some(
+                "check the workspace name and that the credential may read its repositories; an empty answer is never taken as \"all gone\""
+                    .to_owned(),
+            ),
+            Self::Stopped => None,
+        }
+    }
+}
+
+/// What discovery holds of a known repository while it walks: about 100 bytes.
+struct Known {
+    fingerprint: Fingerprint,
+    updated_on: Option<DateTime<Utc>>,
+}
+
+/// The walk under way.
+struct Walk {
+    known: HashMap<Box<str>, Known>,
+    seen: HashSet<Box<str>>,
+    found: Discovered,
+}
+
+/// Walks the repository list as cheaply as the promises allow and records what it finds.
+///
+/// # Errors
+/// Any [`DiscoverError`]; pages recorded so far stay, and the next call resumes the sweep.
+pub async fn discover(run: &Discovery<'_>) -> Result<Discovered, DiscoverError> {
+    let key = &run.lease.integration;
+    let mut discovery = run.store.integration(key).await?.map(|state| state.discovery).unwrap_or_default();
+    let known = load_known(run).await?;
+    let mut walk = Walk { known, seen: HashSet::new(), found: Discovered::default() };
+
+    if !sweep_is_due(run, &discovery) && delta(run, &mut discovery, &mut walk).await? {
+        finish(run, walk, discovery).await
+    } else {
+        sweep(run, &mut discovery, &mut walk).await?;
+        finish(run, walk, discovery).await
+    }
+}
+
+fn sweep_is_due(run: &Discovery<'_>, discovery: &DiscoveryState) -> bool {
+    let every = chrono::Duration::from_std(run.behaviour.sweep_every).unwrap_or(chrono::Duration::MAX);
+    run.behaviour.full
+        || discovery.sweep_next
+        || discovery.sweep.is_some()
+        || discovery.watermark.is_none()
+        || discovery.expected_count.is_none()
+        // A clock that jumped back makes the last sweep lie in the future: sweep, too.
+        || discovery.last_sweep_at.is_none_or(|at| at > run.now || run.now - at >= every)
+}
+
+async fn load_known(run: &Discovery<'_>) -> Result<HashMap<Box<str>, Known>, StoreError> {
+    let mut known = HashMap::new();
+    let mut after: Option<RepoKey> = None;
+    loop {
+        let page = run.store.repositories(&run.lease.integration, after.as_ref(), BATCH).await?;
+        let Some(last) = page.last() else { return Ok(known) };
+        after = Some(last.repository.key.clone());
+        known.extend(page.into_iter().map(|one| {
+            let light = Known { fingerprint: one.fingerprint, updated_on: one.repository.updated_on };
+            (one.repository.key.id.into_boxed_str(), light)
+        }));
+    }
+}
+
+/// Asks for what changed, then for the count. `false`: the count does not agree, a sweep must follow.
+async fn delta(run: &Discovery<'_>, discovery: &mut DiscoveryState, walk: &mut Walk) -> Result<bool, DiscoverError> {
+    let (Some(since), Some(expected)) = (discovery.watermark, discovery.expected_count) else { return Ok(false) };
+    let listing = Listing::Delta { updated_on: since };
+    let mut cursor = None;
+    let mut began_at = None;
+    let mut claimed = None;
+    loop {
+        stop_if_asked(run)?;
+        let page = run.source.repositories(&listing, cursor.as_ref()).await?;
+        began_at = began_at.or(page.server_date);
+        claimed = page.size.or(claimed);
+        // Whether an unreadable row is new or known cannot be told: only a sweep can count it.
+        discovery.sweep_next |= !page.unreadable.is_empty();
+        cursor = page.next.clone();
+        // The count expected is part of the checkpoint: a row recorded as known and not counted would
+        // make every later count differ.
+        let new_before = walk.found.new.len();
+        let new_here = page.records.iter().filter(|record| is_new(walk, record)).count();
+        discovery.expected_count = Some(expected + (new_before + new_here) as u64);
+        record_page(run, page, discovery, walk).await?;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    let is_uneven = claimed.is_some_and(|size| size != walk.seen.len() as u64);
+    if is_uneven || discovery.sweep_next || run.source.count().await? != discovery.expected_count {
+        return Ok(false);
+    }
+    // Never backwards: a server clock that jumped back only makes the next delta ask for more.
+    discovery.watermark = Some(began_at.unwrap_or(run.now) - WATERMARK_OVERLAP);
+    discovery.last_walk_at = Some(run.now);
+    Ok(true)
+}
+
+/// Walks the whole list by creation date; when the count does not agree, or shrank on the way, walks it
+/// again by key, which cannot skip a row.
+async fn sweep(run: &Discovery<'_>, discovery: &mut DiscoveryState, walk: &mut Walk) -> Result<(), DiscoverError> {
+    let mut checkpoint = resume_or_begin(run, discovery, walk).await?;
+    loop {
+        stop_if_asked(run)?;
+        let page = run.source.repositories(&checkpoint.listing, checkpoint.cursor.as_ref()).await?;
+        if checkpoint.pages == 0 {
+            checkpoint.began_at = page.server_date.unwrap_or(run.now);
+        }
+        if checkpoint.listing == Listing::Sweep {
+            checkpoint.shrank |= matches!((checkpoint.size, page.size), (Some(before), Some(now)) if now < before);
+            checkpoint.size = page.size.or(checkpoint.size);
+        }
+        checkpoint.pages += 1;
+        checkpoint.at = run.now;
+        let next = next_page(&checkpoint, &page, walk);
+        if let Some((listing, cursor)) = next.clone() {
+            (checkpoint.listing, checkpoint.cursor) = (listing, cursor);
+            discovery.sweep = Some(checkpoint.clone());
+        }
+        record_page(run, page, discovery, walk).await?;
+        if next.is_none() {
+            break;
+        }
+    }
+    if walk.seen.is_empty() {
+        // Forget the walk, or the next sync would resume behind its last page.
+        discovery.sweep = None;
+        run.store.finish_walk(run.lease, Vec::new(), discovery.clone()).await?;
+        return Err(DiscoverError::NoResources);
+    }
+    discovery.sweep = None;
+    discovery.sweep_next = false;
+    discovery.watermark = Some(checkpoint.began_at - WATERMARK_OVERLAP);
+    discovery.expected_count = Some(checkpoint.size.unwrap_or(walk.seen.len() as u64));
+    discovery.last_sweep_at = Some(run.now);
+    discovery.last_walk_at = Some(run.now);
+    walk.found.swept = true;
+    Ok(())
+}
+
+async fn resume_or_begin(
+    run: &Discovery<'_>,
+    discovery: &mut DiscoveryState,
+    walk: &mut Walk,
+) -> Result<SweepCheckpoint, DiscoverError> {
+    let credential = run.source.listing_credential();
+    let resumable = discovery.sweep.take().filter(|checkpoint| {
+        let rested = run.now - checkpoint.at;
+        checkpoint.credential == credential && (chrono::Duration::zero()..=RESUME_WITHIN).contains(&rested)
+    });
+    if let Some(checkpoint) = resumable {
+        let seen = run.store.sweep_seen(&run.lease.integration, &checkpoint.sweep).await?;
+        walk.seen.extend(seen.into_iter().map(|key| key.id.into_boxed_str()));
+        return Ok(checkpoint);
+    }
+    // What a delta in this same sync has seen does not count for the sweep.
+    walk.seen.clear();
+    Ok(SweepCheckpoint {
+        sweep: run.sync_id.clone(),
+        began_at: run.now,
+        at: run.now,
+        credential,
+        listing: Listing::Sweep,
+        cursor: None,
+        pages: 0,
+        size: None,
+        shrank: false,
+    })
+}
+
+/// Where the sweep goes on after `page`; `None`: it is complete.
+fn next_page(checkpoint: &SweepCheckpoint, page: &RepositoryPage, walk: &Walk) -> Option<(Listing, Option<Cursor>)> {
+    let newest = page.records.iter().filter_map(|record| record.repository.created_on).max();
+    match (&checkpoint.listing, &page.next) {
+        (Listing::SweepFrom { created_on }, Some(next)) => match newest.filter(|newest| newest > created_on) {
+            Some(created_on) => Some((Listing::SweepFrom { created_on }, None)),
+            // A whole page created at one instant: its `next` is the only way on.
+            None => Some((checkpoint.listing.clone(), Some(next.clone()))),
+        },
+        (listing, Some(next)) => Some((listing.clone(), Some(next.clone()))),
+        (Listing::Sweep, None) => {
+            let distinct = keys_of(page).filter(|key| !walk.seen.contains(key.id.as_str())).count() + walk.seen.len();
+            let differs = checkpoint.size.is_some_and(|size| size != distinct as u64);
+            (differs || checkpoint.shrank).then_some((Listing::SweepFrom { created_on: DateTime::UNIX_EPOCH }, None))
+        }
+        (_, None) => None,
+    }
+}
+
+fn keys_of(page: &RepositoryPage) -> impl Iterator<Item = &RepoKey> {
+    let unreadable = page.unreadable.iter().filter_map(|row| row.key.as_ref());
+    page.records.iter().map(|record| &record.repository.key).chain(unreadable)
+}
+
+fn is_new(walk: &Walk, record: &IngestedRecord) -> bool {
+    !walk.known.contains_key(record.repository.key.id.as_str())
+}
+
+fn stop_if_asked(run: &Discovery<'_>) -> Result<(), DiscoverError> {
+    if run.stop.is_cancelled() { Err(DiscoverError::Stopped) } else { Ok(()) }
+}
+
+/// Compares a page with what is known and records what differs, together with the checkpoint behind it.
+async fn record_page(
+    run: &Discovery<'_>,
+    page: RepositoryPage,
+    discovery: &DiscoveryState,
+    walk: &mut Walk,
+) -> Result<(), DiscoverError> {
+    let mut recorded = RecordedPage { discovery: discovery.clone(), ..RecordedPage::default() };
+    if discovery.sweep.is_some() {
+        recorded.seen = keys_of(&page).cloned().collect();
+    }
+    walk.seen.extend(keys_of(&page).map(|key| key.id.clone().into_boxed_str()));
+    for UnreadableRecord { name, reason, .. } in &page.unreadable {
+        walk.found.errors.push(SyncError {
+            repository: Some(name.clone()),
+            stage: "discover".to_owned(),
+            message: format!("its record could not be read: {reason}"),
+            retry: "next_sync".to_owned(),
+        });
+    }
+    for IngestedRecord { repository, fingerprint, raw } in page.records {
+        let id = repository.key.id.as_str();
+        match walk.known.get(id) {
+            Some(known) if known.fingerprint == fingerprint && known.updated_on == repository.updated_on => continue,
+            Some(known) => {
+                let is_changed = known.fingerprint != fingerprint;
+                let Some((before, _)) = run.store.record(&run.lease.integration, &repository.key).await? else {
+                    continue;
+                };
+                walk.known.insert(id.into(), Known { fingerprint, updated_on: repository.updated_on });
+                let after = updated(before, repository, fingerprint, is_changed.then_some(run.now));
+                if is_changed {
+                    walk.found.changed.push(after.repository.key.clone());
+                    recorded.changed.push((after, raw));
+                } else {
+                    recorded.touched.push(after);
+                }
+            }
+            None => {
+                walk.known.insert(id.into(), Known { fingerprint, updated_on: repository.updated_on });
+                walk.found.new.push(repository.key.clone());
+                let known = first_seen(run, repository, fingerprint);
+                recorded.changed.push((known, raw));
+            }
+        }
+    }
+    let size = page.size;
+    run.store.record_page(run.lease, recorded).await?;
+    (run.progress)(walk.seen.len() as u64, size);
+    Ok(())
+}
+
+fn first_seen(run: &Discovery<'_>, repository: Repository, fingerprint: Fingerprint) -> KnownRepository {
+    let presence = match (run.behaviour.hides)(&repository) {
+        Some(filter) => Presence::Excluded { filter },
+        None if repository.is_archived => Presence::Archived,
+        None => Presence::Present,
+    };
+    KnownRepository {
+        repository,
+        fingerprint,
+        presence,
+        first_seen: run.now,
+        last_changed: run.now,
+        first_seen_under_auto_import: run.behaviour.auto_import,
+        former_names: Vec::new(),
+    }
+}
+
+fn updated(
+    before: KnownRepository,
+    repository: Repository,
+    fingerprint: Fingerprint,
+    changed_at: Option<DateTime<Utc>>,
+) -> KnownRepository {
+    let mut former_names = before.former_names;
+    if before.repository.full_name != repository.full_name {
+        former_names.retain(|name| *name != repository.full_name);
+        former_names.push(before.repository.full_name);
+    }
+    KnownRepository {
+        repository,
+        fingerprint,
+        last_changed: changed_at.unwrap_or(before.last_changed),
+        former_names,
+        ..before
+    }
+}
+
+/// Judges presence once the walk is complete: filters for all, absence only after a sweep.
+async fn finish(
+    run: &Discovery<'_>,
+    mut walk: Walk,
+    mut discovery: DiscoveryState,
+) -> Result<Discovered, DiscoverError> {
+    let mut changes: Vec<KnownRepository> = Vec::new();
+    let mut vanished: Vec<KnownRepository> = Vec::new();
+    let (mut served, mut served_before) = (0_usize, 0_usize);
+    let mut hidden: Vec<KnownRepository> = Vec::new();
+    let mut after: Option<RepoKey> = None;
+    loop {
+        let page = run.store.repositories(&run.lease.integration, after.as_ref(), BATCH).await?;
+        let Some(last) = page.last() else { break };
+        after = Some(last.repository.key.clone());
+        for known in page {
+            let is_seen = walk.seen.contains(known.repository.key.id.as_str());
+            let is_absent = walk.found.swept && !is_seen;
+            let hides = (run.behaviour.hides)(&known.repository);
+            let was_served = known.presence.is_served();
+            let next = presence_after(&known, is_seen, is_absent, hides);
+            served_before += usize::from(was_served);
+            served += usize::from(next.is_served());
+            if is_absent && known.presence == Presence::MissingOnce && next == Presence::MissingOnce {
+                vanished.push(known);
+            } else if next != known.presence {
+                let is_newly_hidden = was_served && matches!(next, Presence::Excluded { .. });
+                let changed = KnownRepository { presence: next, ..known };
+                if is_newly_hidden { hidden.push(changed) } else { changes.push(changed) }
+            }
+        }
+    }
+
+    let gone = vanished.iter().map(|known| (known.repository.key.clone(), Presence::Gone));
+    let excluded = hidden.iter().map(|known| (known.repository.key.clone(), known.presence.clone()));
+    let removals: Vec<(RepoKey, Presence)> = gone.chain(excluded).collect();
+    if let Some(reason) = guard::would_stop(served_before, &removals, run.behaviour.guard) {
+        walk.found.held = Some(HeldAbsences { changes: removals, reason });
+        served += hidden.len();
+    } else {
+        for known in vanished {
+            stop_if_asked(run)?;
+            let presence = match look_up(run, &known, &mut walk.found).await? {
+                Some(presence) => presence,
+                None => continue,
+            };
+            if !presence.is_served() {
+                served -= 1;
+                walk.found.gone.push(known.repository.key.clone());
+            }
+            changes.push(KnownRepository { presence, ..known });
+        }
+        changes.append(&mut hidden);
+    }
+    discovery.sweep_next |= changes.iter().any(|known| known.presence == Presence::MissingOnce)
+        || walk.found.held.is_some()
+        || walk.found.errors.iter().any(|error| error.retry == "next_sync" && error.stage == LOOK_UP);
+    walk.found.presence_changed = !changes.is_empty();
+    run.store.finish_walk(run.lease, changes, discovery).await?;
+    walk.found.seen = served as u64;
+    Ok(walk.found)
+}
+
+/// What a complete walk says of one repository. Pure; being missing the second time is left to the
+/// caller, who looks it up by its id first.
+fn presence_after(known: &KnownRepository, is_seen: bool, is_absent: bool, hides: Option<String>) -> Presence {
+    match (&known.presence, hides) {
+        (Presence::Gone | Presence::Moved { .. }, _) if !is_seen => known.presence.clone(),
+        // Hidden ones are not watched for absence: nothing of theirs is synced anyway.
+        (_, Some(filter)) => Presence::Excluded { filter },
+        (Presence::MissingOnce, None) if !is_seen => Presence::MissingOnce,
+        (_, None) if is_absent => Presence::MissingOnce,
+        (Presence::Inaccessible { .. }, None) => known.presence.clone(),
+        (_, None) if known.repository.is_archived => Presence::Archived,
+        (_, None) => Presence::Present,
+    }
+}
+
+/// Before gone: one look by its id. `None`: nothing can be concluded now.
+async fn look_up(
+    run: &Discovery<'_>,
+    known: &KnownRepository,
+    found: &mut Discovered,
+) -> Result<Option<Presence>, DiscoverError> {
+    match run.source.repository(&known.repository.key).await {
+        Ok(None) => Ok(Some(Presence::Gone)),
+        Ok(Some(record)) if record.repository.workspace == known.repository.workspace => Ok(Some(Presence::Present)),
+        Ok(Some(record)) => Ok(Some(Presence::Moved { to: record.repository.full_name })),
+        Err(error) if error.ends_sync() => Err(error.into()),
+        Err(error) => {
+            let mend = error.mend();
+            found.errors.push(SyncError {
+                repository: Some(known.repository.full_name.clone()),
+                stage: LOOK_UP.to_owned(),
+                message: Report::new("missing from the list twice, and could not be looked up by its id", &error, mend)
+                    .one_line(),
+                retry: "next_sync".to_owned(),
+            });
+            Ok(None)
+        }
+    }
+}
