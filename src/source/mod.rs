@@ -168,6 +168,14 @@ pub trait Source: Send + Sync {
     /// repository. On a later page they come as [`SourceError::Incomplete`].
     async fn secondary(&self, repo: &Repository, ask: &Ask, cursor: Option<&Cursor>) -> Result<ItemPage, SourceError>;
 
+    /// To be called when a sync starts: secrets kept in files are read again (P6.10).
+    ///
+    /// # Errors
+    /// [`SourceError::SecretUnreadable`].
+    fn begin_sync(&self) -> Result<(), SourceError> {
+        Ok(())
+    }
+
     /// What was spent and what is left.
     fn usage(&self) -> Usage;
 
@@ -278,6 +286,17 @@ pub enum SourceError {
         /// Where it points, without userinfo and query.
         target: String,
     },
+    /// A secret that was readable before cannot be read any more.
+    #[error("the secret of {credential} cannot be read: {message}")]
+    SecretUnreadable {
+        /// Name of the credential.
+        credential: String,
+        /// Why; names the place, never the value.
+        message: String,
+    },
+    /// The cursor given is not one of ours, or of another version.
+    #[error("the stored place in the listing cannot be read")]
+    StaleCursor,
     /// The walk would never end.
     #[error("the pages of {url} go in circles")]
     Circular {
@@ -322,7 +341,7 @@ impl SourceError {
     /// Whether it makes the rest of the sync meaningless: nothing else will be answered either.
     pub fn ends_sync(&self) -> bool {
         match self {
-            Self::Unauthorized { .. } | Self::BudgetExhausted { .. } => true,
+            Self::Unauthorized { .. } | Self::BudgetExhausted { .. } | Self::SecretUnreadable { .. } => true,
             Self::Incomplete { source, .. } => source.ends_sync(),
             _ => false,
         }
@@ -359,6 +378,8 @@ impl SourceError {
             Self::UntrustedLink { .. } | Self::Circular { .. } => {
                 "check `api_url`, and whether a proxy rewrites answers"
             }
+            Self::SecretUnreadable { .. } => "check that the variable is set or the file is there and readable",
+            Self::StaleCursor => "nothing to do: the next sync begins the listing anew",
             Self::Incomplete { source, .. } => return source.mend(),
         };
         Some(text.to_owned())

@@ -1,0 +1,196 @@
+//! Against a small server of our own over real HTTP: what it answers is scripted per test, what it was
+//! asked is kept.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::*;
+use crate::source::http::FixedSecret;
+
+/// A request as the server saw it.
+#[derive(Clone, Debug)]
+struct Seen {
+    /// From 1.
+    number: usize,
+    method: String,
+    path: String,
+    /// Decoded.
+    query: Vec<(String, String)>,
+    authorization: String,
+    user_agent: String,
+    body: String,
+}
+
+impl Seen {
+    fn all(&self, name: &str) -> Vec<&str> {
+        self.query.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str()).collect()
+    }
+
+    fn one(&self, name: &str) -> &str {
+        self.all(name).first().copied().unwrap_or_default()
+    }
+}
+
+struct Server {
+    base: Url,
+    seen: Arc<Mutex<Vec<Seen>>>,
+    count: watch::Receiver<usize>,
+    _task: AbortOnDropHandle<()>,
+}
+
+impl Server {
+    async fn start(answer: impl Fn(&Seen, &str) -> Response + Send + Sync + 'static) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}/2.0", listener.local_addr().unwrap());
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let (sender, count) = watch::channel(0);
+        let (log, answer, text) = (seen.clone(), Arc::new(answer), base.clone());
+        let app = Router::new().fallback(move |request: Request| {
+            let (log, answer, text, sender) = (log.clone(), answer.clone(), text.clone(), sender.clone());
+            async move {
+                let (parts, body) = request.into_parts();
+                let body = axum::body::to_bytes(body, 1 << 20).await.unwrap();
+                let header = |name| parts.headers.get(name).map_or("", |value| value.to_str().unwrap()).to_owned();
+                let query = parts.uri.query().unwrap_or_default();
+                let seen = {
+                    let mut log = log.lock().unwrap();
+                    let number = log.len() + 1;
+                    log.push(Seen {
+                        number,
+                        method: parts.method.to_string(),
+                        path: parts.uri.path().to_owned(),
+                        query: url::form_urlencoded::parse(query.as_bytes()).into_owned().collect(),
+                        authorization: header(header::AUTHORIZATION),
+                        user_agent: header(header::USER_AGENT),
+                        body: String::from_utf8_lossy(&body).into_owned(),
+                    });
+                    log.last().unwrap().clone()
+                };
+                sender.send_modify(|count| *count += 1);
+                answer(&seen, &text)
+            }
+        });
+        let task = AbortOnDropHandle::new(tokio::spawn(async move { axum::serve(listener, app).await.unwrap() }));
+        Self { base: Url::parse(&base).unwrap(), seen, count, _task: task }
+    }
+
+    fn seen(&self) -> Vec<Seen> {
+        self.seen.lock().unwrap().clone()
+    }
+
+    async fn has_seen(&self, requests: usize) {
+        self.count.clone().wait_for(|count| *count >= requests).await.unwrap();
+    }
+
+    fn settings(&self) -> CloudSettings {
+        let mut settings = CloudSettings::new("acme", Credential::AccessToken(FixedSecret::shared("sesame-token-1")));
+        settings.api_url = self.base.clone();
+        settings.http.retry_base = Duration::ZERO;
+        settings.http.max_wait = Duration::ZERO;
+        settings.clock = Clock::manual("2026-11-21T12:00:00Z".parse().unwrap());
+        settings
+    }
+
+    fn cloud(&self) -> BitbucketCloud {
+        BitbucketCloud::new(self.settings()).unwrap()
+    }
+}
+
+fn ok(value: Value) -> Response {
+    axum::Json(value).into_response()
+}
+
+fn status(status: u16, body: impl Into<Body>) -> Response {
+    Response::builder().status(status).body(body.into()).unwrap()
+}
+
+fn repo_row(n: u32) -> Value {
+    json!({"uuid": format!("{{{n}}}"), "full_name": format!("acme/repo-{n}"), "name": format!("Repo {n}"),
+        "mainbranch": {"name": "main"}, "is_private": true})
+}
+
+fn a_repository() -> Repository {
+    wire::repository(repo_row(1)).unwrap().repository
+}
+
+/// Walks a listing to its end.
+async fn sweep(cloud: &BitbucketCloud) -> Result<Vec<String>, SourceError> {
+    let mut names = Vec::new();
+    let mut cursor = None;
+    loop {
+        let page = cloud.repositories(&Listing::Sweep, cursor.as_ref()).await?;
+        names.extend(page.records.into_iter().map(|record| record.repository.slug));
+        match page.next {
+            // As through the store.
+            Some(next) => cursor = Some(serde_json::from_str(&serde_json::to_string(&next).unwrap()).unwrap()),
+            None => return Ok(names),
+        }
+    }
+}
+
+// P2.1, P2.12, facts 1.1: `next` is followed as given, its parameters are not added again.
+#[tokio::test]
+async fn a_sweep_follows_next_as_given() {
+    let server = Server::start(|seen, base| match seen.one("page") {
+        "" => ok(json!({"size": 3, "values": [repo_row(1), repo_row(2)],
+            "next": format!("{base}/repositories/acme?page=2&ctx=a%2Bb")})),
+        _ => ok(json!({"size": 3, "values": [repo_row(3)]})),
+    })
+    .await;
+    let cloud = server.cloud();
+    assert_eq!(sweep(&cloud).await.unwrap(), ["repo-1", "repo-2", "repo-3"]);
+    let seen = server.seen();
+    assert_eq!(seen.len(), 2);
+    assert_eq!(
+        (seen[0].path.as_str(), seen[0].one("sort"), seen[0].one("pagelen")),
+        ("/2.0/repositories/acme", "created_on", "100")
+    );
+    assert!(seen[0].one("fields").split(',').all(|field| field.starts_with('-')), "fields only drops");
+    assert_eq!(seen[1].query, [("page".to_owned(), "2".to_owned()), ("ctx".to_owned(), "a+b".to_owned())]);
+    assert_eq!(seen[0].authorization, "Bearer sesame-token-1");
+    assert_eq!(seen[0].user_agent, concat!("catalog-sync/", env!("CARGO_PKG_VERSION")));
+    assert_eq!(cloud.usage().requests, 2);
+}
+
+// P2.11: one unreadable row is named, the others come.
+#[tokio::test]
+async fn an_unreadable_row_never_takes_the_others_along() {
+    let server =
+        Server::start(|_, _| ok(json!({"values": [repo_row(1), {"uuid": "{x}", "full_name": 7}, repo_row(2)]}))).await;
+    let page = server.cloud().repositories(&Listing::Sweep, None).await.unwrap();
+    assert_eq!(page.records.len(), 2);
+    assert_eq!(page.unreadable[0].key, Some(RepoKey::cloud("{x}")));
+}
+
+// Section 8, "Commits": a branch with slashes, and what is excluded.
+#[tokio::test]
+async fn commits_are_asked_by_branch() {
+    let row =
+        json!({"hash": "aa11", "date": "2026-01-02T03:04:05+00:00", "message": "m", "author": {"raw": "Ann <a@b>"}});
+    let server = Server::start(move |_, _| ok(json!({"values": [row, {"hash": "bad"}]}))).await;
+    let ask = Ask::Commits { include: "release/1.0".to_owned(), exclude: vec!["bb22".to_owned(), "cc33".to_owned()] };
+    let page = server.cloud().secondary(&a_repository(), &ask, None).await.unwrap();
+    assert_eq!((page.items.len(), page.unreadable.len()), (1, 1));
+    let seen = &server.seen()[0];
+    assert_eq!((seen.path.as_str(), seen.one("include")), ("/2.0/repositories/acme/repo-1/commits", "release/1.0"));
+    assert_eq!(seen.all("exclude"), ["bb22", "cc33"]);
+    assert!(seen.one("fields").starts_with("next,"));
+}
+
+#[tokio::test]
+async fn an_empty_repository_is_never_asked_for_commits() {
+    let server = Server::start(|_, _| status(404, "")).await;
+    let repo = Repository { default_branch: None, ..a_repository() };
+    let ask = Ask::Commits { include: "main".to_owned(), exclude: Vec::new() };
+    let page = server.cloud().secondary(&repo, &ask, None).await.unwrap();
+    assert!(page.items.is_empty() && page.next.is_none() && server.seen().is_empty());
+}
