@@ -19,6 +19,8 @@ pub mod store;
 
 pub mod config;
 
+pub mod schedule;
+
 pub mod discover;
 
 pub mod correlate;

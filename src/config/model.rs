@@ -9,6 +9,7 @@ use std::time::Duration;
 use ::url::Url;
 use chrono::NaiveDate;
 
+use super::filters::RepositoryGlob;
 use super::secret::Secret;
 use super::url::ConnectorUrl;
 use crate::model::{EntityFormat, IntegrationKey, SecondaryKind};
@@ -406,10 +407,10 @@ pub enum RulesRef {
 /// Which repositories are worked on; the others are recorded and listed as hidden, with the filter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RepositoryFilters {
-    /// Globs; empty: all.
-    pub include: Vec<String>,
-    /// Globs; they win over `include`.
-    pub exclude: Vec<String>,
+    /// Empty: all.
+    pub include: Vec<RepositoryGlob>,
+    /// They win over `include`.
+    pub exclude: Vec<RepositoryGlob>,
     /// Project keys, case ignored; empty: all.
     pub projects: Vec<String>,
     /// Archived ones, too (Data Center).

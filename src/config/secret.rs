@@ -7,6 +7,11 @@ use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
 
+use super::faults::Fault;
+use super::fields::{self, Faults, Fields, nearest};
+use super::load::Context;
+use super::located::{Node, Value};
+
 /// A secret file larger than this is a mistake in the path, not a token or a key.
 const MAX_SECRET_FILE_BYTES: u64 = 64 * 1024;
 
@@ -183,4 +188,116 @@ impl SecretError {
             Self::NoCredentialStore { .. } => "use `{ env: NAME }` or `{ file: PATH }`".to_owned(),
         }
     }
+}
+
+impl Secret {
+    /// What is wrong with it now: no value, or a file that others can read.
+    pub(super) fn fault(&self, environment: &Environment) -> Option<Fault> {
+        let error = match self.resolve(environment) {
+            Ok(_) => return self.open_file_warning(),
+            Err(error) => error,
+        };
+        let mut fault = Fault::at(self.place, 1, error.to_string());
+        if let Some(source) = std::error::Error::source(&error) {
+            fault = fault.because(source.to_string());
+        }
+        let near = match &self.from {
+            SecretFrom::Env(name) => nearest(name, environment.names()),
+            _ => None,
+        };
+        Some(match near {
+            Some(near) => fault.mend(format!("did you mean `{near}`? {}", error.mend())),
+            None => fault.mend(error.mend()),
+        })
+    }
+
+    #[cfg(unix)]
+    fn open_file_warning(&self) -> Option<Fault> {
+        use std::os::unix::fs::PermissionsExt;
+        let SecretFrom::File(path) = &self.from else { return None };
+        let mode = std::fs::metadata(path).ok()?.permissions().mode();
+        (mode & 0o004 != 0).then(|| {
+            Fault::at(self.place, 1, format!("the secret file {} can be read by every user", path.display()))
+                .mend(format!("chmod 600 {}", path.display()))
+                .warning()
+        })
+    }
+
+    #[cfg(not(unix))]
+    fn open_file_warning(&self) -> Option<Fault> {
+        None
+    }
+}
+
+/// Whether a text is a Bitbucket token rather than the name of anything: people paste one where a
+/// variable's name belongs.
+pub(super) fn looks_like_token(text: &str) -> bool {
+    ["ATBB", "ATCTT", "ATATT", "ATOA", "BBDC-"].iter().any(|prefix| text.starts_with(prefix)) || text.len() > 64
+}
+
+/// Reads `{ env: NAME }`, `{ file: PATH }`, `{ credential: NAME }`, or (with a warning) a plain string.
+pub(super) fn read(node: &Node, context: &Context, faults: &mut Faults) -> Option<Secret> {
+    if let Value::Text { text, .. } = &node.value {
+        let fault = Fault::of(node, "a secret stands in the config as plain text");
+        faults.push(
+            fault.because("whoever can read the file, its backups or its git history has it").mend(FORMS).warning(),
+        );
+        return Some(Secret { from: SecretFrom::Plain(SecretString::from(text.as_str())), place: node.place });
+    }
+    read_reference(node, context, faults)
+}
+
+/// The same for what may be secret and mostly is not (a user's name): plain text is fine.
+pub(super) fn read_or_text(node: &Node, context: &Context, faults: &mut Faults) -> Option<Secret> {
+    if let Value::Text { text, .. } = &node.value {
+        return Some(Secret { from: SecretFrom::Plain(SecretString::from(text.as_str())), place: node.place });
+    }
+    read_reference(node, context, faults)
+}
+
+const FORMS: &str = "write `{ env: NAME }` or `{ file: PATH }`";
+
+fn read_reference(node: &Node, context: &Context, faults: &mut Faults) -> Option<Secret> {
+    let mut map = Fields::of("secret", node, faults)?;
+    let env = map.get("env");
+    let file = map.get("file");
+    let credential = map.get("credential");
+    map.finish(faults);
+    let given: Vec<&Node> = [env, file, credential].into_iter().flatten().collect();
+    if given.len() != 1 {
+        let what =
+            if given.is_empty() { "this secret says nowhere where it is" } else { "this secret is in two places" };
+        faults.push(Fault::of(node, what).mend(FORMS));
+        return None;
+    }
+    let from = match (env, file, credential) {
+        (Some(node), ..) => SecretFrom::Env(variable(node, faults)?),
+        (_, Some(node), _) => SecretFrom::File(context.path(node, faults)?),
+        (_, _, Some(node)) => {
+            fields::name(node, faults)?;
+            let fault = Fault::of(node, "the encrypted credential store is not in this version");
+            faults.push(fault.mend(FORMS));
+            return None;
+        }
+        _ => return None,
+    };
+    Some(Secret { from, place: given[0].place })
+}
+
+fn variable(node: &Node, faults: &mut Faults) -> Option<String> {
+    let text = fields::text(node, faults)?;
+    if looks_like_token(&text) {
+        let fault = Fault::of(node, "this looks like a token itself, not like the name of a variable");
+        faults.push(fault.mend("put the token into an environment variable, and name the variable here"));
+        return None;
+    }
+    let fits =
+        !text.starts_with(|c: char| c.is_ascii_digit()) && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    if !fits {
+        // Not shown: what does not look like a name may be the secret.
+        let fault = Fault::of(node, "this is not the name of an environment variable");
+        faults.push(fault.mend("use letters, digits and `_`, for example `{ env: BITBUCKET_TOKEN }`"));
+        return None;
+    }
+    Some(text)
 }
