@@ -10,6 +10,8 @@ use super::{Chosen, Target, Wanted, World, guard, mark};
 use crate::error::escape_control;
 use crate::model::{Entity, EntityRef, ImportAction, Link, LinkState, RepoKey};
 
+const UNREADABLE: &str = "its file no longer parses: mend the file; nothing is written until then";
+
 /// What is wanted, grouped by entity; what names none is held at once.
 pub(crate) fn by_entity<'a>(world: &World<'a>, plan: &mut Plan) -> BTreeMap<EntityRef, Vec<&'a Wanted<'a>>> {
     let mut claims: BTreeMap<EntityRef, Vec<&Wanted<'_>>> = BTreeMap::new();
@@ -17,6 +19,7 @@ pub(crate) fn by_entity<'a>(world: &World<'a>, plan: &mut Plan) -> BTreeMap<Enti
         let entity = match wanted.target {
             Target::Register { kind, .. } => register::would_register(wanted.repository, world.inputs.abilities, kind),
             Target::Merge(entity) | Target::Adopt(entity) => Ok(entity.entity_ref.clone()),
+            Target::MergeMissing(entity) => Ok(entity.clone()),
             Target::Update(link, _) => Ok(link.entity.clone()),
         };
         match entity {
@@ -39,7 +42,8 @@ fn rank(target: &Target<'_>) -> u8 {
         Target::Update(..) => 0,
         Target::Adopt(_) => 1,
         Target::Merge(_) => 2,
-        Target::Register { .. } => 3,
+        Target::MergeMissing(_) => 3,
+        Target::Register { .. } => 4,
     }
 }
 
@@ -150,6 +154,10 @@ fn decide(
         }
         Target::Update(link, None) => Err(missing(world, link, notes)),
         Target::Update(link, Some(entity)) => update(wanted, link, entity, notes, world),
+        Target::MergeMissing(_) if world.unreadable.contains(entity_ref) => Err(UNREADABLE.to_owned()),
+        Target::MergeMissing(_) => {
+            Err("the entity is not in the catalog: choose another with `--into`, or register".to_owned())
+        }
         Target::Merge(entity) | Target::Adopt(entity) if own.is_some() => match own {
             Some(link) => update(wanted, link, entity, notes, world),
             None => Ok(None),
@@ -301,7 +309,7 @@ fn update(
 
 fn missing(world: &World<'_>, link: &Link, notes: &mut Vec<About>) -> String {
     if world.unreadable.contains(&link.entity) {
-        return "its file no longer parses: mend the file; nothing is written until then".to_owned();
+        return UNREADABLE.to_owned();
     }
     if link.state != LinkState::EntityMissing {
         notes.push(About::EntityMissing);

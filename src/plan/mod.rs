@@ -113,6 +113,8 @@ pub enum Target<'a> {
     },
     /// Link to an entity that is there, and enrich it.
     Merge(&'a Entity),
+    /// The entity that was to be merged into, or adopted, is not in the catalog (any more).
+    MergeMissing(&'a EntityRef),
     /// Bring a linked entity up to date; `None`: it is not in the catalog.
     Update(&'a Link, Option<&'a Entity>),
     /// The entity carries our mark, the store has no link: make the link again.

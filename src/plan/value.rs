@@ -10,12 +10,14 @@ use crate::model::EntityFormat;
 /// Values longer than this are no field of a catalog any more.
 const LONGEST_BYTES: usize = 16 * 1024;
 
-/// Where rules write `$.spec.owner` and `$.spec.type`, a Harness document has `$.owner` and `$.type`; and
-/// the reverse. All other paths are the same in both formats.
+/// Where rules write `$.spec.owner`, `$.spec.type` and `$.metadata.title`, a Harness document has `$.owner`,
+/// `$.type` and `$.name`; and the reverse. All other paths are the same in both formats.
 pub(crate) fn in_format(path: &FieldPath, format: EntityFormat) -> FieldPath {
     let keys: Vec<&str> = path.0.iter().map(String::as_str).collect();
     match (format, keys.as_slice()) {
         (EntityFormat::Harness, ["spec", key @ ("owner" | "type")]) => FieldPath::of(&[key]),
+        (EntityFormat::Harness, ["metadata", "title"]) => FieldPath::of(&["name"]),
+        (EntityFormat::Backstage, ["name"]) => FieldPath::of(&["metadata", "title"]),
         (EntityFormat::Backstage, [key @ ("owner" | "type")]) => FieldPath::of(&["spec", key]),
         _ => path.clone(),
     }
