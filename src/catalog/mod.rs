@@ -3,6 +3,7 @@
 pub mod backstage;
 pub mod directory;
 pub mod harness;
+pub mod recognise;
 
 use std::path::PathBuf;
 
@@ -12,6 +13,8 @@ use serde_json::Value;
 
 use crate::model::{Entity, EntityFormat, EntityRef};
 use crate::plan::{FieldPath, Step};
+
+pub use recognise::{Identity, MarkPaths, Recognised, format_of, mark_paths};
 
 /// What a catalog is able to do. Data, so that planning stays pure.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,6 +120,15 @@ pub trait Catalog: Send + Sync {
 
     /// Whether writing would be possible at all: for `check`.
     async fn probe_write(&self) -> Result<(), CatalogError>;
+
+    /// What [`Catalog::restore`] of another process needs, so that entities of a file that stopped parsing
+    /// in between still count as there (P2.13). Small opaque JSON, kept in the store after each reading.
+    fn snapshot(&self) -> Value {
+        Value::Null
+    }
+
+    /// Takes up a snapshot, before the first reading; what is not one is ignored.
+    fn restore(&self, _snapshot: &Value) {}
 }
 
 /// What can go wrong with a catalog. Messages are for people.

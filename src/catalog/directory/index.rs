@@ -1,0 +1,557 @@
+//! Which document is where: every YAML file beneath the roots, read again only when it changed.
+//!
+//! Holds refs, places and hashes, not the documents.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use cap_std::ambient_authority;
+use cap_std::fs::{Dir, Metadata, MetadataExt as _};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::documents::{self, Found};
+use super::git::Tree;
+use super::write::{self, Hash};
+use crate::catalog::{CatalogError, FileProblem, Reading};
+use crate::model::{EntityFormat, EntityRef, Place};
+
+/// A directory that is read.
+#[derive(Clone, Debug)]
+pub(super) struct Root {
+    /// As configured.
+    pub path: PathBuf,
+    /// `also_read`.
+    pub read_only: bool,
+}
+
+impl Root {
+    /// Opens it; everything below is reached through this handle only.
+    pub(super) fn open(&self) -> Result<Dir, CatalogError> {
+        Dir::open_ambient_dir(&self.path, ambient_authority())
+            .map_err(|source| CatalogError::Unreadable { root: self.path.clone(), source })
+    }
+
+    fn shown(&self, file: &Path) -> PathBuf {
+        if self.read_only { self.path.join(file) } else { file.to_owned() }
+    }
+}
+
+/// What tells a file from another without reading it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp {
+    size: u64,
+    device: u64,
+    inode: u64,
+    modified_ns: i128,
+    changed_ns: i128,
+}
+
+impl Stamp {
+    fn of(metadata: &Metadata) -> Self {
+        let ns = |seconds: i64, ns: i64| i128::from(seconds) * 1_000_000_000 + i128::from(ns);
+        Self {
+            size: metadata.size(),
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            modified_ns: ns(metadata.mtime(), metadata.mtime_nsec()),
+            changed_ns: ns(metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+
+    /// Changed so shortly before it was read that it may have changed again within the same tick.
+    fn is_fresh(&self, read_at: SystemTime) -> bool {
+        let read_ns = read_at.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_nanos() as i128);
+        self.changed_ns.max(self.modified_ns) > read_ns - 2_000_000_000
+    }
+}
+
+/// One entity document of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Slot {
+    entity_ref: EntityRef,
+    format: EntityFormat,
+    document: u32,
+    line: u32,
+}
+
+/// What is known of a file.
+#[derive(Clone, Debug)]
+struct FileRecord {
+    stamp: Option<Stamp>,
+    read_at: SystemTime,
+    hash: Hash,
+    slots: Vec<Slot>,
+    /// Line, reason, whether it is a fault.
+    problems: Vec<(Option<usize>, String, bool)>,
+    /// Entities it held when it could last be read whole.
+    lost: Vec<EntityRef>,
+}
+
+/// Root (by position) and path beneath it: the order of everything.
+type Key = (usize, PathBuf);
+
+/// The index of a catalog.
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    files: BTreeMap<Key, FileRecord>,
+    /// From an earlier process: what files held. Used for files not read yet.
+    remembered: BTreeMap<Key, Vec<EntityRef>>,
+    /// Places in `files`, sorted by entity ref, then place.
+    order: Vec<(Key, u32)>,
+    /// Git trees that hold catalog files, with `HEAD` as it was when the reading began.
+    pub heads: BTreeMap<Tree, String>,
+    /// Whether a reading was ever complete.
+    pub is_read: bool,
+}
+
+/// What a new process should know: which file held which entities.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Snapshot {
+    version: u32,
+    files: Vec<(usize, PathBuf, Vec<EntityRef>)>,
+}
+
+impl Index {
+    /// Walks every root. An unreadable root ends it; anything else is a problem of its file.
+    pub(super) fn read(&mut self, roots: &[Root], cap: u64, now: SystemTime) -> Result<Reading, CatalogError> {
+        let mut heads = BTreeMap::new();
+        let canonical: Vec<PathBuf> = roots.iter().map(|root| canonical(&root.path)).collect();
+        for root in &canonical {
+            if let Some(tree) = Tree::above(root) {
+                let head = tree.head();
+                heads.insert(tree, head);
+            }
+        }
+        let mut files = BTreeMap::new();
+        for (at, root) in roots.iter().enumerate() {
+            let dir = root.open()?;
+            let mut walk = Walk {
+                previous: self,
+                files: &mut files,
+                heads: &mut heads,
+                root: at,
+                canonical: &canonical,
+                cap,
+                now,
+                read_only: root.read_only,
+                targets: BTreeSet::new(),
+            };
+            walk.directory(&dir, Path::new(""), 0)
+                .map_err(|source| CatalogError::Unreadable { root: root.path.clone(), source })?;
+        }
+        self.files = files;
+        self.remembered.clear();
+        self.heads = heads;
+        self.is_read = true;
+        self.sort();
+        Ok(self.reading(roots))
+    }
+
+    fn sort(&mut self) {
+        let mut order: Vec<(Key, u32)> = self
+            .files
+            .iter()
+            .flat_map(|(key, file)| (0..file.slots.len() as u32).map(move |slot| (key.clone(), slot)))
+            .collect();
+        order.sort_by(|a, b| {
+            (self.slot(a).map(|slot| &slot.entity_ref), a).cmp(&(self.slot(b).map(|slot| &slot.entity_ref), b))
+        });
+        self.order = order;
+    }
+
+    fn slot(&self, (key, slot): &(Key, u32)) -> Option<&Slot> {
+        self.files.get(key)?.slots.get(*slot as usize)
+    }
+
+    fn reading(&self, roots: &[Root]) -> Reading {
+        let mut reading = Reading { version: self.version(), ..Reading::default() };
+        let mut places: Vec<String> = Vec::new();
+        for at in &self.order {
+            let Some(slot) = self.slot(at) else { continue };
+            let place = place(roots, &at.0, slot).to_string();
+            if reading.entity_refs.last() == Some(&slot.entity_ref) {
+                if reading.duplicates.last().is_none_or(|(entity_ref, _)| *entity_ref != slot.entity_ref) {
+                    reading.duplicates.push((slot.entity_ref.clone(), std::mem::take(&mut places)));
+                }
+                if let Some((_, known)) = reading.duplicates.last_mut() {
+                    known.push(place);
+                }
+            } else {
+                reading.entity_refs.push(slot.entity_ref.clone());
+                places = vec![place];
+            }
+        }
+        for ((root, file), record) in &self.files {
+            for (line, reason, is_fault) in &record.problems {
+                let file = roots.get(*root).map_or_else(|| file.clone(), |root| root.shown(file));
+                reading.problems.push(FileProblem { file, line: *line, reason: reason.clone(), is_fault: *is_fault });
+            }
+            reading.unreadable.extend(record.lost.iter().cloned());
+        }
+        reading.unreadable.sort();
+        reading.unreadable.dedup();
+        reading.unreadable.retain(|lost| reading.entity_refs.binary_search(lost).is_err());
+        reading
+    }
+
+    fn version(&self) -> String {
+        let mut hasher = Sha256::new();
+        for ((root, file), record) in &self.files {
+            hasher.update((*root as u64).to_be_bytes());
+            hasher.update(file.as_os_str().as_encoded_bytes());
+            hasher.update([0]);
+            hasher.update(record.hash);
+            for (_, reason, _) in &record.problems {
+                hasher.update(reason.as_bytes());
+                hasher.update([0]);
+            }
+        }
+        hex::encode(hasher.finalize())
+    }
+
+    /// Where a ref lies, writable places first, then by place.
+    pub(super) fn places(&self, roots: &[Root], entity_ref: &EntityRef) -> Vec<Place> {
+        let start = self.order.partition_point(|at| self.slot(at).is_some_and(|slot| slot.entity_ref < *entity_ref));
+        self.order[start..]
+            .iter()
+            .map_while(|at| {
+                self.slot(at).filter(|slot| slot.entity_ref == *entity_ref).map(|slot| place(roots, &at.0, slot))
+            })
+            .collect()
+    }
+
+    /// The first place of each ref after `after`, at most `limit`, in order.
+    pub(super) fn page(&self, roots: &[Root], after: Option<&EntityRef>, limit: usize) -> Vec<(EntityRef, Place)> {
+        let start = after.map_or(0, |after| {
+            self.order.partition_point(|at| self.slot(at).is_some_and(|slot| slot.entity_ref <= *after))
+        });
+        let mut page: Vec<(EntityRef, Place)> = Vec::new();
+        for at in &self.order[start..] {
+            let Some(slot) = self.slot(at) else { continue };
+            if page.last().is_some_and(|(entity_ref, _)| *entity_ref == slot.entity_ref) {
+                continue;
+            }
+            if page.len() == limit {
+                break;
+            }
+            page.push((slot.entity_ref.clone(), place(roots, &at.0, slot)));
+        }
+        page
+    }
+
+    /// The format of most documents.
+    pub(super) fn prevailing_format(&self) -> Option<EntityFormat> {
+        let (mut backstage, mut harness) = (0usize, 0usize);
+        for slot in self.files.values().flat_map(|file| &file.slots) {
+            match slot.format {
+                EntityFormat::Backstage => backstage += 1,
+                EntityFormat::Harness => harness += 1,
+            }
+        }
+        match backstage.cmp(&harness) {
+            std::cmp::Ordering::Less => Some(EntityFormat::Harness),
+            std::cmp::Ordering::Greater => Some(EntityFormat::Backstage),
+            std::cmp::Ordering::Equal => (backstage > 0).then_some(EntityFormat::Backstage),
+        }
+    }
+
+    /// Takes up a file of the catalog itself that we have just written.
+    pub(super) fn wrote(&mut self, file: &Path, text: &str, now: SystemTime) {
+        let key = (0, file.to_owned());
+        let record = FileRecord::read(None, text.as_bytes(), now, Vec::new());
+        let unchanged = self.files.get(&key).is_some_and(|old| old.slots == record.slots);
+        self.files.insert(key, record);
+        if !unchanged {
+            self.sort();
+        }
+    }
+
+    /// For [`Index::restore`] in another process.
+    pub(super) fn snapshot(&self) -> serde_json::Value {
+        let files = self
+            .files
+            .iter()
+            .map(|((root, file), record)| (*root, file.clone(), record.refs()))
+            .filter(|(_, _, refs)| !refs.is_empty())
+            .collect();
+        serde_json::to_value(Snapshot { version: 1, files }).unwrap_or_default()
+    }
+
+    /// Takes over what an earlier process knew; ignored once something was read, or when it is not ours.
+    pub(super) fn restore(&mut self, snapshot: &serde_json::Value) {
+        let Ok(Snapshot { version: 1, files }) = Snapshot::deserialize(snapshot) else { return };
+        if !self.is_read {
+            self.remembered = files.into_iter().map(|(root, file, refs)| ((root, file), refs)).collect();
+        }
+    }
+
+    /// What a file held last.
+    fn held(&self, key: &Key) -> Vec<EntityRef> {
+        match self.files.get(key) {
+            Some(file) => file.refs(),
+            None => self.remembered.get(key).cloned().unwrap_or_default(),
+        }
+    }
+
+    /// Every entity last known beneath a folder.
+    fn held_beneath(&self, root: usize, folder: &Path) -> Vec<EntityRef> {
+        let files = self.files.iter().map(|(key, file)| (key, file.refs()));
+        let remembered = self.remembered.iter().map(|(key, refs)| (key, refs.clone()));
+        files
+            .chain(remembered)
+            .filter(|((at, file), _)| *at == root && file.starts_with(folder))
+            .flat_map(|(_, refs)| refs)
+            .collect()
+    }
+}
+
+fn canonical(path: &Path) -> PathBuf {
+    std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+}
+
+fn place(roots: &[Root], (root, file): &Key, slot: &Slot) -> Place {
+    Place {
+        file: file.clone(),
+        document: slot.document as usize,
+        line: slot.line as usize,
+        read_only_under: roots.get(*root).filter(|root| root.read_only).map(|root| root.path.clone()),
+    }
+}
+
+impl FileRecord {
+    /// Entities it holds, and those it held and cannot show now.
+    fn refs(&self) -> Vec<EntityRef> {
+        self.slots.iter().map(|slot| slot.entity_ref.clone()).chain(self.lost.iter().cloned()).collect()
+    }
+
+    /// A file left alone as a whole.
+    fn problem(reason: String, is_fault: bool, held: Vec<EntityRef>, now: SystemTime) -> Self {
+        let lost = if is_fault { held } else { Vec::new() };
+        let hash = write::hash(reason.as_bytes());
+        Self { stamp: None, read_at: now, hash, slots: Vec::new(), problems: vec![(None, reason, is_fault)], lost }
+    }
+
+    fn read(stamp: Option<Stamp>, bytes: &[u8], now: SystemTime, held: Vec<EntityRef>) -> Self {
+        let hash = write::hash(bytes);
+        let text = match std::str::from_utf8(bytes) {
+            Ok(text) => text,
+            Err(error) => {
+                let line = 1 + bytes[..error.valid_up_to()].iter().filter(|&&byte| byte == b'\n').count();
+                let problems = vec![(Some(line), "not UTF-8".to_owned(), true)];
+                return Self { stamp, read_at: now, hash, slots: Vec::new(), problems, lost: held };
+            }
+        };
+        let (mut slots, mut problems) = (Vec::new(), Vec::new());
+        for (at, document) in documents::read(text).into_iter().enumerate() {
+            match document.found {
+                Found::Entity { format, identity, .. } => slots.push(Slot {
+                    entity_ref: identity.entity_ref,
+                    format,
+                    document: at as u32,
+                    line: document.line as u32,
+                }),
+                Found::NotOurs => {}
+                Found::Problem { line, reason, is_fault } => problems.push((Some(line), reason, is_fault)),
+            }
+        }
+        let mut lost = Vec::new();
+        // An empty text is what a file looks like while it is being written.
+        if problems.iter().any(|(.., is_fault)| *is_fault) {
+            lost = held;
+            lost.sort();
+            lost.dedup();
+            lost.retain(|entity_ref| slots.iter().all(|slot: &Slot| slot.entity_ref != *entity_ref));
+        }
+        Self { stamp, read_at: now, hash, slots, problems, lost }
+    }
+}
+
+/// One root being walked.
+struct Walk<'a> {
+    previous: &'a Index,
+    files: &'a mut BTreeMap<Key, FileRecord>,
+    heads: &'a mut BTreeMap<Tree, String>,
+    root: usize,
+    canonical: &'a [PathBuf],
+    cap: u64,
+    now: SystemTime,
+    read_only: bool,
+    /// Files that links lead to, so that none counts twice.
+    targets: BTreeSet<PathBuf>,
+}
+
+/// Folders deeper than this are nobody's catalog.
+const MAX_DEPTH: usize = 64;
+
+impl Walk<'_> {
+    /// An error means that the directory itself cannot be listed.
+    fn directory(&mut self, dir: &Dir, path: &Path, depth: usize) -> io::Result<()> {
+        let mut names = Vec::new();
+        for entry in dir.entries()? {
+            names.push(entry?.file_name());
+        }
+        names.sort();
+        for name in names {
+            let path = path.join(&name);
+            let shown = name.to_string_lossy();
+            if shown.eq_ignore_ascii_case(".git") {
+                self.note_tree(&path);
+                continue;
+            }
+            let metadata = match dir.symlink_metadata(&name) {
+                Ok(metadata) => metadata,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => {
+                    self.problem(path, error.to_string(), true);
+                    continue;
+                }
+            };
+            if metadata.is_dir() {
+                self.folder(dir, Path::new(&name), path, depth);
+            } else if write::is_temporary(&shown) {
+                self.temporary(dir, &shown, path);
+            } else if is_catalog_file(&shown) {
+                self.file(dir, Path::new(&name), path, &metadata);
+            } else if metadata.is_symlink() {
+                self.linked_folder(dir, Path::new(&name), path);
+            }
+        }
+        Ok(())
+    }
+
+    fn note_tree(&mut self, path: &Path) {
+        let top =
+            path.parent().map_or_else(|| self.canonical[self.root].clone(), |top| self.canonical[self.root].join(top));
+        if let Some(tree) = Tree::at(&top) {
+            let head = tree.head();
+            self.heads.entry(tree).or_insert(head);
+        }
+    }
+
+    fn folder(&mut self, dir: &Dir, name: &Path, path: PathBuf, depth: usize) {
+        let absolute = self.canonical[self.root].join(&path);
+        let is_another_root = self.canonical.iter().enumerate().any(|(at, root)| at != self.root && *root == absolute);
+        if is_another_root {
+            return;
+        }
+        if depth >= MAX_DEPTH {
+            return self.problem(path, "nested too deeply".to_owned(), true);
+        }
+        let listed = dir.open_dir(name).and_then(|dir| self.directory(&dir, &path, depth + 1));
+        match listed {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => {
+                let held = self.previous.held_beneath(self.root, &path);
+                let problem = FileRecord::problem(error.to_string(), true, held, self.now);
+                self.files.insert((self.root, path), problem);
+            }
+        }
+    }
+
+    /// What lies inside is indexed where it lies; what lies outside is not followed.
+    fn linked_folder(&mut self, dir: &Dir, name: &Path, path: PathBuf) {
+        if dir.metadata(name).is_err()
+            && std::fs::metadata(self.canonical[self.root].join(&path)).is_ok_and(|target| target.is_dir())
+        {
+            self.problem(path, "a link that leads out of the catalog; not followed".to_owned(), true);
+        }
+    }
+
+    fn temporary(&mut self, dir: &Dir, name: &str, path: PathBuf) {
+        if self.read_only {
+            return;
+        }
+        match write::clean(dir, name, self.now) {
+            Ok(true) => {}
+            Ok(false) => self.problem(
+                path,
+                "left by an interrupted write, and holds a text of somebody else: look at it, then remove it"
+                    .to_owned(),
+                true,
+            ),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => self.problem(path, format!("left by an interrupted write: {error}"), true),
+        }
+    }
+
+    fn file(&mut self, dir: &Dir, name: &Path, path: PathBuf, metadata: &Metadata) {
+        let key = (self.root, path.clone());
+        if metadata.is_symlink() {
+            return self.linked_file(dir, name, path);
+        }
+        if !metadata.is_file() {
+            return;
+        }
+        let record = self.record(dir, name, &key, metadata);
+        self.files.insert(key, record);
+    }
+
+    fn record(&self, dir: &Dir, name: &Path, key: &Key, metadata: &Metadata) -> FileRecord {
+        let stamp = Stamp::of(metadata);
+        let known = self.previous.files.get(key);
+        if let Some(known) = known
+            && known.stamp == Some(stamp)
+            && !stamp.is_fresh(known.read_at)
+        {
+            return known.clone();
+        }
+        let held = || self.previous.held(key);
+        if metadata.len() > self.cap {
+            return FileRecord::problem(format!("larger than {} bytes", self.cap), true, held(), self.now);
+        }
+        match dir.open(name).and_then(|file| write::read_capped(&file, self.cap)) {
+            Ok(Some(bytes)) => match known {
+                Some(known) if known.hash == write::hash(&bytes) && known.stamp.is_some() => {
+                    FileRecord { stamp: Some(stamp), read_at: self.now, ..known.clone() }
+                }
+                _ => FileRecord::read(Some(stamp), &bytes, self.now, held()),
+            },
+            Ok(None) => FileRecord::problem(format!("larger than {} bytes", self.cap), true, held(), self.now),
+            Err(error) => FileRecord::problem(error.to_string(), true, held(), self.now),
+        }
+    }
+
+    /// A link to a file inside is read under its own name only where the target would not be read anyway.
+    fn linked_file(&mut self, dir: &Dir, name: &Path, path: PathBuf) {
+        let key = (self.root, path.clone());
+        let absolute = self.canonical[self.root].join(&path);
+        let Ok(target) = std::fs::canonicalize(&absolute) else {
+            return self.problem(path, "a link that leads nowhere".to_owned(), true);
+        };
+        let Ok(inside) = target.strip_prefix(&self.canonical[self.root]) else {
+            return self.problem(path, "a link that leads out of the catalog; not followed".to_owned(), true);
+        };
+        let in_git = inside.iter().any(|part| part.eq_ignore_ascii_case(".git"));
+        let is_read_anyway = inside.file_name().is_some_and(|name| is_catalog_file(&name.to_string_lossy()));
+        if in_git || is_read_anyway || !self.targets.insert(inside.to_owned()) {
+            return;
+        }
+        let found = Dir::open_ambient_dir(&self.canonical[self.root], ambient_authority())
+            .and_then(|root| Ok((root.metadata(inside)?, root)));
+        match found {
+            Ok((metadata, root)) if metadata.is_file() => {
+                let record = self.record(&root, inside, &key, &metadata);
+                self.files.insert(key, record);
+            }
+            Ok(_) => {}
+            Err(error) => self.problem(path, error.to_string(), true),
+        }
+        let _ = (dir, name);
+    }
+
+    fn problem(&mut self, path: PathBuf, reason: String, is_fault: bool) {
+        let key = (self.root, path);
+        let held = self.previous.held(&key);
+        self.files.insert(key, FileRecord::problem(reason, is_fault, held, self.now));
+    }
+}
+
+/// `*.yaml` and `*.yml`, but for the lock files and backups of editors.
+fn is_catalog_file(name: &str) -> bool {
+    let lower = name.to_lowercase();
+    (lower.ends_with(".yaml") || lower.ends_with(".yml")) && !name.starts_with(".#")
+}
