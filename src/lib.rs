@@ -32,3 +32,5 @@ pub mod apply;
 pub mod backfill;
 
 pub mod simulator;
+
+pub mod cli;

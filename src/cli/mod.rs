@@ -1,0 +1,3 @@
+//! The command line: arguments, and how results are shown.
+
+pub mod args;
