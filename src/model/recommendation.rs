@@ -53,6 +53,9 @@ pub struct Recommendation {
     pub action: Action,
     /// Merge: the target. Conflict: the entity fought over, where there is one.
     pub entity: Option<EntityRef>,
+    /// Merge by a rule that says `many`: the other entities this repository is linked to as well, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<EntityRef>,
     /// Index of the rule that decided, from 0, as in the rules file; `None` without a rule (register,
     /// none, a person's choice).
     pub rule: Option<usize>,
