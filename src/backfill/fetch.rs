@@ -1,0 +1,552 @@
+//! Asks and stores, in the order `budget` gave.
+//!
+//! One task drives everything: requests run beside each other, pages are judged one after the other
+//! (so the caps need no locks), and what is ready goes to the store in one write while the next
+//! requests are under way. Room under the cap is reserved before a page is asked, in order: nobody
+//! behind overtakes, and no page is asked for that could not be stored.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use futures::stream::{FuturesUnordered, StreamExt};
+use tokio_util::sync::CancellationToken;
+
+use super::budget::{self, Class, Left, Work};
+use super::marks;
+use super::stream::{Fetched, Request, Stream, Terms};
+use super::{BackfillInputs, BackfillReport, Progress, Unreadable};
+use crate::error::Report;
+use crate::model::coverage::{Coverage, Head, Ranges, UnknownHeads};
+use crate::model::sync::SecondaryCounts;
+use crate::model::{IntegrationKey, Item, Presence, RepoKey, SecondaryKind, SyncError};
+use crate::source::{Ask, ItemPage, Source, SourceError};
+use crate::store::{ItemBatch, Store, StoreError};
+
+/// So many stored commits are named when the server no longer knows the head they hung on: 100 hashes
+/// keep the URL under 8 KiB.
+const LEAVE_OUT_STORED: usize = 100;
+
+pub(super) async fn run(inputs: BackfillInputs<'_>) -> Result<BackfillReport, StoreError> {
+    let mut backfill = Backfill::prepare(inputs).await?;
+    backfill.drive().await?;
+    Ok(backfill.report())
+}
+
+/// Why nothing new is started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Halt {
+    Stopped,
+    RateLimited,
+    Unauthorized,
+}
+
+/// Items of one kind in this sync.
+#[derive(Debug, Default)]
+struct Cap {
+    per_sync: u64,
+    /// Judged to be stored.
+    used: u64,
+    /// Kept for pages under way.
+    reserved: u64,
+    /// Written.
+    stored: u64,
+}
+
+impl Cap {
+    fn room(&self) -> u64 {
+        self.per_sync - self.used - self.reserved
+    }
+}
+
+enum Event {
+    Fetched { stream: usize, class: Class, round: u32, reserved: u64, result: Result<Fetched, Failure> },
+    Marks { stream: usize, stored: Result<Vec<Item>, StoreError> },
+}
+
+enum Failure {
+    Source(SourceError),
+    Store(StoreError),
+    Unknown { hashes: Vec<String>, stored: Vec<String> },
+}
+
+impl From<SourceError> for Failure {
+    fn from(error: SourceError) -> Self {
+        Self::Source(error)
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// A page waiting to be recorded, and where its stream goes on afterwards.
+struct Ready {
+    batch: ItemBatch,
+    stored: u64,
+    stream: usize,
+    next: Option<Work>,
+}
+
+struct Backfill<'a> {
+    inputs: BackfillInputs<'a>,
+    streams: Vec<Stream>,
+    caps: HashMap<SecondaryKind, Cap>,
+    queues: HashMap<SecondaryKind, BTreeSet<Work>>,
+    ready: Vec<Ready>,
+    halt: Option<Halt>,
+    progress: Progress,
+    report: BackfillReport,
+}
+
+impl<'a> Backfill<'a> {
+    async fn prepare(mut inputs: BackfillInputs<'a>) -> Result<Self, StoreError> {
+        let repositories = std::mem::take(&mut inputs.repositories);
+        let served: Vec<_> = repositories
+            .into_iter()
+            .filter(|known| matches!(known.presence, Presence::Present | Presence::Archived))
+            .map(|known| (Arc::new(known.repository), known.first_seen))
+            .collect();
+        let mut backfill = Self {
+            inputs,
+            streams: Vec::new(),
+            caps: HashMap::new(),
+            queues: HashMap::new(),
+            ready: Vec::new(),
+            halt: None,
+            progress: Progress::default(),
+            report: BackfillReport::default(),
+        };
+        for kind in SecondaryKind::ALL {
+            let Some(terms) = backfill.terms(kind) else { continue };
+            let stored = backfill.inputs.store.coverage(backfill.inputs.integration, kind).await?;
+            let mut stored: HashMap<RepoKey, Coverage> =
+                stored.into_iter().map(|coverage| (coverage.repo.clone(), coverage)).collect();
+            for (repo, known_since) in &served {
+                let coverage = stored.remove(&repo.key);
+                backfill.streams.push(Stream::new(repo.clone(), kind, coverage, *known_since, terms));
+            }
+            backfill.caps.insert(kind, Cap { per_sync: terms.settings.per_sync, ..Cap::default() });
+            backfill.queues.insert(kind, BTreeSet::new());
+        }
+        backfill.plan();
+        Ok(backfill)
+    }
+
+    fn terms(&self, kind: SecondaryKind) -> Option<Terms> {
+        let settings = match kind {
+            SecondaryKind::PullRequests => self.inputs.pull_requests,
+            SecondaryKind::Commits => self.inputs.commits,
+        }?;
+        Some(Terms { settings, start: self.inputs.start_date, now: self.inputs.now })
+    }
+
+    fn plan(&mut self) {
+        let (indices, standings): (Vec<_>, Vec<_>) = self
+            .streams
+            .iter()
+            .enumerate()
+            .filter(|(_, stream)| !stream.is_out)
+            .map(|(index, stream)| (index, stream.standing()))
+            .unzip();
+        let caps = SecondaryKind::ALL.map(|kind| self.caps.get(&kind).map_or(0, |cap| cap.per_sync));
+        let usage = self.inputs.source.usage();
+        let share = self.inputs.rotation_share;
+        let quota = budget::rotation_quota(share, usage.per_hour, usage.remaining, self.inputs.interval);
+        for mut work in budget::order(&standings, caps, quota, self.inputs.now) {
+            work.stream = indices[work.stream];
+            let stream = &mut self.streams[work.stream];
+            stream.is_due |= work.class == Class::Rotation || stream.is_changed || stream.coverage.window.is_none();
+            self.progress.planned += 1;
+            self.enqueue(work);
+        }
+    }
+
+    fn enqueue(&mut self, work: Work) {
+        let kind = self.streams[work.stream].kind;
+        if let Some(queue) = self.queues.get_mut(&kind) {
+            queue.insert(work);
+        }
+    }
+
+    async fn drive(&mut self) -> Result<(), StoreError> {
+        let stop: CancellationToken = self.inputs.stop.clone();
+        let mut tasks: FuturesUnordered<BoxFuture<'a, Event>> = FuturesUnordered::new();
+        let mut fetching = 0;
+        let mut recording: Option<(BoxFuture<'a, Result<(), StoreError>>, Vec<Ready>)> = None;
+        for stream in 0..self.streams.len() {
+            if !self.streams[stream].is_out && is_due_for_marking(&self.streams[stream]) {
+                tasks.push(self.read_for_marking(stream));
+            }
+        }
+        loop {
+            while fetching < self.inputs.concurrency.max(1) && self.halt.is_none() {
+                let Some(task) = self.start_next() else { break };
+                tasks.push(task);
+                fetching += 1;
+            }
+            if recording.is_none() && !self.ready.is_empty() {
+                recording = Some(self.record());
+            }
+            if tasks.is_empty() && recording.is_none() {
+                return Ok(());
+            }
+            tokio::select! {
+                // What is written is judged first, so that walks go on soon.
+                biased;
+                result = async { recording.as_mut().expect("guarded").0.as_mut().await }, if recording.is_some() => {
+                    result?;
+                    let (_, done) = recording.take().expect("just polled");
+                    let marking = self.recorded(done);
+                    tasks.extend(marking.into_iter().map(|stream| self.read_for_marking(stream)));
+                }
+                () = stop.cancelled(), if self.halt != Some(Halt::Stopped) => {
+                    // Requests under way are dropped: nothing of them is recorded, the next sync asks again.
+                    self.halt = Some(Halt::Stopped);
+                    tasks.clear();
+                    fetching = 0;
+                }
+                Some(event) = tasks.next(), if !tasks.is_empty() => match event {
+                    Event::Fetched { stream, class, round, reserved, result } => {
+                        fetching -= 1;
+                        self.fetched(stream, class, round, reserved, result)?;
+                    }
+                    Event::Marks { stream, stored } => self.mark(stream, stored?),
+                },
+            }
+        }
+    }
+
+    /// Starts the first request in order that has room under its cap; `None` when there is none, or
+    /// when those under way must first give back what they do not need.
+    fn start_next(&mut self) -> Option<BoxFuture<'a, Event>> {
+        loop {
+            let next = self.queues.iter().filter_map(|(kind, queue)| {
+                let has_room = self.caps.get(kind).is_some_and(|cap| cap.room() > 0);
+                queue.first().filter(|_| has_room).copied()
+            });
+            let work = next.min()?;
+            if self.inputs.source.usage().remaining == Some(0) {
+                self.halt = Some(Halt::RateLimited);
+                return None;
+            }
+            let stream = &mut self.streams[work.stream];
+            let kind = stream.kind;
+            self.queues.get_mut(&kind)?.remove(&work);
+            let terms = self.terms(kind)?;
+            let stream = &mut self.streams[work.stream];
+            if stream.is_out {
+                continue;
+            }
+            let Some((request, rows)) = stream.request(work.class, terms) else { continue };
+            let cap = self.caps.get_mut(&kind)?;
+            let reserved = rows.min(cap.room());
+            cap.reserved += reserved;
+            let (source, store) = (self.inputs.source, self.inputs.store);
+            let integration = self.inputs.integration;
+            return Some(Box::pin(async move {
+                let result = fetch(source, store, integration, request).await;
+                Event::Fetched { stream: work.stream, class: work.class, round: work.round, reserved, result }
+            }));
+        }
+    }
+
+    fn fetched(
+        &mut self,
+        index: usize,
+        class: Class,
+        round: u32,
+        reserved: u64,
+        result: Result<Fetched, Failure>,
+    ) -> Result<(), StoreError> {
+        let stream = &mut self.streams[index];
+        let kind = stream.kind;
+        let (Some(cap), Some(terms)) = (self.caps.get_mut(&kind), {
+            let settings = match kind {
+                SecondaryKind::PullRequests => self.inputs.pull_requests,
+                SecondaryKind::Commits => self.inputs.commits,
+            };
+            settings.map(|settings| Terms { settings, start: self.inputs.start_date, now: self.inputs.now })
+        }) else {
+            return Ok(());
+        };
+        cap.reserved -= reserved;
+        match result {
+            Ok(fetched) => {
+                let unreadable = fetched.page.unreadable.clone();
+                // What others reserved is theirs; what is free may be taken beyond the estimate.
+                let settled = stream.settle(fetched, cap.room(), terms);
+                cap.used += settled.items.len() as u64;
+                let next = stream.next_class(class, settled.goes_on);
+                let next = next.map(|(class, since)| Work { class, round: round + 1, since, stream: index });
+                self.make_ready(index, settled.items, next);
+                if !unreadable.is_empty() {
+                    self.note_unreadable(index, &unreadable);
+                }
+                Ok(())
+            }
+            Err(Failure::Store(error)) => Err(error),
+            Err(Failure::Unknown { hashes, stored }) => {
+                let verdict = stream.unknown(&hashes, stored, terms);
+                if verdict == UnknownHeads::AskAgain && !stream.is_going_in_circles() {
+                    let since = stream.coverage.waiting_since().unwrap_or(stream.known_since);
+                    self.enqueue(Work { class, round, since, stream: index });
+                    return Ok(());
+                }
+                stream.give_up();
+                if verdict == UnknownHeads::GivenUp {
+                    self.make_ready(index, vec![], None);
+                }
+                self.error(
+                    index,
+                    &SourceError::UnknownCommits { hashes },
+                    Some(
+                        "nothing to do: its history was rewritten; what the branch holds now is fetched as a new range",
+                    ),
+                );
+                Ok(())
+            }
+            Err(Failure::Source(error)) => {
+                self.failed(index, error);
+                Ok(())
+            }
+        }
+    }
+
+    fn failed(&mut self, index: usize, error: SourceError) {
+        if error.ends_sync() {
+            let is_budget = is_budget(&error);
+            let halt = if is_budget { Halt::RateLimited } else { Halt::Unauthorized };
+            if self.halt.is_none() && !is_budget {
+                self.error(index, &error, None);
+            }
+            self.halt.get_or_insert(halt);
+            return;
+        }
+        let stream = &mut self.streams[index];
+        let is_forbidden = matches!(error, SourceError::Forbidden { .. });
+        if stream.is_at_first_page() && (is_forbidden || matches!(error, SourceError::NotFound { .. })) {
+            let what = format!("cannot read {} of {}", stream.kind.as_str(), stream.repo.full_name);
+            let reason = Report::new(what, &error, error.mend()).one_line();
+            stream.refuse(reason.clone(), self.inputs.now);
+            self.report.unreadable.push(Unreadable {
+                repo: stream.repo.key.clone(),
+                full_name: stream.repo.full_name.clone(),
+                kind: stream.kind,
+                is_forbidden,
+                reason,
+            });
+            self.make_ready(index, vec![], None);
+            return;
+        }
+        stream.give_up();
+        self.error(index, &error, None);
+    }
+
+    fn error(&mut self, index: usize, error: &SourceError, mend: Option<&str>) {
+        let stream = &self.streams[index];
+        let what = format!("could not fetch {} of {}", stream.kind.as_str(), stream.repo.full_name);
+        let mend = mend.map(str::to_owned).or_else(|| error.mend());
+        self.report.errors.push(SyncError {
+            repository: Some(stream.repo.full_name.clone()),
+            stage: stream.kind.as_str().to_owned(),
+            message: Report::new(what, error, mend).one_line(),
+            retry: "next_sync".to_owned(),
+        });
+    }
+
+    fn note_unreadable(&mut self, index: usize, rows: &[String]) {
+        let stream = &self.streams[index];
+        let first = crate::error::escape_control(rows.first().map_or("", String::as_str));
+        self.report.errors.push(SyncError {
+            repository: Some(stream.repo.full_name.clone()),
+            stage: stream.kind.as_str().to_owned(),
+            message: format!("{} row(s) could not be read and are left out; the first: {first}", rows.len()),
+            retry: "never".to_owned(),
+        });
+    }
+
+    fn make_ready(&mut self, index: usize, items: Vec<Item>, next: Option<Work>) {
+        let stream = &self.streams[index];
+        let stored = items.len() as u64;
+        let batch =
+            ItemBatch { repo: stream.repo.key.clone(), kind: stream.kind, items, coverage: stream.coverage.clone() };
+        self.ready.push(Ready { batch, stored, stream: index, next });
+    }
+
+    fn record(&mut self) -> (BoxFuture<'a, Result<(), StoreError>>, Vec<Ready>) {
+        let mut ready = std::mem::take(&mut self.ready);
+        let batches = ready
+            .iter_mut()
+            .map(|ready| ItemBatch {
+                repo: ready.batch.repo.clone(),
+                kind: ready.batch.kind,
+                items: std::mem::take(&mut ready.batch.items),
+                coverage: ready.batch.coverage.clone(),
+            })
+            .collect();
+        let (store, lease) = (self.inputs.store, self.inputs.lease);
+        (Box::pin(async move { store.record_items(lease, batches).await }), ready)
+    }
+
+    /// Counts what was written, lets the walks go on, and returns the streams whose commits are to be
+    /// marked.
+    fn recorded(&mut self, done: Vec<Ready>) -> Vec<usize> {
+        let mut marking = Vec::new();
+        for ready in done {
+            let stream = &self.streams[ready.stream];
+            if let Some(cap) = self.caps.get_mut(&stream.kind) {
+                cap.stored += ready.stored;
+            }
+            match stream.kind {
+                SecondaryKind::PullRequests => self.progress.pull_requests += ready.stored,
+                SecondaryKind::Commits => self.progress.commits += ready.stored,
+            }
+            self.progress.pages += 1;
+            if let Some(next) = ready.next {
+                self.enqueue(next);
+            } else if self.halt.is_none() && is_due_for_marking(stream) {
+                marking.push(ready.stream);
+            }
+        }
+        (self.inputs.progress)(self.progress);
+        marking
+    }
+
+    fn read_for_marking(&self, stream: usize) -> BoxFuture<'a, Event> {
+        let (store, integration) = (self.inputs.store, self.inputs.integration);
+        let (repo, kind) = (self.streams[stream].repo.key.clone(), self.streams[stream].kind);
+        Box::pin(async move {
+            let stored = stored_newest(store, integration, &repo, kind, usize::MAX).await;
+            Event::Marks { stream, stored }
+        })
+    }
+
+    /// Marks are ours, not the source's: they cost no cap.
+    fn mark(&mut self, index: usize, stored: Vec<Item>) {
+        let Ranges::Commits(ranges) = &mut self.streams[index].coverage.ranges else { return };
+        if !ranges.is_due_for_marking() {
+            return;
+        }
+        let Some(head) = &ranges.head else { return };
+        let (changed, unreachable) = marks::remark(stored, &head.hash);
+        ranges.recheck = false;
+        ranges.unreachable = unreachable;
+        self.make_ready(index, changed, None);
+        if let Some(ready) = self.ready.last_mut() {
+            ready.stored = 0;
+        }
+    }
+
+    fn report(mut self) -> BackfillReport {
+        let per_hour = self.inputs.source.usage().per_hour;
+        for kind in SecondaryKind::ALL {
+            let (Some(terms), Some(cap)) = (self.terms(kind), self.caps.get(&kind)) else { continue };
+            let streams = self.streams.iter().filter(|stream| stream.kind == kind);
+            let left = streams.fold(Left { backlog: 0, waiting: 0 }, |left, stream| Left {
+                backlog: left.backlog + stream.coverage.backlog(),
+                waiting: left.waiting + u64::from(stream.is_waiting()),
+            });
+            let counts = SecondaryCounts {
+                stored: cap.stored,
+                backlog: left.backlog,
+                repositories_waiting: left.waiting,
+                complete_by: budget::complete_by(
+                    kind,
+                    terms.settings,
+                    left,
+                    per_hour,
+                    self.inputs.interval,
+                    self.inputs.now,
+                ),
+            };
+            match kind {
+                SecondaryKind::PullRequests => self.report.pull_requests = Some(counts),
+                SecondaryKind::Commits => self.report.commits = Some(counts),
+            }
+        }
+        let pull_requests = self.streams.iter().filter(|stream| stream.kind == SecondaryKind::PullRequests);
+        self.report.oldest_pull_request_check = pull_requests.filter_map(|stream| stream.coverage.checked_at).min();
+        self.report.rate_limited = self.halt == Some(Halt::RateLimited);
+        self.report.unauthorized = self.halt == Some(Halt::Unauthorized);
+        self.report.stopped = self.halt == Some(Halt::Stopped);
+        self.report
+    }
+}
+
+fn is_due_for_marking(stream: &Stream) -> bool {
+    match &stream.coverage.ranges {
+        Ranges::Commits(ranges) => ranges.is_due_for_marking(),
+        Ranges::PullRequests(_) => false,
+    }
+}
+
+fn is_budget(error: &SourceError) -> bool {
+    match error {
+        SourceError::BudgetExhausted { .. } => true,
+        SourceError::Incomplete { source, .. } => is_budget(source),
+        _ => false,
+    }
+}
+
+async fn fetch(
+    source: &dyn Source,
+    store: &dyn Store,
+    integration: &IntegrationKey,
+    request: Request,
+) -> Result<Fetched, Failure> {
+    let Request { repo, kind, ask, cursor, looks_up, branch } = request;
+    let page = match source.secondary(&repo, &ask, cursor.as_ref()).await {
+        Ok(page) => page,
+        Err(SourceError::UnknownCommits { hashes }) => {
+            let stored = stored_newest(store, integration, &repo.key, kind, LEAVE_OUT_STORED).await?;
+            let stored = stored.into_iter().filter_map(|item| match item {
+                Item::Commit(commit) if !commit.unreachable => Some(commit.hash),
+                _ => None,
+            });
+            return Err(Failure::Unknown { hashes, stored: stored.collect() });
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let mut head = None;
+    if let Some(branch) = branch.filter(|_| page.items.is_empty() && page.next.is_none()) {
+        let ask = Ask::Commits { include: branch, exclude: vec![] };
+        head = head_of(&source.secondary(&repo, &ask, None).await?);
+    }
+    let mut stored = HashMap::new();
+    if looks_up && !page.items.is_empty() {
+        let ids: Vec<_> = page.items.iter().map(Item::id).collect::<HashSet<_>>().into_iter().collect();
+        let found = stored_among(store, integration, &repo.key, kind, &ids).await?;
+        stored = found.into_iter().map(|item| (item.id(), item)).collect();
+    }
+    Ok(Fetched { page, stored, head })
+}
+
+fn head_of(page: &ItemPage) -> Option<Head> {
+    match page.items.first()? {
+        Item::Commit(commit) => Some(Head { hash: commit.hash.clone(), parents: commit.parents.clone() }),
+        Item::PullRequest(_) => None,
+    }
+}
+
+async fn stored_newest(
+    store: &dyn Store,
+    _integration: &IntegrationKey,
+    repo: &RepoKey,
+    kind: SecondaryKind,
+    limit: usize,
+) -> Result<Vec<Item>, StoreError> {
+    store.items(repo, kind, limit).await
+}
+
+async fn stored_among(
+    store: &dyn Store,
+    _integration: &IntegrationKey,
+    repo: &RepoKey,
+    kind: SecondaryKind,
+    ids: &[crate::model::ItemId],
+) -> Result<Vec<Item>, StoreError> {
+    store.stored_items(repo, kind, ids).await
+}

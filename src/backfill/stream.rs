@@ -1,0 +1,377 @@
+//! One repository and kind within a sync: which page it asks next, and what a page does to it. No I/O.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::KindSettings;
+use super::budget::{Class, Standing, expected_rows};
+use crate::model::coverage::{
+    CommitPage, CommitRow, CommitWalk, Coverage, Head, PullRequestPage, PullRequestWalk, Ranges, Unavailable,
+    UnknownHeads, Verdict, Window, take,
+};
+use crate::model::{Commit, Item, ItemId, PullRequest, PullRequestState, Repository, SecondaryKind};
+use crate::source::{Ask, Cursor, ItemPage};
+
+/// A kind that cannot be read is asked again after this, or when the repository changes.
+const ASK_AGAIN_AFTER: TimeDelta = TimeDelta::hours(24);
+
+/// A walk whose hashes the server does not know is asked again at most so often.
+const MOST_UNKNOWN_ROUNDS: u32 = 8;
+
+/// What a sync asks of a kind.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Terms {
+    pub settings: KindSettings,
+    pub start: Option<DateTime<Utc>>,
+    pub now: DateTime<Utc>,
+}
+
+/// A page to ask for.
+#[derive(Clone, Debug)]
+pub(super) struct Request {
+    pub repo: Arc<Repository>,
+    pub kind: SecondaryKind,
+    pub ask: Ask,
+    pub cursor: Option<Cursor>,
+    /// Look up which of its rows are stored.
+    pub looks_up: bool,
+    /// Should it be empty, ask where this branch stands.
+    pub branch: Option<String>,
+}
+
+/// What came.
+#[derive(Debug)]
+pub(super) struct Fetched {
+    pub page: ItemPage,
+    /// Of its rows, those stored, as stored.
+    pub stored: HashMap<ItemId, Item>,
+    /// Where the branch stands, when the page was empty.
+    pub head: Option<Head>,
+}
+
+/// What a page brought.
+#[derive(Debug)]
+pub(super) struct Settled {
+    /// To be written with the coverage.
+    pub items: Vec<Item>,
+    /// The same walk has another page worth asking.
+    pub goes_on: bool,
+}
+
+#[derive(Debug)]
+enum Walk {
+    PullRequests(PullRequestWalk),
+    Commits(CommitWalk),
+}
+
+#[derive(Debug)]
+pub(super) struct Stream {
+    pub repo: Arc<Repository>,
+    pub kind: SecondaryKind,
+    pub coverage: Coverage,
+    pub known_since: DateTime<Utc>,
+    /// Its newest end is to be asked in this sync.
+    pub is_due: bool,
+    /// Something may be new, and has not been asked for.
+    pub is_changed: bool,
+    /// It is passed over in this sync: it failed, or cannot be read.
+    pub is_out: bool,
+    walk: Option<Walk>,
+    cursor: Option<Cursor>,
+    unknown_rounds: u32,
+}
+
+impl Stream {
+    /// `None` when there is nothing to ask: an empty repository has no commits, and what cannot be read
+    /// is asked again only after a day or a change.
+    pub fn new(
+        repo: Arc<Repository>,
+        kind: SecondaryKind,
+        stored: Option<Coverage>,
+        known_since: DateTime<Utc>,
+        terms: Terms,
+    ) -> Self {
+        let mut coverage = stored.unwrap_or_else(|| Coverage::new(repo.key.clone(), kind));
+        coverage.extend(terms.settings.first_sync, terms.start, terms.now);
+        let is_out = kind == SecondaryKind::Commits && repo.default_branch.is_none()
+            || coverage.unavailable.as_ref().is_some_and(|unavailable| {
+                unavailable.source_updated_on == repo.updated_on && unavailable.asked_at > terms.now - ASK_AGAIN_AFTER
+            });
+        let branch_moved = match &coverage.ranges {
+            Ranges::PullRequests(_) => false,
+            Ranges::Commits(ranges) => {
+                ranges.branch != repo.default_branch || ranges.head.is_none() && !ranges.former.is_empty()
+            }
+        };
+        let is_changed = coverage.window.is_some()
+            && (repo.updated_on.is_none() || coverage.source_updated_on != repo.updated_on || branch_moved);
+        Self {
+            repo,
+            kind,
+            coverage,
+            known_since,
+            is_due: false,
+            is_changed,
+            is_out,
+            walk: None,
+            cursor: None,
+            unknown_rounds: 0,
+        }
+    }
+
+    pub fn standing(&self) -> Standing {
+        Standing {
+            kind: self.kind,
+            is_fetched: self.coverage.window.is_some(),
+            is_changed: self.is_changed,
+            checked_at: self.coverage.checked_at,
+            open: self.coverage.open,
+            gap_since: self.coverage.waiting_since(),
+            known_since: self.known_since,
+        }
+    }
+
+    /// Whether its count is not known: never fetched, changed and not asked, or cut before the end.
+    pub fn is_waiting(&self) -> bool {
+        match (&self.coverage.window, &self.coverage.unavailable) {
+            (None, _) => !self.is_out,
+            (Some(_), Some(_)) => self.coverage.is_uncounted(),
+            (Some(_), None) => self.is_changed || self.coverage.is_uncounted(),
+        }
+    }
+
+    /// Where it goes on after a page of a `class` was recorded; `None`: it is done for this sync.
+    pub fn next_class(&self, after: Class, goes_on: bool) -> Option<(Class, DateTime<Utc>)> {
+        if self.is_out {
+            None
+        } else if self.is_due && !goes_on {
+            let class = if self.coverage.window.is_some() { Class::New } else { Class::Never };
+            Some((class, self.coverage.checked_at.unwrap_or(self.known_since)))
+        } else if let Some(since) = self.coverage.waiting_since() {
+            let class = if matches!(after, Class::Never | Class::Deeper) { Class::Deeper } else { Class::Gap };
+            Some((class, since))
+        } else {
+            None
+        }
+    }
+
+    /// The page to ask next: of the walk under way, else of the newest end if it is due, else of the gap
+    /// waiting longest (which comes first where it is overdue). With it, the rows worth reserving.
+    pub fn request(&mut self, class: Class, terms: Terms) -> Option<(Request, u64)> {
+        if self.walk.is_none() {
+            self.cursor = None;
+            self.walk = self.begin(class, terms);
+        }
+        let (ask, looks_up, branch, rows) = match self.walk.as_ref()? {
+            Walk::PullRequests(walk) => {
+                let gap = &walk.gap;
+                let known = (!gap.more).then_some(gap.known);
+                let ask = Ask::PullRequests { from: gap.from, to: gap.to };
+                (ask, self.coverage.stored > 0, None, expected_rows(self.kind, gap.limit, known))
+            }
+            Walk::Commits(walk) => {
+                let known = (!walk.gap.more).then_some(walk.gap.known);
+                let ask = Ask::Commits { include: walk.include.clone(), exclude: walk.exclude.clone() };
+                let is_rewindable = walk.is_newest && walk.known_head.is_some();
+                let branch = is_rewindable.then(|| walk.include.clone());
+                (ask, self.coverage.stored > 0, branch, expected_rows(self.kind, walk.limit(), known))
+            }
+        };
+        let cursor = self.cursor.clone();
+        Some((Request { repo: self.repo.clone(), kind: self.kind, ask, cursor, looks_up, branch }, rows))
+    }
+
+    fn begin(&self, class: Class, terms: Terms) -> Option<Walk> {
+        let has_gap = self.coverage.waiting_since().is_some();
+        let newest_first = self.is_due && !(class == Class::Overdue && has_gap);
+        match &self.coverage.ranges {
+            Ranges::PullRequests(ranges) if newest_first => Some(Walk::PullRequests(match &self.coverage.window {
+                None => ranges.first(&first_window(terms)),
+                Some(window) => ranges.newer(window, terms.now),
+            })),
+            Ranges::PullRequests(ranges) => ranges.resume().map(Walk::PullRequests),
+            Ranges::Commits(ranges) if newest_first => {
+                let branch = self.repo.default_branch.as_deref()?;
+                Some(Walk::Commits(ranges.newer(branch, terms.settings.first_sync, terms.now)))
+            }
+            Ranges::Commits(ranges) => ranges.resume().map(Walk::Commits),
+        }
+    }
+
+    /// Takes as much of a page as `room` allows.
+    pub fn settle(&mut self, fetched: Fetched, room: u64, terms: Terms) -> Settled {
+        let Some(mut walk) = self.walk.take() else { return Settled { items: vec![], goes_on: false } };
+        let is_newest = match &walk {
+            Walk::PullRequests(walk) => walk.is_newest,
+            Walk::Commits(walk) => walk.is_newest,
+        };
+        let next = fetched.page.next.clone();
+        let settled = match &mut walk {
+            Walk::PullRequests(walk) => self.settle_pull_requests(walk, fetched, room, terms),
+            Walk::Commits(walk) => self.settle_commits(walk, fetched, room, terms),
+        };
+        self.coverage.unavailable = None;
+        if is_newest {
+            self.coverage.window.get_or_insert_with(|| first_window(terms));
+            self.coverage.checked_at = Some(terms.now);
+            self.coverage.source_updated_on = self.repo.updated_on;
+            (self.is_due, self.is_changed) = (false, false);
+        }
+        // An overdue gap had its page: the newest end comes before the rest of it.
+        let goes_on = settled.goes_on && !self.is_due;
+        if goes_on {
+            self.walk = Some(walk);
+            self.cursor = next;
+        }
+        Settled { goes_on, ..settled }
+    }
+
+    fn settle_pull_requests(
+        &mut self,
+        walk: &mut PullRequestWalk,
+        fetched: Fetched,
+        room: u64,
+        terms: Terms,
+    ) -> Settled {
+        let Ranges::PullRequests(ranges) = &mut self.coverage.ranges else { unreachable!("kinds agree") };
+        let rows: Vec<PullRequest> = fetched.page.items.into_iter().filter_map(pull_request).collect();
+        let start = self.coverage.window.as_ref().map_or(terms.start, |window| window.start);
+        let mut met = HashSet::new();
+        let verdicts: Vec<_> = rows
+            .iter()
+            .map(|row| {
+                if !met.insert(row.id) {
+                    return Verdict::Again;
+                }
+                match fetched.stored.get(&ItemId::Number(row.id)) {
+                    None if start.is_some_and(|start| row.updated_at < start) => Verdict::Outside,
+                    None => Verdict::New,
+                    Some(Item::PullRequest(stored)) if stored.updated_at > row.updated_at || stored == row => {
+                        Verdict::Stored
+                    }
+                    Some(_) => Verdict::Changed,
+                }
+            })
+            .collect();
+        let taken = take(&verdicts, PullRequestWalk::counts, walk.gap.limit, room);
+        let times: Vec<_> = rows.iter().map(|row| row.updated_at).collect();
+        let page = PullRequestPage {
+            rows: &times,
+            verdicts: &verdicts,
+            has_next: fetched.page.next.is_some(),
+            size: fetched.page.size,
+        };
+        let goes_on = ranges.after_page(walk, page, taken);
+        let mut items = Vec::new();
+        for (row, verdict) in rows.into_iter().zip(verdicts).take(taken.rows).filter(|row| row.1.is_write()) {
+            let was_open = fetched.stored.get(&ItemId::Number(row.id)).is_some_and(is_open);
+            self.coverage.stored += u64::from(verdict == Verdict::New);
+            let item = Item::PullRequest(row);
+            self.coverage.open += u64::from(is_open(&item));
+            self.coverage.open = self.coverage.open.saturating_sub(u64::from(was_open));
+            items.push(item);
+        }
+        Settled { items, goes_on }
+    }
+
+    fn settle_commits(&mut self, walk: &mut CommitWalk, fetched: Fetched, room: u64, terms: Terms) -> Settled {
+        let Ranges::Commits(ranges) = &mut self.coverage.ranges else { unreachable!("kinds agree") };
+        let branch = self.repo.default_branch.clone().unwrap_or_default();
+        if let Some(head) = fetched.head {
+            ranges.rewound(&branch, head);
+            return Settled { items: vec![], goes_on: false };
+        }
+        let commits: Vec<Commit> = fetched.page.items.into_iter().filter_map(commit).collect();
+        let start = self.coverage.window.as_ref().map_or(terms.start, |window| window.start);
+        let rows: Vec<_> = commits
+            .iter()
+            .map(|commit| CommitRow { hash: &commit.hash, parents: &commit.parents, at: commit.committed_at })
+            .collect();
+        let mut met = HashSet::new();
+        let verdicts: Vec<_> = rows
+            .iter()
+            .map(|row| {
+                let is_stored = fetched.stored.contains_key(&ItemId::Hash(row.hash.to_owned()));
+                let is_met = !met.insert(row.hash);
+                if is_met { Verdict::Again } else { walk.verdict(*row, is_stored, start) }
+            })
+            .collect();
+        let taken = take(&verdicts, walk.counts(), walk.limit(), room);
+        let page = CommitPage { rows: &rows, verdicts: &verdicts, has_next: fetched.page.next.is_some(), start };
+        let goes_on = ranges.after_page(walk, &branch, page, taken);
+        drop(rows);
+        let written = commits.into_iter().zip(verdicts).take(taken.rows).filter(|row| row.1.is_write());
+        let items: Vec<_> = written.map(|(commit, _)| Item::Commit(commit)).collect();
+        self.coverage.stored += items.len() as u64;
+        Settled { items, goes_on }
+    }
+
+    /// The server does not know hashes that the walk named. `stored`: the newest stored commits, to be
+    /// left out instead. Returns whether to ask again, and whether something was given up.
+    pub fn unknown(&mut self, hashes: &[String], stored: Vec<String>, terms: Terms) -> UnknownHeads {
+        let (Some(Walk::Commits(walk)), Ranges::Commits(ranges)) = (&mut self.walk, &mut self.coverage.ranges) else {
+            return UnknownHeads::GivenUp;
+        };
+        self.cursor = None;
+        self.unknown_rounds += 1;
+        let mut verdict = ranges.unknown(walk, hashes);
+        if verdict == UnknownHeads::LeaveOutStored {
+            let named = |hash: &String| hashes.iter().any(|named| hash.starts_with(named.as_str()));
+            let is_first = self.unknown_rounds == 1;
+            let stored = if is_first { stored.into_iter().filter(|hash| !named(hash)).collect() } else { vec![] };
+            walk.leave_out(stored, terms.settings.first_sync);
+            verdict = UnknownHeads::AskAgain;
+        }
+        if verdict == UnknownHeads::GivenUp {
+            self.walk = None;
+        }
+        verdict
+    }
+
+    /// Whether asking again about unknown hashes leads nowhere.
+    pub fn is_going_in_circles(&self) -> bool {
+        self.unknown_rounds > MOST_UNKNOWN_ROUNDS
+    }
+
+    /// Whether the walk under way has brought no page yet: then 403 and 404 mean "not available here".
+    pub fn is_at_first_page(&self) -> bool {
+        self.cursor.is_none()
+    }
+
+    /// The source does not let us read it.
+    pub fn refuse(&mut self, reason: String, now: DateTime<Utc>) {
+        let source_updated_on = self.repo.updated_on;
+        self.coverage.unavailable = Some(Unavailable { reason, asked_at: now, source_updated_on });
+        self.give_up();
+    }
+
+    /// Passes it over for the rest of the sync; the next one goes on from what was recorded.
+    pub fn give_up(&mut self) {
+        self.is_out = true;
+        self.walk = None;
+    }
+}
+
+fn first_window(terms: Terms) -> Window {
+    Window { first_sync: terms.settings.first_sync, start: terms.start, fetched_at: terms.now }
+}
+
+fn pull_request(item: Item) -> Option<PullRequest> {
+    match item {
+        Item::PullRequest(pull_request) => Some(pull_request),
+        Item::Commit(_) => None,
+    }
+}
+
+fn commit(item: Item) -> Option<Commit> {
+    match item {
+        Item::Commit(commit) => Some(commit),
+        Item::PullRequest(_) => None,
+    }
+}
+
+fn is_open(item: &Item) -> bool {
+    matches!(item, Item::PullRequest(PullRequest { state: PullRequestState::Open, .. }))
+}

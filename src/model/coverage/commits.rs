@@ -1,0 +1,521 @@
+//! Commits of the default branch, ordered by reachability.
+
+use std::collections::HashSet;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::{FirstSync, Taken, Verdict, Window, day, waiting};
+
+/// A gap is remembered by at most so many heads; with more open paths it is walked again from where
+/// the walk began. Each head costs at least one request.
+const MOST_HEADS: usize = 8;
+
+/// At most so many former heads are kept out of walks: each makes the URL 48 bytes longer.
+const MOST_FORMER: usize = 20;
+
+/// A commit and its parents.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
+    /// Full hash.
+    pub hash: String,
+    /// Hashes of its parents.
+    pub parents: Vec<String>,
+}
+
+/// Commits reachable from `heads` and from none of `exclude`, of which some are missing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommitGap {
+    /// Walked one after the other, each without what the ones behind it reach.
+    pub heads: Vec<String>,
+    /// What these reach is not missing.
+    pub exclude: Vec<String>,
+    /// Only the first so many rows of the walk belong to the window (a first fetch).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u64>,
+    /// Rows of a limited walk dealt with so far.
+    #[serde(default)]
+    pub passed: u64,
+    /// The head was rewritten away; the gap is walked from the branch's present head, and `limit` counts
+    /// only rows not stored.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rerooted: bool,
+    /// So many are known to be missing.
+    pub known: u64,
+    /// More may be missing than known.
+    pub more: bool,
+    /// Since when it waits.
+    pub since: DateTime<Utc>,
+}
+
+/// What is covered: all that `head` and `former` reach, down to the window's bottom, without the gaps.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommitRanges {
+    /// The branch last walked.
+    pub branch: Option<String>,
+    /// Its head then; what is newer has not been asked for. `None`: never asked, or the history was
+    /// rewritten so far that a new range begins.
+    pub head: Option<Head>,
+    /// Heads of ranges before a rewrite or rename: what they reach is covered, too. Newest first.
+    #[serde(default)]
+    pub former: Vec<String>,
+    /// Where the first fetch began.
+    #[serde(default)]
+    pub origin: Option<String>,
+    /// The first fetch saw everything down to the start date: there is nothing deeper.
+    #[serde(default)]
+    pub to_the_end: bool,
+    /// Rows newer than the first fetch that the start date kept out.
+    #[serde(default)]
+    pub before_start: u64,
+    /// Some stored commits may no longer be reachable: they are looked for once no gap is left.
+    #[serde(default)]
+    pub recheck: bool,
+    /// Stored commits marked as unreachable.
+    #[serde(default)]
+    pub unreachable: u64,
+    /// A gap was given up because the server no longer knows its commits: the stored graph has a hole,
+    /// so nothing is marked by it any more.
+    #[serde(default)]
+    pub torn: bool,
+    /// Missing, oldest waiting first.
+    #[serde(default)]
+    pub gaps: Vec<CommitGap>,
+}
+
+/// A walk under way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommitWalk {
+    /// What is left of it, as recorded.
+    pub gap: CommitGap,
+    /// Asked for: a branch or a hash.
+    pub include: String,
+    /// Left out of the answer.
+    pub exclude: Vec<String>,
+    /// It asks for the newest end, and no page has come yet.
+    pub is_newest: bool,
+    /// The known head, whose return proves that it is still reachable.
+    pub known_head: Option<Head>,
+    known_head_met: bool,
+    /// Begun by a first fetch (or a new range).
+    is_first: bool,
+    place: Option<usize>,
+    /// Heads of the gap behind the one walked.
+    behind: Vec<String>,
+    /// As the gap was when the walk began: heads to go back to when too many paths are open.
+    began_with: Vec<String>,
+    met: HashSet<String>,
+    /// Parents of rows taken, not met yet: where the rest of the walk hangs.
+    open: Vec<String>,
+    passed: u64,
+}
+
+/// A row as the coverage needs it.
+#[derive(Clone, Copy, Debug)]
+pub struct CommitRow<'a> {
+    /// Full hash.
+    pub hash: &'a str,
+    /// Hashes of the parents.
+    pub parents: &'a [String],
+    /// Its date.
+    pub at: DateTime<Utc>,
+}
+
+/// A page as the coverage needs it.
+#[derive(Clone, Copy, Debug)]
+pub struct CommitPage<'a> {
+    /// In the order of the page.
+    pub rows: &'a [CommitRow<'a>],
+    /// What each row means.
+    pub verdicts: &'a [Verdict],
+    /// Whether another page follows.
+    pub has_next: bool,
+    /// The start date.
+    pub start: Option<DateTime<Utc>>,
+}
+
+/// What becomes of a walk whose hashes the server does not know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnknownHeads {
+    /// Ask again: the walk leaves them out.
+    AskAgain,
+    /// The known head was among them: leave out what is stored instead ([`CommitWalk::leave_out`]).
+    LeaveOutStored,
+    /// The gap can no longer be walked and was closed; the branch's next walk begins a new range.
+    GivenUp,
+}
+
+impl CommitWalk {
+    /// Which rows count toward the limit: all distinct ones, or, when walked from another head, those
+    /// not stored.
+    pub fn counts(&self) -> impl Fn(Verdict) -> bool + use<> {
+        let rerooted = self.gap.rerooted;
+        move |verdict| if rerooted { verdict == Verdict::New } else { verdict != Verdict::Again }
+    }
+
+    /// How many more rows may be taken.
+    pub fn limit(&self) -> Option<u64> {
+        self.gap.limit.map(|limit| limit.saturating_sub(self.passed))
+    }
+
+    /// What a row means, given how it is stored.
+    pub fn verdict(&self, row: CommitRow<'_>, is_stored: bool, start: Option<DateTime<Utc>>) -> Verdict {
+        if self.met.contains(row.hash) {
+            Verdict::Again
+        } else if is_stored {
+            Verdict::Stored
+        } else if self.known_head.as_ref().is_some_and(|head| head.hash == row.hash)
+            || start.is_some_and(|start| row.at < start)
+        {
+            Verdict::Outside
+        } else {
+            Verdict::New
+        }
+    }
+
+    /// Leaves out what these stored commits reach, too; without any, the walk begins a new range of at
+    /// most `first_sync` commits.
+    pub fn leave_out(&mut self, stored: Vec<String>, first_sync: FirstSync) {
+        for hash in stored {
+            if !self.exclude.contains(&hash) {
+                self.exclude.push(hash);
+            }
+        }
+        if self.exclude.is_empty() {
+            self.is_first = true;
+            self.gap.limit = first_sync.limit();
+        }
+        self.gap.exclude.clone_from(&self.exclude);
+    }
+}
+
+impl CommitRanges {
+    /// The walk for the first fetch, and for a new range.
+    pub fn first(&self, branch: &str, first_sync: FirstSync, now: DateTime<Utc>) -> CommitWalk {
+        let gap = CommitGap {
+            heads: vec![],
+            exclude: vec![],
+            limit: first_sync.limit(),
+            passed: 0,
+            rerooted: false,
+            known: 0,
+            more: true,
+            since: now,
+        };
+        let mut walk = start(gap, branch.to_owned(), None);
+        walk.is_newest = true;
+        walk.is_first = true;
+        walk
+    }
+
+    /// The walk for what is new since: the parents of the known head are left out instead of the head
+    /// itself, so that it comes back as one row if, and only if, it is still reachable.
+    pub fn newer(&self, branch: &str, first_sync: FirstSync, now: DateTime<Utc>) -> CommitWalk {
+        let Some(head) = &self.head else { return self.first(branch, first_sync, now) };
+        let mut exclude = head.parents.clone();
+        exclude.extend(self.former.iter().filter(|hash| **hash != head.hash).cloned());
+        exclude.dedup();
+        let mut walk = self.first(branch, first_sync, now);
+        walk.gap.limit = None;
+        walk.gap.exclude.clone_from(&exclude);
+        walk.exclude = exclude;
+        walk.known_head = Some(head.clone());
+        walk.is_first = false;
+        walk
+    }
+
+    /// The walk over the gap waiting longest.
+    pub fn resume(&self) -> Option<CommitWalk> {
+        let place = (0..self.gaps.len()).min_by_key(|&place| self.gaps[place].since)?;
+        let gap = self.gaps[place].clone();
+        let include = gap.heads.first()?.clone();
+        let mut walk = start(gap, include, Some(place));
+        walk.behind = walk.gap.heads[1..].to_vec();
+        walk.exclude.extend(walk.behind.iter().cloned());
+        walk.is_first = walk.gap.limit.is_some();
+        if walk.gap.rerooted {
+            // Only rows not stored count, and those passed before are stored.
+            walk.passed = 0;
+        }
+        Some(walk)
+    }
+
+    /// Records that `taken` of a page was stored; returns whether the walk goes on.
+    pub fn after_page(&mut self, walk: &mut CommitWalk, branch: &str, page: CommitPage<'_>, taken: Taken) -> bool {
+        let met_head = |head: &Head| page.rows.iter().any(|row| row.hash == head.hash);
+        walk.known_head_met |= walk.known_head.as_ref().is_some_and(met_head);
+        if walk.is_newest && !self.begin(walk, branch, page) {
+            return false;
+        }
+        for (row, verdict) in page.rows.iter().zip(page.verdicts).take(taken.rows) {
+            if *verdict == Verdict::Outside && !walk.is_first {
+                self.before_start += u64::from(page.start.is_some_and(|start| row.at < start));
+            }
+            pass(walk, row);
+        }
+        walk.passed += taken.counted;
+
+        let is_whole = taken.rows == page.rows.len();
+        let is_older = |row: &CommitRow<'_>| page.start.is_some_and(|start| row.at < start);
+        let is_past_start = is_whole && !page.rows.is_empty() && page.rows.iter().all(is_older);
+        let is_complete = is_whole && !page.has_next || is_past_start;
+        if is_complete || taken.limit_reached {
+            self.finish(walk, is_complete);
+            return false;
+        }
+
+        let gap = &mut walk.gap;
+        if gap.rerooted {
+            gap.limit = gap.limit.map(|limit| limit.saturating_sub(taken.counted));
+            walk.passed = 0;
+        } else if gap.limit.is_some() {
+            gap.passed = gap.passed.max(walk.passed);
+        } else {
+            let open: Vec<_> = walk.open.iter().chain(&walk.behind).cloned().collect();
+            let fits = !walk.open.is_empty() && open.len() <= MOST_HEADS;
+            gap.heads = if fits { open } else { walk.began_with.clone() };
+        }
+        let left_here = page.verdicts[taken.rows..].iter().filter(|verdict| verdict.is_write()).count() as u64;
+        gap.known = left_here;
+        gap.more = page.has_next || !walk.behind.is_empty();
+        if let Some(limit) = gap.limit {
+            let left = if gap.rerooted { limit } else { limit.saturating_sub(walk.passed) };
+            gap.more &= gap.known < left;
+            gap.known = gap.known.min(left);
+        }
+        match walk.place {
+            Some(place) => self.gaps[place] = gap.clone(),
+            None => {
+                walk.place = Some(self.gaps.len());
+                self.gaps.push(gap.clone());
+            }
+        }
+        is_whole
+    }
+
+    /// The first page of the newest end: where the branch stands now. Returns whether there is anything
+    /// to record beyond that.
+    fn begin(&mut self, walk: &mut CommitWalk, branch: &str, page: CommitPage<'_>) -> bool {
+        walk.is_newest = false;
+        self.branch = Some(branch.to_owned());
+        let Some(newest) = page.rows.first() else { return false };
+        let head = Head { hash: newest.hash.to_owned(), parents: newest.parents.to_vec() };
+        if walk.known_head.as_ref().is_some_and(|known| known.hash == head.hash) {
+            return false;
+        }
+        walk.gap.heads = vec![head.hash.clone()];
+        walk.began_with.clone_from(&walk.gap.heads);
+        if self.origin.is_none() || walk.is_first {
+            self.origin = Some(head.hash.clone());
+            self.to_the_end = false;
+        }
+        if let Some(known) = walk.known_head.clone() {
+            if walk.known_head_met {
+                walk.gap.exclude.push(known.hash);
+            } else {
+                self.leave(known.hash);
+            }
+            self.recheck |= !walk.known_head_met || self.unreachable > 0;
+        }
+        self.former.retain(|former| *former != head.hash);
+        self.head = Some(head);
+        true
+    }
+
+    fn leave(&mut self, head: String) {
+        self.former.retain(|former| *former != head);
+        self.former.insert(0, head);
+        self.former.truncate(MOST_FORMER);
+    }
+
+    /// The newest end brought no row: the branch stands on something covered, at `head`.
+    pub fn rewound(&mut self, branch: &str, head: Head) {
+        self.branch = Some(branch.to_owned());
+        if let Some(known) = self.head.replace(head.clone())
+            && known.hash != head.hash
+        {
+            self.leave(known.hash);
+        }
+        self.recheck = true;
+    }
+
+    fn finish(&mut self, walk: &mut CommitWalk, is_complete: bool) {
+        self.to_the_end |= walk.is_first && is_complete;
+        if let Some(known) = &walk.known_head
+            && walk.known_head_met
+        {
+            // Reachable from the present head, which covers it.
+            self.former.retain(|former| *former != known.hash);
+        }
+        let Some(place) = walk.place.take() else { return };
+        if walk.behind.is_empty() {
+            self.gaps.remove(place);
+        } else {
+            let gap = &mut self.gaps[place];
+            gap.heads = std::mem::take(&mut walk.behind);
+            (gap.known, gap.more) = (0, true);
+        }
+    }
+
+    /// The server does not know some of the hashes a walk named (full or short).
+    pub fn unknown(&mut self, walk: &mut CommitWalk, hashes: &[String]) -> UnknownHeads {
+        let named = |hash: &String| hashes.iter().any(|short| is_prefix(short, hash));
+        let is_lost = walk.behind.iter().any(named) || walk.place.is_some() && named(&walk.include);
+        let had = walk.exclude.len();
+        walk.exclude.retain(|hash| !named(hash));
+        walk.gap.exclude.retain(|hash| !named(hash));
+        self.former.retain(|hash| !named(hash));
+        let Some(place) = walk.place else {
+            let lost_head = walk.known_head.as_ref().is_some_and(|head| head.parents.iter().any(named));
+            return if lost_head || had == walk.exclude.len() || walk.exclude.is_empty() {
+                UnknownHeads::LeaveOutStored
+            } else {
+                UnknownHeads::AskAgain
+            };
+        };
+        let is_bounded = walk.gap.limit.is_some() || !walk.gap.exclude.is_empty();
+        if !is_lost && is_bounded && had > walk.exclude.len() {
+            self.gaps[place].exclude.clone_from(&walk.gap.exclude);
+            return UnknownHeads::AskAgain;
+        }
+        // What of the gap the branch still reaches hangs on its present head.
+        let is_present = |head: &&Head| !walk.gap.rerooted && !walk.gap.heads.contains(&head.hash);
+        if is_lost
+            && is_bounded
+            && let Some(head) = self.head.as_ref().filter(is_present)
+        {
+            let gap = &mut self.gaps[place];
+            gap.exclude.clone_from(&walk.gap.exclude);
+            gap.heads = vec![head.hash.clone()];
+            gap.limit = gap.limit.map(|limit| limit.saturating_sub(gap.passed));
+            gap.passed = 0;
+            gap.rerooted = true;
+            if let Some(again) = self.resume_at(place) {
+                *walk = again;
+                return UnknownHeads::AskAgain;
+            }
+        }
+        self.gaps.remove(place);
+        self.torn = true;
+        if let Some(head) = self.head.take() {
+            self.leave(head.hash);
+        }
+        UnknownHeads::GivenUp
+    }
+
+    fn resume_at(&self, place: usize) -> Option<CommitWalk> {
+        let only = Self { gaps: vec![self.gaps.get(place)?.clone()], ..Self::default() };
+        let mut walk = only.resume()?;
+        walk.place = Some(place);
+        Some(walk)
+    }
+
+    /// Whether it is time to look for commits no longer reachable.
+    pub fn is_due_for_marking(&self) -> bool {
+        self.recheck && self.gaps.is_empty() && !self.torn && self.head.is_some()
+    }
+
+    pub(super) fn extend(&mut self, old: &Window, wanted: &Window, now: DateTime<Utc>) {
+        let Some(origin) = self.origin.clone() else { return };
+        let limit = wanted.first_sync.limit();
+        let gap = |heads: Vec<String>, exclude: Vec<String>, limit| CommitGap {
+            heads,
+            exclude,
+            limit,
+            passed: 0,
+            rerooted: false,
+            known: 0,
+            more: true,
+            since: now,
+        };
+        let is_earlier = wanted.start != old.start;
+        if let Some(first) = self.gaps.iter_mut().find(|gap| gap.limit.is_some()) {
+            let already = old.first_sync.limit().unwrap_or(0);
+            first.limit = match (limit, first.rerooted) {
+                (Some(limit), true) => first.limit.map(|left| left + limit.saturating_sub(already)),
+                (limit, _) => limit,
+            };
+            first.more = true;
+        } else if is_earlier || !self.to_the_end {
+            self.gaps.push(gap(vec![origin.clone()], vec![], limit));
+            self.to_the_end = false;
+        }
+        if is_earlier
+            && self.before_start > 0
+            && let Some(head) = self.head.as_ref().filter(|head| head.hash != origin)
+        {
+            self.before_start = 0;
+            self.gaps.push(gap(vec![head.hash.clone()], vec![origin], None));
+        }
+    }
+
+    pub(super) fn describe(&self, window: &Window) -> String {
+        let depth = match (window.first_sync, window.start) {
+            (_, Some(start)) if self.to_the_end => format!("since the start date {}", day(start)),
+            (_, None) if self.to_the_end => "since the first one".to_owned(),
+            (FirstSync::All, Some(start)) => format!("since the start date {}", day(start)),
+            (FirstSync::All, None) => "since the first one".to_owned(),
+            (FirstSync::Newest(limit), _) => {
+                format!("since the newest {limit} of {}", day(window.fetched_at))
+            }
+        };
+        let branch = crate::error::escape_control(self.branch.as_deref().unwrap_or("the default branch"));
+        let mut text = match &self.head {
+            Some(head) => format!("complete on {branch} {depth}, up to {}", short(&head.hash)),
+            None => format!("{branch} was rewritten and is fetched anew"),
+        };
+        for gap in &self.gaps {
+            let head = gap.heads.first().map_or("its head", |head| short(head));
+            text.push_str(&format!(", but from {head} down {}", waiting(gap.known, gap.more)));
+        }
+        if self.unreachable > 0 {
+            text.push_str(&format!("; {} no longer reachable", self.unreachable));
+        }
+        if self.torn {
+            text.push_str("; some were rewritten away before they could be fetched");
+        }
+        text
+    }
+}
+
+fn start(gap: CommitGap, include: String, place: Option<usize>) -> CommitWalk {
+    CommitWalk {
+        include,
+        exclude: gap.exclude.clone(),
+        is_newest: false,
+        known_head: None,
+        known_head_met: false,
+        is_first: false,
+        place,
+        behind: vec![],
+        began_with: gap.heads.clone(),
+        met: HashSet::new(),
+        open: vec![],
+        passed: 0,
+        gap,
+    }
+}
+
+fn pass(walk: &mut CommitWalk, row: &CommitRow<'_>) {
+    if !walk.met.insert(row.hash.to_owned()) {
+        return;
+    }
+    walk.open.retain(|open| open != row.hash);
+    if walk.known_head.as_ref().is_some_and(|head| head.hash == row.hash) {
+        return; // its parents are left out of this walk
+    }
+    for parent in row.parents {
+        if !walk.met.contains(parent) && !walk.open.contains(parent) && !walk.gap.exclude.contains(parent) {
+            walk.open.push(parent.clone());
+        }
+    }
+}
+
+/// Bodies name hashes in full or cut.
+fn is_prefix(short: &str, hash: &str) -> bool {
+    short.len() >= 7 && hash.starts_with(short) || short == hash
+}
+
+fn short(hash: &str) -> &str {
+    hash.get(..12).unwrap_or(hash)
+}
