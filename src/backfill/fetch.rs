@@ -90,6 +90,9 @@ struct Ready {
     next: Option<Work>,
 }
 
+/// A write under way, and what it writes.
+type Recording<'a> = (BoxFuture<'a, Result<(), StoreError>>, Vec<Ready>);
+
 struct Backfill<'a> {
     inputs: BackfillInputs<'a>,
     streams: Vec<Stream>,
@@ -175,7 +178,7 @@ impl<'a> Backfill<'a> {
         let stop: CancellationToken = self.inputs.stop.clone();
         let mut tasks: FuturesUnordered<BoxFuture<'a, Event>> = FuturesUnordered::new();
         let mut fetching = 0;
-        let mut recording: Option<(BoxFuture<'a, Result<(), StoreError>>, Vec<Ready>)> = None;
+        let mut recording: Option<Recording<'a>> = None;
         for stream in 0..self.streams.len() {
             if !self.streams[stream].is_out && is_due_for_marking(&self.streams[stream]) {
                 tasks.push(self.read_for_marking(stream));
@@ -376,7 +379,7 @@ impl<'a> Backfill<'a> {
         self.ready.push(Ready { batch, stored, stream: index, next });
     }
 
-    fn record(&mut self) -> (BoxFuture<'a, Result<(), StoreError>>, Vec<Ready>) {
+    fn record(&mut self) -> Recording<'a> {
         let mut ready = std::mem::take(&mut self.ready);
         let batches = ready
             .iter_mut()
@@ -419,7 +422,7 @@ impl<'a> Backfill<'a> {
         let (store, integration) = (self.inputs.store, self.inputs.integration);
         let (repo, kind) = (self.streams[stream].repo.key.clone(), self.streams[stream].kind);
         Box::pin(async move {
-            let stored = stored_newest(store, integration, &repo, kind, usize::MAX).await;
+            let stored = store.items(integration, &repo, kind, usize::MAX).await;
             Event::Marks { stream, stored }
         })
     }
@@ -501,7 +504,7 @@ async fn fetch(
     let page = match source.secondary(&repo, &ask, cursor.as_ref()).await {
         Ok(page) => page,
         Err(SourceError::UnknownCommits { hashes }) => {
-            let stored = stored_newest(store, integration, &repo.key, kind, LEAVE_OUT_STORED).await?;
+            let stored = store.items(integration, &repo.key, kind, LEAVE_OUT_STORED).await?;
             let stored = stored.into_iter().filter_map(|item| match item {
                 Item::Commit(commit) if !commit.unreachable => Some(commit.hash),
                 _ => None,
@@ -518,7 +521,7 @@ async fn fetch(
     let mut stored = HashMap::new();
     if looks_up && !page.items.is_empty() {
         let ids: Vec<_> = page.items.iter().map(Item::id).collect::<HashSet<_>>().into_iter().collect();
-        let found = stored_among(store, integration, &repo.key, kind, &ids).await?;
+        let found = store.stored_items(integration, &repo.key, kind, &ids).await?;
         stored = found.into_iter().map(|item| (item.id(), item)).collect();
     }
     Ok(Fetched { page, stored, head })
@@ -529,24 +532,4 @@ fn head_of(page: &ItemPage) -> Option<Head> {
         Item::Commit(commit) => Some(Head { hash: commit.hash.clone(), parents: commit.parents.clone() }),
         Item::PullRequest(_) => None,
     }
-}
-
-async fn stored_newest(
-    store: &dyn Store,
-    _integration: &IntegrationKey,
-    repo: &RepoKey,
-    kind: SecondaryKind,
-    limit: usize,
-) -> Result<Vec<Item>, StoreError> {
-    store.items(repo, kind, limit).await
-}
-
-async fn stored_among(
-    store: &dyn Store,
-    _integration: &IntegrationKey,
-    repo: &RepoKey,
-    kind: SecondaryKind,
-    ids: &[crate::model::ItemId],
-) -> Result<Vec<Item>, StoreError> {
-    store.stored_items(repo, kind, ids).await
 }

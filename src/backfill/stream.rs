@@ -63,7 +63,7 @@ pub(super) struct Settled {
 #[derive(Debug)]
 enum Walk {
     PullRequests(PullRequestWalk),
-    Commits(CommitWalk),
+    Commits(Box<CommitWalk>),
 }
 
 #[derive(Debug)]
@@ -194,9 +194,9 @@ impl Stream {
             Ranges::PullRequests(ranges) => ranges.resume().map(Walk::PullRequests),
             Ranges::Commits(ranges) if newest_first => {
                 let branch = self.repo.default_branch.as_deref()?;
-                Some(Walk::Commits(ranges.newer(branch, terms.settings.first_sync, terms.now)))
+                Some(Walk::Commits(Box::new(ranges.newer(branch, terms.settings.first_sync, terms.now))))
             }
-            Ranges::Commits(ranges) => ranges.resume().map(Walk::Commits),
+            Ranges::Commits(ranges) => ranges.resume().map(Box::new).map(Walk::Commits),
         }
     }
 
