@@ -179,6 +179,13 @@ impl Plan {
     pub fn approvable(&self) -> impl Iterator<Item = &Step> {
         self.held.iter().filter_map(|held| held.step.as_ref())
     }
+
+    /// The plan that `sync approve` carries out: exactly the steps that were held.
+    pub fn approved(&self) -> Self {
+        let mut steps: Vec<Step> = self.approvable().cloned().collect();
+        steps.sort_by(|a, b| a.entity.cmp(&b.entity));
+        Self { steps, ..Self::default() }
+    }
 }
 
 impl Edit {
