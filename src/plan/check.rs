@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::step::{Change, Edit, EditPurpose, FieldChange, FieldPath, NewEntity, Plan, Step, Work};
 use super::{mark, register, value};
+use crate::catalog::{Recognised, backstage, harness};
 use crate::model::{EntityFormat, EntityRef};
 
 /// Faults of a plan, in words; a flawed plan is not applied.
@@ -64,7 +65,7 @@ fn new_entity(step: &Step, new: &NewEntity, say: &mut dyn FnMut(String)) {
     if reference(new) != Some(step.entity.clone()) {
         say("the new document bears another name".to_owned());
     }
-    let marked = mark::repository_path(new.format);
+    let marked = mark::paths(new.format).repository;
     if marked.get(&new.document).and_then(Value::as_str) != Some(step.repo.to_string().as_str()) {
         say("the new document does not carry the mark of its repository".to_owned());
     }
@@ -75,20 +76,22 @@ fn new_entity(step: &Step, new: &NewEntity, say: &mut dyn FnMut(String)) {
     }
 }
 
-/// The entity ref that the new document itself says.
+/// The entity ref that the new document itself says, where its names are valid.
 fn reference(new: &NewEntity) -> Option<EntityRef> {
     let text = |keys: &[&str]| FieldPath::of(keys).get(&new.document).and_then(Value::as_str);
-    let kind = text(&["kind"])?;
-    match new.format {
+    let (recognised, is_valid) = match new.format {
         EntityFormat::Backstage => {
-            let name = text(&["metadata", "name"]).filter(|name| value::is_name(name))?;
-            Some(EntityRef::backstage(kind, text(&["metadata", "namespace"]).unwrap_or("default"), name))
+            let name = text(&["metadata", "name"])?;
+            (backstage::recognise(&new.document), backstage::valid_name(name).is_ok())
         }
         EntityFormat::Harness => {
-            let name = text(&["identifier"]).filter(|name| value::is_identifier(name))?;
-            let parts = ["account"].into_iter().chain(text(&["orgIdentifier"])).chain(text(&["projectIdentifier"]));
-            Some(EntityRef::harness(kind, &parts.collect::<Vec<_>>().join("."), name))
+            let identifier = text(&["identifier"])?;
+            (harness::recognise(&new.document), harness::valid_identifier(identifier).is_ok())
         }
+    };
+    match recognised {
+        Recognised::Entity(identity) if is_valid => Some(identity.entity_ref),
+        _ => None,
     }
 }
 

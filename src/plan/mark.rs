@@ -1,5 +1,4 @@
-//! Our mark and the ingested properties (P4.8): where they lie and what they say. Those who read catalogs
-//! use the same paths.
+//! Our mark and the ingested properties (P4.8): what they say, at the paths their format has for them.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
@@ -7,42 +6,27 @@ use serde_json::{Value, json};
 use super::fields::{Field, Mode, Nature, When};
 use super::step::FieldPath;
 use super::value;
+use crate::catalog::{MarkPaths, backstage, harness};
 use crate::model::{EntityFormat, ImportAction, InstanceId, Repository};
 
 /// Prefix of our annotations in Backstage documents.
-pub const ANNOTATION_PREFIX: &str = "catalog-sync.dev/";
+const ANNOTATION_PREFIX: &str = "catalog-sync.dev/";
 
 /// A branch is one segment of a URL.
 const BRANCH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// Which repository the document belongs to: [`crate::model::RepoKey`] as it prints.
-pub fn repository_path(format: EntityFormat) -> FieldPath {
+/// Where the mark of a format stands.
+pub fn paths(format: EntityFormat) -> MarkPaths {
     match format {
-        EntityFormat::Backstage => ours("repository"),
-        EntityFormat::Harness => FieldPath::of(&["metadata", "integration", "repository"]),
-    }
-}
-
-/// Name of the integration at the time of the import.
-pub fn integration_path(format: EntityFormat) -> FieldPath {
-    match format {
-        EntityFormat::Backstage => ours("integration"),
-        EntityFormat::Harness => FieldPath::of(&["metadata", "integration", "name"]),
-    }
-}
-
-/// `REGISTER` or `MERGE`.
-pub fn action_path(format: EntityFormat) -> FieldPath {
-    match format {
-        EntityFormat::Backstage => ours("action"),
-        EntityFormat::Harness => FieldPath::of(&["metadata", "integration", "action"]),
+        EntityFormat::Backstage => backstage::mark_paths(),
+        EntityFormat::Harness => harness::mark_paths(),
     }
 }
 
 /// `metadata.integration_properties.BitbucketCloud.…` of Harness documents.
-pub fn property_path(instance: &InstanceId, name: &str) -> FieldPath {
-    let kind = if *instance == InstanceId::cloud() { "BitbucketCloud" } else { "BitbucketDataCenter" };
-    FieldPath::of(&["metadata", "integration_properties", kind, name])
+fn property_path(instance: &InstanceId, name: &str) -> FieldPath {
+    let is_cloud = *instance == InstanceId::cloud();
+    harness::property_path(if is_cloud { "BitbucketCloud" } else { "BitbucketDataCenter" }, name)
 }
 
 /// Whether a field is our mark or lies under our own name: nobody else writes there.
@@ -65,11 +49,12 @@ pub(crate) fn fields(
     action: ImportAction,
     format: EntityFormat,
 ) -> Vec<Field> {
-    let mut fields = vec![own(repository_path(format), Some(json!(repository.key.to_string())))];
+    let at = paths(format);
+    let mut fields = vec![own(at.repository, Some(json!(repository.key.to_string())))];
     if let Some(integration) = integration {
-        fields.push(own(integration_path(format), text(integration)));
+        fields.push(own(at.integration, text(integration)));
     }
-    fields.push(own(action_path(format), Some(json!(action.as_mark()))));
+    fields.push(own(at.action, Some(json!(action.as_mark()))));
     let project_key = repository.project_key.as_deref().and_then(text);
     let default_branch = repository.default_branch.as_deref().and_then(text);
     let visibility = Some(json!(if repository.is_private { "private" } else { "public" }));

@@ -9,7 +9,7 @@ use super::fields::{self, Field, Mapped, Mode};
 use super::note::About;
 use super::step::{FieldPath, NewEntity, put};
 use super::{mark, value};
-use crate::catalog::Abilities;
+use crate::catalog::{Abilities, backstage, harness};
 use crate::error::escape_control;
 use crate::model::{EntityFormat, EntityRef, ImportAction, Repository};
 
@@ -344,38 +344,19 @@ fn canonical_kind(kind: &str, format: EntityFormat) -> Result<&'static str, Unre
 }
 
 fn name(repository: &Repository, format: EntityFormat) -> Result<String, Unregistrable> {
-    let made = match format {
-        EntityFormat::Backstage => backstage_name(&repository.slug),
-        EntityFormat::Harness => harness_identifier(&repository.slug),
+    let (name, is_valid) = match format {
+        EntityFormat::Backstage => {
+            let name = backstage::slug_to_name(&repository.slug);
+            let is_valid = backstage::valid_name(&name).is_ok();
+            (name, is_valid)
+        }
+        EntityFormat::Harness => {
+            let identifier = harness::slug_to_identifier(&repository.slug);
+            let is_valid = harness::valid_identifier(&identifier).is_ok();
+            (identifier, is_valid)
+        }
     };
-    made.ok_or_else(|| Unregistrable::Name { slug: escape_control(&repository.slug) })
-}
-
-/// A slug as a Backstage name: what is not allowed becomes `-`; the ends are a letter or digit; at most 63.
-fn backstage_name(slug: &str) -> Option<String> {
-    let replaced: String =
-        slug.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' }).collect();
-    let mut name = replaced.trim_matches(['-', '_', '.']).to_owned();
-    name.truncate(63);
-    let name = name.trim_end_matches(['-', '_', '.']).to_owned();
-    value::is_name(&name).then_some(name)
-}
-
-/// A slug as a Harness identifier: what is not allowed becomes `_`, as does a leading digit's front.
-fn harness_identifier(slug: &str) -> Option<String> {
-    if !slug.contains(|c: char| c.is_ascii_alphanumeric()) {
-        return None;
-    }
-    let mut name: String =
-        slug.chars().map(|c| if c.is_ascii_alphanumeric() || "_-".contains(c) { c } else { '_' }).collect();
-    if !name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
-        name.insert(0, '_');
-    }
-    name.truncate(127);
-    if value::RESERVED_IDENTIFIERS.contains(&name.as_str()) {
-        name.push('_');
-    }
-    value::is_identifier(&name).then_some(name)
+    if is_valid { Ok(name) } else { Err(Unregistrable::Name { slug: escape_control(&repository.slug) }) }
 }
 
 fn scope(abilities: &Abilities) -> Result<String, Unregistrable> {
@@ -383,21 +364,18 @@ fn scope(abilities: &Abilities) -> Result<String, Unregistrable> {
     match abilities.format {
         EntityFormat::Backstage => {
             let namespace = if abilities.namespace.is_empty() { "default" } else { &abilities.namespace };
-            if value::is_name(namespace) { Ok(namespace.to_owned()) } else { Err(bad(namespace)) }
+            backstage::valid_namespace(namespace).map_err(|_| bad(namespace))?;
+            Ok(namespace.to_owned())
         }
         EntityFormat::Harness => {
-            let mut scope = "account".to_owned();
-            if let (None, Some(project)) = (&abilities.org, &abilities.project) {
+            let (org, project) = (abilities.org.as_deref(), abilities.project.as_deref());
+            if let (None, Some(project)) = (org, project) {
                 return Err(bad(project));
             }
-            for part in [&abilities.org, &abilities.project].into_iter().flatten() {
-                if !value::is_identifier(part) && part != "default" {
-                    return Err(bad(part));
-                }
-                scope.push('.');
-                scope.push_str(part);
+            for part in [org, project].into_iter().flatten() {
+                harness::valid_identifier(part).map_err(|_| bad(part))?;
             }
-            Ok(scope)
+            Ok(harness::scope(org, project))
         }
     }
 }
@@ -405,28 +383,6 @@ fn scope(abilities: &Abilities) -> Result<String, Unregistrable> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[track_caller]
-    fn names(slug: &str, backstage: Option<&str>, harness: Option<&str>) {
-        assert_eq!(backstage_name(slug).as_deref(), backstage, "{slug} in Backstage");
-        assert_eq!(harness_identifier(slug).as_deref(), harness, "{slug} in Harness");
-    }
-
-    /// product.md, Registering: the slug made valid for the format.
-    #[test]
-    fn slugs_become_names() {
-        names("payments-api", Some("payments-api"), Some("payments-api"));
-        names("api.v2", Some("api.v2"), Some("api_v2"));
-        names("2048", Some("2048"), Some("_2048"));
-        names("-legacy.", Some("legacy"), Some("_-legacy_"));
-        names("_x_", Some("x"), Some("_x_"));
-        names("größe", Some("gr--e"), Some("gr__e"));
-        names("account", Some("account"), Some("account_"));
-        names("---", None, None);
-        names("", None, None);
-        let long = "a".repeat(62) + "-b";
-        names(&long, Some(&"a".repeat(62)), Some(&long));
-    }
 
     /// security.md, paths: new segments are safe and unique without case.
     #[test]

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::model::{
-    DecisionKind, EntityFormat, ImportAction, ImportId, LinkState, Mark, Place, RepoKey, Repository, WrittenField,
+    DecisionKind, EntityFormat, ImportAction, ImportId, LinkState, Place, RepoKey, Repository, WrittenField,
 };
 
 fn noon() -> DateTime<Utc> {
@@ -56,34 +56,25 @@ fn component(name: &str) -> EntityRef {
     EntityRef::backstage("component", "default", name)
 }
 
-/// What a catalog reads out of a document.
+/// What a catalog reads out of a document: the two formats' own readers, so that what is planned is what
+/// is recognised.
 fn entity_of(document: Value, file: &str) -> Entity {
     let is_harness = document["apiVersion"] == "harness.io/v1";
-    let format = if is_harness { EntityFormat::Harness } else { EntityFormat::Backstage };
-    let text = |path: &FieldPath| path.get(&document).and_then(Value::as_str).map(str::to_owned);
-    let kind = document["kind"].as_str().unwrap_or_default().to_owned();
-    let entity_ref = if is_harness {
-        EntityRef::harness(&kind, "account.acme.shop", document["identifier"].as_str().unwrap_or_default())
+    let (format, recognised) = if is_harness {
+        (EntityFormat::Harness, crate::catalog::harness::recognise(&document))
     } else {
-        EntityRef::backstage(&kind, "default", document["metadata"]["name"].as_str().unwrap_or_default())
+        (EntityFormat::Backstage, crate::catalog::backstage::recognise(&document))
     };
-    let repository = text(&mark::repository_path(format)).and_then(|text| RepoKey::parse(&text));
-    let mark = repository.map(|repository| Mark {
-        repository,
-        integration: text(&mark::integration_path(format)).unwrap_or_default(),
-        action: text(&mark::action_path(format))
-            .and_then(|text| ImportAction::from_mark(&text))
-            .unwrap_or(ImportAction::Merge),
-    });
+    let crate::catalog::Recognised::Entity(identity) = recognised else { panic!("not an entity: {document}") };
     Entity {
-        entity_id: entity_ref.to_string(),
-        entity_ref,
+        entity_ref: identity.entity_ref,
         format,
-        kind,
-        entity_type: None,
-        owner: None,
+        kind: identity.kind,
+        entity_type: identity.entity_type,
+        owner: identity.owner,
+        entity_id: identity.entity_id,
         place: Place { file: PathBuf::from(file), document: 0, line: 1, read_only_under: None },
-        mark,
+        mark: identity.mark,
         document,
     }
 }
@@ -588,7 +579,8 @@ fn taken_names_are_held() {
     held(&elsewhere.plan(&[wanted(&repo, REGISTER)], Chosen::ByHand), "linked to component:default/shop already");
 
     let mut document = hand_written("shop");
-    document["metadata"]["annotations"] = json!({"catalog-sync.dev/repository": key("web").to_string()});
+    document["metadata"]["annotations"] =
+        json!({"catalog-sync.dev/repository": key("web").to_string(), "catalog-sync.dev/action": "MERGE"});
     let marked = Shop::with([document]);
     held(&marked.plan(&[wanted(&repo, REGISTER)], Chosen::ByHand), "carries this repository's mark");
 
@@ -621,7 +613,8 @@ fn targets_that_may_not_be_written_are_held() {
     held(&shop.plan(&[merge], Chosen::ByHand), "2 documents bear this name (a.yaml:1, b.yaml:4)");
 
     let mut document = hand_written("web");
-    document["metadata"]["annotations"] = json!({"catalog-sync.dev/repository": key("other").to_string()});
+    document["metadata"]["annotations"] =
+        json!({"catalog-sync.dev/repository": key("other").to_string(), "catalog-sync.dev/action": "MERGE"});
     let mut shop = Shop::with([document]);
     let merge = wanted(&repo, Target::Merge(shop.entity("web")));
     held(&shop.plan(&[merge], Chosen::ByHand), "the mark of another repository");
@@ -805,7 +798,9 @@ fn would_register_says_what_and_why_not() {
     registers(&repo, &backstage, "API", Err("it needs a definition"));
     registers(&repo, &backstage, "Group", Err("choose Component, Resource, System or Domain"));
     registers(&repository("---"), &backstage, "Component", Err("no valid entity name"));
+    registers(&repository("-2048."), &backstage, "Component", Ok("component:default/2048"));
     let harness = abilities(EntityFormat::Harness);
+    registers(&repository("2048"), &harness, "component", Ok("component:account.acme.shop/_2048"));
     registers(&repo, &harness, "component", Ok("component:account.acme.shop/Api_v2"));
     registers(&repo, &harness, "Domain", Err("Harness has no such kind"));
     let nowhere = Abilities { new_entities: None, ..backstage.clone() };
@@ -907,9 +902,9 @@ fn dice() -> impl Strategy<Value = Dice> {
     use proptest::collection::vec;
     (
         any::<(bool, bool, bool)>(),
-        vec((0..5u8, 0..4u8, 0..4u8, 0..6u8), 0..5),
-        vec((0..6u8, 0..4u8, 0..4u8, 0..4u8), 1..6),
-        vec((0..6u8, 0..4u8, 0..5u8), 1..8),
+        vec((0..5u8, 0..4u8, 0..4u8, 0..8u8), 0..6),
+        vec((0..6u8, 0..4u8, 0..4u8, 0..4u8), 1..8),
+        vec((0..6u8, 0..4u8, 0..5u8), 1..14),
         vec((0..6u8, 0..5u8), 0..3),
         vec((0..6u8, 0..3u8), 0..3),
     )
@@ -956,7 +951,8 @@ impl Dice {
         for (name, description, tags, marked) in &self.documents {
             let name = NAMES[usize::from(*name)];
             let mut document = if self.harness {
-                json!({"apiVersion": "harness.io/v1", "kind": "component", "identifier": name, "metadata": {}})
+                json!({"apiVersion": "harness.io/v1", "kind": "component", "identifier": name, "orgIdentifier": "acme",
+                    "projectIdentifier": "shop", "metadata": {}})
             } else {
                 hand_written(name)
             };
@@ -974,18 +970,16 @@ impl Dice {
             }
             if let Some(repo) = repositories.get(usize::from(*marked)) {
                 let format = if self.harness { EntityFormat::Harness } else { EntityFormat::Backstage };
-                super::step::put(&mut document, &mark::repository_path(format).0, json!(repo.key.to_string()));
-                super::step::put(&mut document, &mark::action_path(format).0, json!("REGISTER"));
+                super::step::put(&mut document, &mark::paths(format).repository.0, json!(repo.key.to_string()));
+                super::step::put(&mut document, &mark::paths(format).action.0, json!("REGISTER"));
             }
             documents.insert(name, document);
         }
         let mut shop = Shop { harness: self.harness, ..Shop::with(documents.into_values()) };
         let refs: Vec<EntityRef> = shop.entities.keys().cloned().collect();
         for (repo, entity) in &self.linked {
-            let (Some(repo), Some(entity)) = (repositories.get(usize::from(*repo)), refs.get(usize::from(*entity)))
-            else {
-                continue;
-            };
+            let repo = &repositories[usize::from(*repo) % repositories.len()];
+            let Some(entity) = refs.get(usize::from(*entity)) else { continue };
             let is_marked_otherwise =
                 shop.entities[entity].mark.as_ref().is_some_and(|mark| mark.repository != repo.key);
             if !is_marked_otherwise && !shop.links.iter().any(|link| link.entity == *entity) {
@@ -1025,8 +1019,8 @@ impl Made {
         let entities: Vec<&Entity> = self.shop.entities.values().collect();
         let mut all: Vec<Wanted<'_>> = Vec::new();
         for (repo, target, entity) in &dice.targets {
-            let Some(repo) = self.repositories.get(usize::from(*repo)) else { continue };
-            let target = match (target, entities.get(usize::from(*entity))) {
+            let repo = &self.repositories[usize::from(*repo) % self.repositories.len()];
+            let target = match (target, entities.get(usize::from(*entity) % entities.len().max(1))) {
                 (1, Some(entity)) => Target::Merge(entity),
                 (2, Some(entity)) => Target::Adopt(entity),
                 (3, _) => match self.shop.links.iter().find(|link| link.repo == repo.key) {

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::fields::Mode;
 use super::step::FieldPath;
+use crate::catalog::backstage;
 use crate::error::escape_control;
 use crate::model::EntityFormat;
 
@@ -69,8 +70,7 @@ pub(crate) fn allowed(path: &FieldPath, format: EntityFormat) -> Result<(), Stri
             Err("that holds other fields; name one of them".to_owned())
         }
         ["metadata", "annotations", key] => annotation_allowed(key),
-        ["metadata", "labels", key] if is_label_key(key) => Ok(()),
-        ["metadata", "labels", _] => Err("that is no valid label key".to_owned()),
+        ["metadata", "labels", key] => backstage::valid_key(key),
         ["metadata", "annotations" | "labels" | "links" | "tags" | "title" | "description", _, ..] => {
             Err("nothing lies that deep in this field".to_owned())
         }
@@ -88,79 +88,7 @@ fn annotation_allowed(key: &str) -> Result<(), String> {
     if key.starts_with("catalog-sync.dev/") {
         return Err("that is our own mark, which rules may not write".to_owned());
     }
-    if is_label_key(key) { Ok(()) } else { Err("that is no valid annotation key".to_owned()) }
-}
-
-/// `[dns prefix/]name`.
-fn is_label_key(key: &str) -> bool {
-    match key.split_once('/') {
-        Some((prefix, name)) => is_dns_name(prefix) && is_name(name),
-        None => is_name(key),
-    }
-}
-
-fn is_dns_name(text: &str) -> bool {
-    text.len() <= 253
-        && text.split('.').all(|part| {
-            !part.is_empty()
-                && part.len() <= 63
-                && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-                && !part.starts_with('-')
-                && !part.ends_with('-')
-        })
-}
-
-/// Backstage's rule for names: 1 to 63 of `[-A-Za-z0-9_.]`, beginning and ending with a letter or digit.
-pub(crate) fn is_name(text: &str) -> bool {
-    (1..=63).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
-        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
-        && text.ends_with(|c: char| c.is_ascii_alphanumeric())
-}
-
-/// Harness' rule for identifiers, with the hyphen that entities are allowed.
-pub(crate) fn is_identifier(text: &str) -> bool {
-    (1..=128).contains(&text.len())
-        && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_$-".contains(&b))
-        && !RESERVED_IDENTIFIERS.contains(&text)
-}
-
-/// Words Harness does not take as identifiers (entity-identifier-reference).
-pub(crate) const RESERVED_IDENTIFIERS: [&str; 24] = [
-    "or",
-    "and",
-    "eq",
-    "ne",
-    "lt",
-    "gt",
-    "le",
-    "ge",
-    "div",
-    "mod",
-    "not",
-    "null",
-    "true",
-    "false",
-    "new",
-    "var",
-    "return",
-    "step",
-    "parallel",
-    "stepGroup",
-    "org",
-    "account",
-    "status",
-    "liteEngineTask",
-];
-
-/// `[a-z0-9:+#]` parts joined by `-`, at most 63.
-pub(crate) fn is_tag(text: &str) -> bool {
-    (1..=63).contains(&text.len())
-        && text.split('-').all(|part| {
-            !part.is_empty()
-                && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b":+#".contains(&b))
-        })
+    backstage::valid_key(key)
 }
 
 /// The tag nearest to a text (`Objective-C` → `objective-c`, `ASP.NET` → `asp-net`); `None`: nothing is left.
@@ -170,7 +98,7 @@ pub(crate) fn tag(text: &str) -> Option<String> {
     let mut tag = parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join("-");
     tag.truncate(63);
     let tag = tag.trim_end_matches('-').to_owned();
-    is_tag(&tag).then_some(tag)
+    backstage::valid_tag(&tag).is_ok().then_some(tag)
 }
 
 /// A value as it is written at `path`: `Ok(None)` is no value (null, an empty text or list), `Err` the
@@ -258,10 +186,12 @@ fn scalar(path: &FieldPath, value: &Value, format: EntityFormat) -> Result<Optio
     }
     let shown = || escape_control(&text.chars().take(80).collect::<String>());
     match keys.as_slice() {
-        ["metadata", "tags"] if !is_tag(&text) => {
+        ["metadata", "tags"] if backstage::valid_tag(&text).is_err() => {
             Err(format!("`{}` is no valid tag (`[a-z0-9:+#]` parts joined by `-`, at most 63)", shown()))
         }
-        ["metadata", "labels", _] if !is_name(&text) => Err(format!("`{}` is no valid label value", shown())),
+        ["metadata", "labels", _] if backstage::valid_label_value(&text).is_err() => {
+            Err(format!("`{}` is no valid label value", shown()))
+        }
         ["spec", "owner"] if format == EntityFormat::Backstage && !is_entity_reference(&text) => {
             Err(format!("`{}` does not name an owner (`[kind:][namespace/]name`)", shown()))
         }
@@ -273,12 +203,9 @@ fn scalar(path: &FieldPath, value: &Value, format: EntityFormat) -> Result<Optio
 pub(crate) fn is_entity_reference(text: &str) -> bool {
     let (kind, rest) = text.split_once(':').map_or((None, text), |(kind, rest)| (Some(kind), rest));
     let (namespace, name) = rest.split_once('/').map_or((None, rest), |(namespace, name)| (Some(namespace), name));
-    kind.is_none_or(|kind| {
-        (1..=63).contains(&kind.len())
-            && kind.bytes().all(|b| b.is_ascii_alphanumeric())
-            && kind.starts_with(|c: char| c.is_ascii_alphabetic())
-    }) && namespace.is_none_or(is_name)
-        && is_name(name)
+    kind.is_none_or(|kind| backstage::valid_kind(kind).is_ok())
+        && namespace.is_none_or(|namespace| backstage::valid_name(namespace).is_ok())
+        && backstage::valid_name(name).is_ok()
 }
 
 /// The first character that must not reach a catalog file: controls (YAML cannot print most), and those
@@ -395,6 +322,6 @@ mod tests {
             assert_eq!(tag(language).as_deref(), expected, "{language}");
         }
         let long = tag(&"ab-".repeat(40)).expect("letters are left");
-        assert!(is_tag(&long), "{long}");
+        assert_eq!(backstage::valid_tag(&long), Ok(()), "{long}");
     }
 }
