@@ -74,8 +74,10 @@ pub struct FieldWritten {
     /// Which field.
     pub path: FieldPath,
     /// Value before; `None`: absent.
+    #[serde(default, deserialize_with = "crate::model::present", skip_serializing_if = "Option::is_none")]
     pub before: Option<Value>,
     /// Value after; `None`: absent.
+    #[serde(default, deserialize_with = "crate::model::present", skip_serializing_if = "Option::is_none")]
     pub after: Option<Value>,
 }
 

@@ -72,6 +72,7 @@ pub enum LinkState {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WrittenField {
     /// What we wrote last; `None` after we removed it.
+    #[serde(default, deserialize_with = "crate::model::present", skip_serializing_if = "Option::is_none")]
     pub value: Option<Value>,
     /// Someone else changed it since: reported once, never written again unless `when: always`.
     pub theirs: bool,

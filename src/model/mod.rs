@@ -9,6 +9,14 @@ pub mod repository;
 pub mod secondary;
 pub mod sync;
 
+/// Reads a field that is there as `Some`, `null` included: with `default` and `skip_serializing_if`, absent and
+/// `null` stay two things (plain serde makes `null` of both).
+pub(crate) fn present<'de, T: serde::Deserialize<'de>, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
 pub use coverage::Coverage;
 pub use decision::{Decision, DecisionKind};
 pub use entity::{Entity, EntityFormat, EntityRef, Mark, Place};

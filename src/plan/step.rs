@@ -67,6 +67,7 @@ pub struct FieldChange {
     pub path: FieldPath,
     /// Its value when the plan was made (`None`: absent). `Set` and `Remove` are refused when the file
     /// has another value by the time it is written; `Add` does not look at it.
+    #[serde(default, deserialize_with = "crate::model::present", skip_serializing_if = "Option::is_none")]
     pub before: Option<Value>,
     /// What is done.
     pub change: Change,

@@ -98,6 +98,7 @@ pub struct IntegrationState {
     /// The secondary kinds locked by the first sync (P5.4); `None` before it.
     pub locked_kinds: Option<BTreeSet<SecondaryKind>>,
     /// The earliest start date in force so far (P2.6); `Some(None)`: none, all history.
+    #[serde(default, deserialize_with = "crate::model::present", skip_serializing_if = "Option::is_none")]
     pub start_date: Option<Option<chrono::NaiveDate>>,
     /// When its last sync started: what schedules count from.
     pub last_started_at: Option<DateTime<Utc>>,

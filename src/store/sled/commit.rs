@@ -41,6 +41,12 @@ impl Commit {
         Ok(())
     }
 
+    /// Keeps flushes from happening while it is held.
+    #[cfg(test)]
+    pub(super) async fn hold_turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.turn.lock().await
+    }
+
     /// Batches applied and flushes made.
     #[cfg(test)]
     pub(super) fn counts(&self) -> (u64, u64) {

@@ -1,12 +1,48 @@
 //! What only the sled store promises: one process, kill -9, damage, full disks, and what things cost.
 
-use super::*;
+mod killed;
+mod measured;
+mod opening;
+mod upkeep;
 
-#[tokio::test]
-async fn a_new_store_is_empty_and_whole() {
-    let store = SledStore::temporary().await.expect("opens");
-    let report = store.check().await.expect("checks");
-    assert_eq!(report.faults, Vec::<String>::new());
-    assert_eq!(report.schema, 1);
-    assert!(store.integrations().await.expect("reads").is_empty());
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use tempfile::TempDir;
+
+use super::*;
+use crate::store::contract::{Home, contract};
+
+struct Folder {
+    scratch: TempDir,
+    /// A store that was dropped may still be closing its files, so a fresh one lies elsewhere.
+    number: AtomicUsize,
 }
+
+impl Folder {
+    fn new() -> Self {
+        Self { scratch: TempDir::new().expect("a temporary folder"), number: AtomicUsize::new(0) }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.scratch.path().join(self.number.load(Ordering::SeqCst).to_string())
+    }
+}
+
+#[async_trait]
+impl Home for Folder {
+    async fn open(&self) -> Box<dyn Store> {
+        Box::new(open(&self.path()).await)
+    }
+
+    async fn fresh(&self) {
+        self.number.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+async fn open(path: &Path) -> SledStore {
+    SledStore::open(path, &Clock::System).await.expect("opens")
+}
+
+contract!(Folder::new());

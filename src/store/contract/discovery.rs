@@ -1,0 +1,248 @@
+//! Integrations, pages, sweeps, verdicts, deletion, leases.
+
+use std::time::Duration;
+
+use super::Home;
+use super::world::*;
+use crate::model::{DecisionKind, IntegrationKey, Presence, RepoKey, SyncId};
+use crate::store::{DiscoveryState, LinkChange, RecordedPage, StoreError};
+
+pub(crate) async fn integrations_are_kept_as_saved(home: &dyn Home) {
+    let store = home.open().await;
+    let (one, other) = (integration("acme"), integration("beta"));
+    assert_eq!(store.integration(&one).await.expect("reads"), None);
+    for key in [&other, &one] {
+        drop(known_crawl(&*store, key).await);
+    }
+    let mut renamed = state(&one);
+    renamed.name = "renamed".to_owned();
+    let lease = crawl(&*store, &one).await;
+    store.save_integration(&lease, &renamed).await.expect("saves");
+    assert_eq!(store.integration(&one).await.expect("reads"), Some(renamed.clone()));
+    assert_eq!(store.integrations().await.expect("reads"), [renamed, state(&other)]);
+}
+
+/// P2.12: each page is a checkpoint.
+pub(crate) async fn a_page_and_its_cursor_are_one_write(home: &dyn Home) {
+    let key = integration("acme");
+    let store = home.open().await;
+    let lease = crawl(&*store, &key).await;
+    let refused = store.record_page(&lease, page("01S", 1, [repo(1)])).await;
+    assert!(matches!(refused, Err(StoreError::UnknownIntegration { .. })), "{refused:?}");
+    assert!(store.repositories(&key, None, 10).await.expect("reads").is_empty());
+    assert!(store.sweep_seen(&key, &SyncId("01S".to_owned())).await.expect("reads").is_empty());
+
+    store.save_integration(&lease, &state(&key)).await.expect("saves");
+    store.record_page(&lease, page("01S", 1, [repo(1), repo(2)])).await.expect("records");
+    drop((lease, store));
+
+    let store = home.open().await;
+    let kept = store.integration(&key).await.expect("reads").expect("known");
+    assert_eq!(kept.discovery, discovery("01S", 1));
+    assert_eq!((kept.name, kept.notes), (state(&key).name, state(&key).notes));
+    let (known_then, record) = store.record(&key, &repo(2)).await.expect("reads").expect("known");
+    assert_eq!(known_then, known(repo(2)));
+    assert_eq!(record.raw, raw(&repo(2)));
+    assert_eq!(store.record(&key, &repo(3)).await.expect("reads"), None);
+    assert_eq!(store.integrations_of(&repo(1)).await.expect("reads"), [key]);
+}
+
+pub(crate) async fn pages_come_in_order_without_gaps(home: &dyn Home) {
+    let store = home.open().await;
+    // Ids that begin like others, and workspaces that do: no key may leak into its neighbour.
+    let (key, neighbour) = (integration("acme"), integration("acme-labs"));
+    let ids = ["{b}", "{a}", "{ab}", "{a", "{a}\u{0}x", "{a}\u{1}", "{ä}", "1", "10", "2"];
+    let repos: Vec<RepoKey> = ids.iter().map(|id| RepoKey::cloud(*id)).collect();
+    let lease = known_crawl(&*store, &key).await;
+    store.record_page(&lease, page("01S", 1, repos.clone())).await.expect("records");
+    let lease = known_crawl(&*store, &neighbour).await;
+    store.record_page(&lease, page("01S", 1, [repo(9)])).await.expect("records");
+
+    let mut sorted = repos;
+    sorted.sort();
+    for limit in [1, 3, 10, 100] {
+        let mut walked = Vec::new();
+        loop {
+            let after = walked.last().cloned();
+            let records = store.records(&key, after.as_ref(), limit).await.expect("reads");
+            let summaries = store.repositories(&key, after.as_ref(), limit).await.expect("reads");
+            assert!(records.len() <= limit);
+            assert!(records.iter().map(|(known, _)| known).eq(&summaries));
+            for (known, kept) in &records {
+                assert_eq!(*kept, raw(&known.repository.key));
+            }
+            if records.is_empty() {
+                break;
+            }
+            walked.extend(records.into_iter().map(|(known, _)| known.repository.key));
+        }
+        assert_eq!(walked, sorted, "{limit} at a time");
+    }
+    let beyond = RepoKey::cloud("~");
+    assert!(store.repositories(&key, Some(&beyond), 5).await.expect("reads").is_empty());
+}
+
+pub(crate) async fn touched_repositories_keep_their_records(home: &dyn Home) {
+    let store = home.open().await;
+    let key = integration("acme");
+    let lease = known_crawl(&*store, &key).await;
+    store.record_page(&lease, page("01S", 1, [repo(1)])).await.expect("records");
+    let mut touched = known(repo(1));
+    touched.repository.updated_on = Some(at(99));
+    let page = RecordedPage { touched: vec![touched.clone()], ..RecordedPage::default() };
+    store.record_page(&lease, page).await.expect("records");
+    let (kept, record) = store.record(&key, &repo(1)).await.expect("reads").expect("known");
+    assert_eq!(kept, touched);
+    assert_eq!(record.raw, raw(&repo(1)));
+    assert_eq!(record.repository, touched.repository);
+}
+
+/// P2.9, P2.12: what was not seen by a sweep is known, over kills, and presence changes with its end.
+pub(crate) async fn a_sweep_remembers_what_it_has_seen(home: &dyn Home) {
+    let key = integration("acme");
+    let sweep = SyncId("01S".to_owned());
+    let store = home.open().await;
+    let lease = known_crawl(&*store, &key).await;
+    store.record_page(&lease, page("01S", 1, [repo(4), repo(1)])).await.expect("records");
+    drop((lease, store));
+    let store = home.open().await;
+    let lease = crawl(&*store, &key).await;
+    // The page that ends the walk may come without a checkpoint; a repository listed twice counts once.
+    let mut last = page("01S", 2, [repo(2), repo(1)]);
+    last.discovery.sweep = None;
+    store.record_page(&lease, last).await.expect("records");
+    assert_eq!(store.sweep_seen(&key, &sweep).await.expect("reads"), [repo(1), repo(2), repo(4)]);
+    let refused = store.record_page(&lease, RecordedPage { seen: vec![repo(1)], ..RecordedPage::default() }).await;
+    assert!(matches!(refused, Err(StoreError::Malformed { .. })), "seen by no sweep: {refused:?}");
+
+    let mut gone = known(repo(4));
+    gone.presence = Presence::MissingOnce;
+    let after = DiscoveryState { expected_count: Some(2), sweep_next: true, ..DiscoveryState::default() };
+    store.finish_walk(&lease, vec![gone.clone()], after.clone()).await.expect("finishes");
+    assert!(store.sweep_seen(&key, &sweep).await.expect("reads").is_empty());
+    assert_eq!(store.integration(&key).await.expect("reads").expect("known").discovery, after);
+    assert_eq!(store.record(&key, &repo(4)).await.expect("reads").expect("known").0, gone);
+    assert_whole(&*store).await;
+}
+
+pub(crate) async fn a_new_sweep_forgets_what_an_old_one_saw(home: &dyn Home) {
+    let store = home.open().await;
+    let (key, other) = (integration("acme"), integration("beta"));
+    let lease = known_crawl(&*store, &key).await;
+    let of_other = known_crawl(&*store, &other).await;
+    store.record_page(&lease, page("01OLD", 1, [repo(1)])).await.expect("records");
+    store.record_page(&of_other, page("01OLD", 1, [repo(1)])).await.expect("records");
+    store.record_page(&lease, page("02NEW", 1, [repo(2)])).await.expect("records");
+    let (old, new) = (SyncId("01OLD".to_owned()), SyncId("02NEW".to_owned()));
+    assert!(store.sweep_seen(&key, &old).await.expect("reads").is_empty());
+    assert_eq!(store.sweep_seen(&key, &new).await.expect("reads"), [repo(2)]);
+    assert_eq!(store.sweep_seen(&other, &old).await.expect("reads"), [repo(1)]);
+}
+
+pub(crate) async fn verdicts_are_replaced_and_dropped_when_whole(home: &dyn Home) {
+    let store = home.open().await;
+    let (one, other) = (integration("acme"), integration("beta"));
+    let mut elsewhere = integration("acme");
+    elsewhere.catalog = "second".to_owned();
+    for key in [&other, &one, &elsewhere] {
+        let lease = known_crawl(&*store, key).await;
+        let found = vec![candidates(key, &repo(2), "x"), candidates(key, &repo(1), "x")];
+        let recommended = vec![recommendation(&repo(2), "x"), recommendation(&repo(1), "x")];
+        store.save_recommendations(&lease, found, recommended, true).await.expect("saves");
+    }
+    let rivals = store.candidates("main").await.expect("reads");
+    let rivals: Vec<(RepoKey, IntegrationKey)> = rivals.into_iter().map(|c| (c.repo, c.integration)).collect();
+    let wanted = [(repo(1), &one), (repo(1), &other), (repo(2), &one), (repo(2), &other)];
+    assert_eq!(rivals, wanted.map(|(repo, key)| (repo, key.clone())));
+
+    let lease = crawl(&*store, &one).await;
+    let (found, recommended) = (vec![candidates(&one, &repo(3), "y")], vec![recommendation(&repo(3), "y")]);
+    store.save_recommendations(&lease, found.clone(), recommended.clone(), false).await.expect("saves");
+    let kept = store.recommendations(&one).await.expect("reads");
+    assert_eq!(kept, [recommendation(&repo(1), "x"), recommendation(&repo(2), "x"), recommendation(&repo(3), "y")]);
+    store.save_recommendations(&lease, found, recommended.clone(), true).await.expect("saves");
+    assert_eq!(store.recommendations(&one).await.expect("reads"), recommended);
+    assert_eq!(store.recommendations(&other).await.expect("reads").len(), 2);
+    // No verdict any more: nothing of it stays behind.
+    store.save_recommendations(&lease, vec![candidates(&one, &repo(3), "y")], Vec::new(), false).await.expect("saves");
+    assert!(store.recommendations(&one).await.expect("reads").is_empty());
+    assert_eq!(store.candidates("main").await.expect("reads").len(), 3);
+}
+
+pub(crate) async fn a_deleted_integration_takes_its_own_along(home: &dyn Home) {
+    let store = home.open().await;
+    let key = integration("acme");
+    fill(&*store, &key).await;
+    let (lease, of_catalog) = (crawl(&*store, &key).await, catalog(&*store).await);
+    store.delete_integration(&lease, &of_catalog).await.expect("deletes");
+    let mut left: Vec<String> = exported(&*store).await.lines().map(str::to_owned).collect();
+    left.retain(|line| line.starts_with(r#"{"book":"#));
+    // What belongs to the catalog stays, and so does the journal, until it expires.
+    let of_others = ["journal", "catalogs", "entities"].map(|book| format!(r#"{{"book":"{book}","#));
+    left.retain(|line| !of_others.iter().any(|book| line.starts_with(book)));
+    assert_eq!(left, Vec::<String>::new());
+    assert_whole(&*store).await;
+    // It can come back.
+    drop((lease, of_catalog));
+    fill(&*store, &key).await;
+    assert_whole(&*store).await;
+}
+
+pub(crate) async fn a_deleted_integration_leaves_what_others_know(home: &dyn Home) {
+    let store = home.open().await;
+    let (key, other) = (integration("acme"), integration("beta"));
+    let lease = known_crawl(&*store, &other).await;
+    store.record_page(&lease, page("01S", 1, [repo(2)])).await.expect("records");
+    store.save_sync(&other, &sync("01B", 1, crate::model::Outcome::Failed)).await.expect("saves");
+    let before = exported(&*store).await;
+    fill(&*store, &key).await;
+    let (lease, of_catalog) = (crawl(&*store, &key).await, catalog(&*store).await);
+    store.decide("main", &decision(&repo(2), DecisionKind::Ignored, 1)).await.expect("decides");
+    store.delete_integration(&lease, &of_catalog).await.expect("deletes");
+    let after = exported(&*store).await;
+    for line in before.lines().filter(|line| line.starts_with(r#"{"book":"#)) {
+        assert!(after.contains(line), "{line}");
+    }
+    // Repository 2 moved to the other integration: its link and decision are that one's.
+    let links = store.links("main").await.expect("reads");
+    assert_eq!(links.iter().map(|link| &link.repo).collect::<Vec<_>>(), [&repo(2)]);
+    let decisions = store.decisions("main").await.expect("reads");
+    assert_eq!(decisions.iter().map(|decision| &decision.repo).collect::<Vec<_>>(), [&repo(2)]);
+    assert_eq!(store.integrations_of(&repo(2)).await.expect("reads"), [other]);
+    assert_whole(&*store).await;
+}
+
+/// Invariant 6.
+pub(crate) async fn a_write_under_another_lease_is_refused(home: &dyn Home) {
+    let store = home.open().await;
+    let (one, other) = (integration("acme"), integration("beta"));
+    let lease = known_crawl(&*store, &one).await;
+    let refused = store.save_integration(&lease, &state(&other)).await;
+    assert!(matches!(refused, Err(StoreError::WrongLease { .. })), "{refused:?}");
+    let second = store.catalog_lease("second").await.expect("leases");
+    let refused = store.delete_integration(&lease, &second).await;
+    assert!(matches!(refused, Err(StoreError::WrongLease { .. })), "{refused:?}");
+    assert_eq!(store.integrations().await.expect("reads"), [state(&one)]);
+    let changes = vec![LinkChange::Put(Box::new(link(&repo(1), "a")))];
+    store.change_links(&second, changes, Vec::new()).await.expect("changes");
+    assert!(store.links("main").await.expect("reads").is_empty(), "written where the lease is");
+}
+
+/// Invariant 6.
+pub(crate) async fn leases_are_exclusive_and_come_back(home: &dyn Home) {
+    let store = home.open().await;
+    let (one, other) = (integration("acme"), integration("beta"));
+    let lease = crawl(&*store, &one).await;
+    assert!(store.crawl_lease(&one, Duration::ZERO).await.expect("no error").is_none());
+    drop(crawl(&*store, &other).await);
+    let (waited, ()) = tokio::join!(store.crawl_lease(&one, Duration::from_secs(600)), async move { drop(lease) });
+    assert!(waited.expect("no error").is_some());
+    drop(crawl(&*store, &one).await);
+
+    let held = catalog(&*store).await;
+    drop(store.catalog_lease("second").await.expect("another catalog is free"));
+    let mut waiting = std::pin::pin!(store.catalog_lease("main"));
+    assert!(futures::poll!(waiting.as_mut()).is_pending());
+    drop(held);
+    assert_eq!(waiting.await.expect("leases").catalog, "main");
+}

@@ -1,0 +1,139 @@
+//! Secondary items: order, replacement, counts, coverage.
+
+use std::collections::BTreeMap;
+
+use chrono::{TimeZone, Utc};
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::TestRunner;
+
+use super::Home;
+use super::world::*;
+use crate::model::{Item, ItemId, RepoKey, SecondaryKind};
+use crate::store::Store;
+
+const PULLS: SecondaryKind = SecondaryKind::PullRequests;
+const COMMITS: SecondaryKind = SecondaryKind::Commits;
+
+fn ids(items: &[Item]) -> Vec<ItemId> {
+    items.iter().map(Item::id).collect()
+}
+
+fn numbers(numbers: &[u64]) -> Vec<ItemId> {
+    numbers.iter().copied().map(ItemId::Number).collect()
+}
+
+/// P5.8: recent ones first, whatever dates people give their commits.
+pub(crate) async fn items_come_newest_first(home: &dyn Home) {
+    let store = home.open().await;
+    let key = integration("acme");
+    let lease = known_crawl(&*store, &key).await;
+    let dated = |seconds: i64, nanos: u32| Utc.timestamp_opt(seconds, nanos).single().expect("in range");
+    let commits = vec![
+        commit("1970", dated(0, 0)),
+        commit("0001", dated(-62_000_000_000, 0)),
+        commit("9999", dated(253_000_000_000, 0)),
+        commit("1969", dated(-1, 999)),
+        commit("nano", dated(0, 1)),
+    ];
+    store.record_items(&lease, vec![batch(&repo(1), COMMITS, commits, 1)]).await.expect("records");
+    let pulls = vec![pull_request(2, 7, "b"), pull_request(10, 9, "c"), pull_request(1, 7, "a")];
+    store.record_items(&lease, vec![batch(&repo(1), PULLS, pulls, 1)]).await.expect("records");
+
+    let of = repo(1);
+    let newest = |kind, limit| store.items(&key, &of, kind, limit);
+    let hashes = ["9999", "nano", "1970", "1969", "0001"].map(|hash| ItemId::Hash(hash.to_owned()));
+    assert_eq!(ids(&newest(COMMITS, 10).await.expect("reads")), hashes);
+    assert_eq!(ids(&newest(COMMITS, 2).await.expect("reads")), hashes[..2]);
+    assert_eq!(ids(&newest(PULLS, 10).await.expect("reads")), numbers(&[10, 2, 1]));
+    assert!(newest(PULLS, 0).await.expect("reads").is_empty());
+    assert!(store.items(&key, &repo(2), PULLS, 5).await.expect("reads").is_empty());
+    assert!(store.items(&integration("beta"), &repo(1), PULLS, 5).await.expect("reads").is_empty());
+    let asked = numbers(&[10, 3, 1]);
+    let stored = store.stored_items(&key, &repo(1), PULLS, &asked).await.expect("reads");
+    assert_eq!(stored, [pull_request(10, 9, "c"), pull_request(1, 7, "a")]);
+}
+
+/// P5.3: storing again is an update, not a second item.
+pub(crate) async fn an_item_stored_again_is_replaced(home: &dyn Home) {
+    let store = home.open().await;
+    let key = integration("acme");
+    let lease = known_crawl(&*store, &key).await;
+    let first = vec![pull_request(1, 1, "a"), pull_request(2, 2, "b")];
+    store.record_items(&lease, vec![batch(&repo(1), PULLS, first, 1)]).await.expect("records");
+    let again = vec![pull_request(1, 8, "changed"), pull_request(1, 9, "changed twice")];
+    store.record_items(&lease, vec![batch(&repo(1), PULLS, again, 2)]).await.expect("records");
+    let items = store.items(&key, &repo(1), PULLS, 10).await.expect("reads");
+    assert_eq!(items, [pull_request(1, 9, "changed twice"), pull_request(2, 2, "b")]);
+    assert_eq!(store.item_count(&key, &repo(1), PULLS).await.expect("reads"), 2);
+    assert_eq!(store.item_count(&key, &repo(1), COMMITS).await.expect("reads"), 0);
+    assert_whole(&*store).await;
+}
+
+/// P5.7.
+pub(crate) async fn coverage_comes_by_kind_and_repository(home: &dyn Home) {
+    let store = home.open().await;
+    let key = integration("acme");
+    let lease = known_crawl(&*store, &key).await;
+    let batches = vec![
+        batch(&repo(2), PULLS, Vec::new(), 1),
+        batch(&repo(1), COMMITS, Vec::new(), 2),
+        batch(&repo(1), PULLS, Vec::new(), 3),
+        batch(&repo(2), PULLS, Vec::new(), 4),
+    ];
+    store.record_items(&lease, batches).await.expect("records");
+    let wanted = [coverage(&repo(1), PULLS, 3), coverage(&repo(2), PULLS, 4)];
+    assert_eq!(store.coverage(&key, PULLS).await.expect("reads"), wanted);
+    let one = store.coverage_of(&key, &repo(1), COMMITS).await.expect("reads");
+    assert_eq!(one, Some(coverage(&repo(1), COMMITS, 2)));
+    assert_eq!(store.coverage_of(&key, &repo(2), COMMITS).await.expect("reads"), None);
+    assert!(store.coverage(&integration("beta"), PULLS).await.expect("reads").is_empty());
+}
+
+/// Invariant 7: whatever is stored in whatever order, every item is there once, counted, in order.
+pub(crate) async fn items_are_stored_once_whatever_the_order(home: &dyn Home) {
+    let store = home.open().await;
+    let key = integration("acme");
+    let lease = known_crawl(&*store, &key).await;
+    let strategy =
+        proptest::collection::vec((0_usize..4, proptest::collection::vec((0_u64..12, 0_i64..6), 0..6)), 1..40);
+    let mut runner = TestRunner::default();
+    let written = strategy.new_tree(&mut runner).expect("generates").current();
+
+    let mut expected: BTreeMap<(RepoKey, u64), i64> = BTreeMap::new();
+    for batches in written.chunks(3) {
+        let mut given = Vec::new();
+        for (number, items) in batches {
+            expected.extend(items.iter().map(|(id, minute)| ((repo(*number), *id), *minute)));
+            let items = items.iter().map(|(id, minute)| pull_request(*id, *minute, "x")).collect();
+            given.push(batch(&repo(*number), PULLS, items, 1));
+        }
+        store.record_items(&lease, given).await.expect("records");
+    }
+    compare(&*store, &expected).await.unwrap_or_else(|what| panic!("{what}, after {written:?}"));
+    assert_whole(&*store).await;
+}
+
+async fn compare(store: &dyn Store, expected: &BTreeMap<(RepoKey, u64), i64>) -> Result<(), String> {
+    let key = integration("acme");
+    let dump = store.dump_items(&key, PULLS).await.map_err(|error| error.to_string())?;
+    let wanted = expected.iter().map(|((repo, id), minute)| (repo.clone(), pull_request(*id, *minute, "x")));
+    if !dump.iter().cloned().eq(wanted) {
+        return Err(format!("the dump differs: {dump:?}"));
+    }
+    for number in 0..4 {
+        let repo = repo(number);
+        let mut wanted: Vec<(i64, u64)> = Vec::new();
+        wanted.extend(expected.iter().filter(|((of, _), _)| *of == repo).map(|((_, id), minute)| (*minute, *id)));
+        wanted.sort_by(|one, other| other.cmp(one));
+        let wanted = numbers(&wanted.iter().map(|(_, id)| *id).collect::<Vec<_>>());
+        let items = store.items(&key, &repo, PULLS, 100).await.map_err(|error| error.to_string())?;
+        if ids(&items) != wanted {
+            return Err(format!("{repo}: {items:?} instead of {wanted:?}"));
+        }
+        let count = store.item_count(&key, &repo, PULLS).await.map_err(|error| error.to_string())?;
+        if count != wanted.len() as u64 {
+            return Err(format!("{repo}: {count} are counted"));
+        }
+    }
+    Ok(())
+}
