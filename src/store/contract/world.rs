@@ -89,6 +89,7 @@ pub(crate) fn discovery(sweep: &str, pages: u32) -> DiscoveryState {
         cursor: Some(Cursor(format!("page {pages}"))),
         pages,
         size: Some(100),
+        shrank: false,
     };
     DiscoveryState { sweep: Some(checkpoint), ..DiscoveryState::default() }
 }
@@ -132,6 +133,7 @@ pub(crate) fn recommendation(repo: &RepoKey, name: &str) -> Recommendation {
         repo: repo.clone(),
         action: Action::Merge,
         entity: Some(entity(name)),
+        also: Vec::new(),
         rule: Some(0),
         reason: "equal names".to_owned(),
         kind: "Component".to_owned(),
@@ -251,6 +253,7 @@ pub(crate) fn sync(id: &str, minute: i64, outcome: Outcome) -> SyncRecord {
         oldest_pull_request_check: None,
         errors: Vec::new(),
         held: Vec::new(),
+        notes: Vec::new(),
     }
 }
 
