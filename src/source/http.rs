@@ -164,3 +164,10 @@ impl SettingsError {
         }
     }
 }
+
+/// What an error body would become, for the recorded ones.
+#[cfg(test)]
+pub(crate) fn recorded_error(url: &Url, status: u16, body: &[u8]) -> super::SourceError {
+    let headers = reqwest::header::HeaderMap::new();
+    answer::error(url, &client::Answer { status, headers, body: body.to_vec() }, &[])
+}

@@ -49,8 +49,9 @@ pub(super) async fn page(
 pub(super) async fn count(cloud: &BitbucketCloud, who: Who) -> Result<Option<u64>, SourceError> {
     let relative = format!("/repositories/{}?pagelen=1&fields=size", cloud.workspace_segment);
     let reply = cloud.session.json(&Call::get(cloud.session.base().url(&relative)?, who)).await?;
-    if !reply.value.is_object() {
-        let message = "JSON that is not an object".to_owned();
+    // An error that came as a success tells no count, but it is none of "the server does not tell".
+    if !reply.value.is_object() || reply.value.get("error").is_some() {
+        let message = "JSON that is no page".to_owned();
         return Err(SourceError::NotBitbucket { url: shown(&reply.url), message });
     }
     Ok(reply.value.get("size").and_then(Value::as_u64))
