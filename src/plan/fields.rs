@@ -6,37 +6,14 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::note::About;
 use super::step::{Change, FieldChange, FieldPath, same_element};
 use super::value;
+use crate::correlate::{FieldRule, Rules};
+pub use crate::correlate::{Mode, When};
 use crate::model::{EntityFormat, WrittenField};
-
-/// When a mapped field is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum When {
-    /// Where there is no value, or still ours.
-    #[default]
-    Missing,
-    /// Whatever is there.
-    Always,
-    /// Into new entities only.
-    Register,
-}
-
-/// How a mapped field is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Mode {
-    /// The field has this value.
-    #[default]
-    Set,
-    /// The list has these elements.
-    Add,
-}
 
 /// A field rule, evaluated on the record of one repository.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,6 +26,20 @@ pub struct Mapped {
     pub when: When,
     /// How it is written.
     pub mode: Mode,
+}
+
+impl Mapped {
+    /// What a field rule says about a record. From here on nothing knows where values come from.
+    pub fn of(rule: &FieldRule, raw: &Value) -> Self {
+        Self { path: rule.catalog.clone(), value: rule.value(raw), when: rule.when, mode: rule.mode }
+    }
+}
+
+impl Rules {
+    /// What all field rules say about a record, in the order of the file.
+    pub fn mapped(&self, raw: &Value) -> Vec<Mapped> {
+        self.fields().iter().map(|rule| Mapped::of(rule, raw)).collect()
+    }
 }
 
 /// Whose idea a field is.
