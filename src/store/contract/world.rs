@@ -227,8 +227,7 @@ pub(crate) fn commit(hash: &str, committed_at: DateTime<Utc>) -> Item {
 }
 
 pub(crate) fn coverage(repo: &RepoKey, kind: SecondaryKind, minute: i64) -> Coverage {
-    let json = json!({"repo": repo, "kind": kind, "checked_at": at(minute)});
-    serde_json::from_value(json).expect("the other parts of a coverage have defaults")
+    Coverage { checked_at: Some(at(minute)), ..Coverage::new(repo.clone(), kind) }
 }
 
 pub(crate) fn batch(repo: &RepoKey, kind: SecondaryKind, items: Vec<Item>, minute: i64) -> ItemBatch {
