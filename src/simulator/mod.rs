@@ -1,1 +1,38 @@
-//! A small Bitbucket behind a real HTTP server.
+//! A small Bitbucket Cloud behind a real HTTP server. The demo, our end-to-end tests, the measurements and the command
+//! `simulate` use it, so that the client under test pages, retries, authenticates and parses for real.
+//!
+//! ```text
+//! world (data) + history, pull_requests (what people do to it) ← generate, demo (how worlds come about)
+//! api (routes, lists, pages) over query, fields, wire, json   → server (threads, credentials, faults, log)
+//! ```
+//!
+//! What it does beyond listing is what hurts on the real one: pages shift while they are walked, `pagelen` over the
+//! maximum is refused, commits know no page numbers, nearly everything can be null, limits are a rolling hour.
+
+mod access;
+mod api;
+mod demo;
+mod fault;
+mod fields;
+mod generate;
+mod history;
+mod json;
+mod pull_requests;
+mod query;
+mod seed;
+mod serve;
+mod server;
+mod wire;
+mod world;
+
+#[cfg(test)]
+mod tests;
+
+pub use access::{Credential, Login, RateHeaders, RetryAfter};
+pub use fault::{BadRow, Endpoint, Fault, Hook, Order};
+pub use generate::GenerateOptions;
+pub use history::{Commit, History};
+pub use pull_requests::{NewPullRequest, Participant, PullRequest, PullRequestState, Verdict};
+pub use serve::{ServeOptions, serve};
+pub use server::{RequestLog, RequestRecord, Simulator, SimulatorOptions, WorldGuard};
+pub use world::{NewRepository, Person, PersonId, Project, Repository, Uuid, Workspace, World};

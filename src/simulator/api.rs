@@ -1,0 +1,714 @@
+//! From a request to an answer: routes, parameters, lists and their pages. Pure over the world; who is asking and how
+//! often was settled before.
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use axum::http::Method;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use percent_encoding::percent_decode_str;
+use serde_json::{Value as Body, json};
+use url::form_urlencoded;
+
+use super::access::Credential;
+use super::fault::Endpoint;
+use super::fields::Fields;
+use super::history::History;
+use super::json::Json;
+use super::pull_requests::{PullRequest, PullRequestState};
+use super::query::{Query, Row, Value, order};
+use super::wire::{Extras, Wire};
+use super::world::{Repository, World};
+
+/// What a path means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Route {
+    pub(super) endpoint: Endpoint,
+    /// Slug, `{uuid}`, or `{}` for any.
+    workspace: String,
+    /// Slug or `{uuid}`.
+    repository: String,
+    /// What follows: a pull request's id, a revision, a branch, a project's key.
+    item: Option<String>,
+    removed: bool,
+}
+
+impl Route {
+    /// Reads a path below `/2.0`.
+    pub(super) fn parse(path: &str) -> Self {
+        let mut segments: Vec<Cow<'_, str>> = path
+            .trim_start_matches('/')
+            .split('/')
+            .map(|segment| percent_decode_str(segment).decode_utf8_lossy())
+            .collect();
+        if segments.len() > 1 && segments.last().is_some_and(|last| last.is_empty()) {
+            segments.pop();
+        }
+        let segments: Vec<&str> = segments.iter().map(AsRef::as_ref).collect();
+        let rest = |parts: &[&str]| (!parts.is_empty()).then(|| parts.join("/"));
+        let (endpoint, workspace, repository, item) = match segments.as_slice() {
+            ["repositories"]
+            | ["workspaces"]
+            | ["user", "permissions", "workspaces" | "repositories"]
+            | ["teams", ..] => {
+                return Self {
+                    endpoint: Endpoint::Other,
+                    workspace: String::new(),
+                    repository: String::new(),
+                    item: None,
+                    removed: true,
+                };
+            }
+            ["repositories", workspace] => (Endpoint::Repositories, *workspace, "", None),
+            ["repositories", workspace, repository] => (Endpoint::Repository, *workspace, *repository, None),
+            ["repositories", workspace, repository, "pullrequests"] => {
+                (Endpoint::PullRequests, *workspace, *repository, None)
+            }
+            ["repositories", workspace, repository, "pullrequests", id] => {
+                (Endpoint::PullRequest, *workspace, *repository, Some((*id).to_owned()))
+            }
+            ["repositories", workspace, repository, "commits", revision @ ..] => {
+                (Endpoint::Commits, *workspace, *repository, rest(revision))
+            }
+            ["repositories", workspace, repository, "commit", hash] => {
+                (Endpoint::Commit, *workspace, *repository, Some((*hash).to_owned()))
+            }
+            ["repositories", workspace, repository, "refs", "branches", branch @ ..] => {
+                (Endpoint::Branches, *workspace, *repository, rest(branch))
+            }
+            ["workspaces", workspace] => (Endpoint::Workspace, *workspace, "", None),
+            ["workspaces", workspace, "projects"] => (Endpoint::Projects, *workspace, "", None),
+            ["workspaces", workspace, "projects", key] => (Endpoint::Projects, *workspace, "", Some((*key).to_owned())),
+            ["user"] => (Endpoint::User, "", "", None),
+            ["user", "workspaces"] => (Endpoint::UserWorkspaces, "", "", None),
+            _ => (Endpoint::Other, "", "", None),
+        };
+        Self { endpoint, workspace: workspace.to_owned(), repository: repository.to_owned(), item, removed: false }
+    }
+
+    /// `workspace/repository` as in the path, for orders that name one.
+    pub(super) fn full_name(&self) -> Option<String> {
+        (!self.repository.is_empty()).then(|| format!("{}/{}", self.workspace, self.repository))
+    }
+
+    /// Scopes a credential needs for it.
+    pub(super) fn scopes(&self) -> &'static [&'static str] {
+        match self.endpoint {
+            Endpoint::Repositories
+            | Endpoint::Repository
+            | Endpoint::Commits
+            | Endpoint::Commit
+            | Endpoint::Branches => &["repository"],
+            Endpoint::PullRequests | Endpoint::PullRequest => &["pullrequest"],
+            Endpoint::Projects => &["project"],
+            Endpoint::User | Endpoint::UserWorkspaces => &["account"],
+            Endpoint::Workspace | Endpoint::Token | Endpoint::Other => &[],
+        }
+    }
+
+    /// Which hourly limit it counts toward.
+    pub(super) fn pool(&self) -> &'static str {
+        if self.repository.is_empty() && self.endpoint != Endpoint::Repositories { "api" } else { "repositories" }
+    }
+}
+
+/// An error answer.
+#[derive(Debug, PartialEq)]
+pub(super) struct Refusal {
+    pub(super) status: u16,
+    pub(super) body: Body,
+}
+
+impl Refusal {
+    pub(super) fn new(status: u16, message: impl Into<String>) -> Self {
+        Self { status, body: json!({"type": "error", "error": {"message": message.into()}}) }
+    }
+
+    fn detailed(status: u16, message: &str, detail: Body) -> Self {
+        Self { status, body: json!({"type": "error", "error": {"message": message, "detail": detail}}) }
+    }
+
+    /// 403 with what is needed and what is there.
+    pub(super) fn scopes(required: &[&str], granted: &[String]) -> Self {
+        Self::detailed(
+            403,
+            "Your credentials lack one or more required privilege scopes.",
+            json!({"required": required, "granted": granted}),
+        )
+    }
+
+    pub(super) fn unauthorized() -> Self {
+        Self::new(401, "Token is invalid, expired, or not supported for this endpoint.")
+    }
+
+    fn no_such_endpoint() -> Self {
+        Self::detailed(404, "Resource not found", json!("There is no API hosted at this URL"))
+    }
+
+    fn removed() -> Self {
+        let data = json!({"announcement_url": "https://developer.atlassian.com/cloud/bitbucket/changelog#CHANGE-2770"});
+        Self {
+            status: 410,
+            body: json!({"type": "error", "error": {
+                "message": "CHANGE-2770 - Functionality has been deprecated",
+                "detail": "Please read the changelog entry for more details.",
+                "data": data}, "data": data}),
+        }
+    }
+
+    fn unknown_commits(shas: &[String]) -> Self {
+        let data = json!({"shas": shas});
+        Self {
+            status: 404,
+            body: json!({"type": "error", "error": {
+                "message": format!("Commit not found: {}", shas.join(", ")), "data": data}, "data": data}),
+        }
+    }
+}
+
+/// Lists already filtered and sorted, kept by the server between the pages of a walk.
+pub(super) trait Listings {
+    /// The list under this key, made where it is not there yet.
+    fn listing(&self, key: String, make: &mut dyn FnMut() -> Vec<u32>) -> Arc<Vec<u32>>;
+}
+
+/// A request to be answered.
+pub(super) struct Request<'a> {
+    pub(super) world: &'a World,
+    /// `http://host:port/2.0`
+    pub(super) api: &'a str,
+    pub(super) route: &'a Route,
+    pub(super) method: &'a Method,
+    /// Path as sent, from `/2.0` on.
+    pub(super) path: &'a str,
+    /// Query as sent.
+    pub(super) query: &'a str,
+    /// A form posted.
+    pub(super) form: &'a str,
+    pub(super) credential: Option<&'a Credential>,
+    pub(super) fail_sorted_states_over: Option<usize>,
+    pub(super) listings: &'a dyn Listings,
+}
+
+/// Decoded parameters.
+struct Parameters(Vec<(String, String)>);
+
+impl Parameters {
+    fn parse(query: &str, form: &str) -> Result<Self, Refusal> {
+        let pairs: Vec<(String, String)> = form_urlencoded::parse(query.as_bytes())
+            .chain(form_urlencoded::parse(form.as_bytes()))
+            .map(|(key, value)| (key.into_owned(), value.into_owned()))
+            .collect();
+        for once in ["pagelen", "page", "ctx", "q", "sort", "fields"] {
+            if pairs.iter().filter(|(key, _)| key == once).count() > 1 {
+                return Err(Refusal::new(400, format!("Parameter {once} was given more than once")));
+            }
+        }
+        Ok(Self(pairs))
+    }
+
+    fn one(&self, key: &str) -> Option<&str> {
+        self.all(key).next()
+    }
+
+    fn all(&self, key: &str) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(move |(k, _)| k == key).map(|(_, value)| value.as_str())
+    }
+
+    fn fields(&self) -> Fields {
+        self.one("fields").map(Fields::parse).unwrap_or_default()
+    }
+
+    /// Over the maximum is refused, not clamped.
+    fn pagelen(&self, default: usize, maximum: usize) -> Result<usize, Refusal> {
+        let Some(asked) = self.one("pagelen") else { return Ok(default) };
+        asked
+            .parse()
+            .ok()
+            .filter(|pagelen| (1..=maximum).contains(pagelen))
+            .ok_or_else(|| Refusal::new(400, "Invalid pagelen"))
+    }
+
+    fn page(&self) -> Result<usize, Refusal> {
+        let Some(asked) = self.one("page") else { return Ok(1) };
+        asked.parse().ok().filter(|page| *page > 0).ok_or_else(|| Refusal::new(404, "Invalid page"))
+    }
+
+    fn query(&self, fields: &[&str]) -> Result<Option<Query>, Refusal> {
+        let Some(text) = self.one("q").filter(|text| !text.is_empty()) else { return Ok(None) };
+        Query::parse(text, fields).map(Some).map_err(|why| Refusal::new(400, why))
+    }
+
+    /// The one field to sort by, and whether downwards.
+    fn sort(&self, fields: &[&str]) -> Result<Option<(String, bool)>, Refusal> {
+        let Some(asked) = self.one("sort").filter(|text| !text.is_empty()) else { return Ok(None) };
+        let (field, is_descending) = asked.strip_prefix('-').map_or((asked, false), |field| (field, true));
+        if !fields.contains(&field) {
+            return Err(Refusal::new(400, "Invalid sort attribute"));
+        }
+        Ok(Some((field.to_owned(), is_descending)))
+    }
+}
+
+/// Keeps the rows a query holds for, in the order asked for; equal ones stay as they were.
+fn arrange<R: Row>(
+    rows: impl Iterator<Item = (u32, R)>,
+    query: Option<&Query>,
+    sort: Option<&(String, bool)>,
+) -> Vec<u32> {
+    let kept = rows.filter(|(_, row)| query.is_none_or(|query| query.holds(row)));
+    let Some((field, is_descending)) = sort else { return kept.map(|(at, _)| at).collect() };
+    let mut keyed: Vec<(Value, u32)> = kept.map(|(at, row)| (row.field(field).unwrap_or(Value::Null), at)).collect();
+    keyed.sort_by(|(left, _), (right, _)| {
+        let ordering = order(left, right).unwrap_or_else(|| (*left == Value::Null).cmp(&(*right == Value::Null)));
+        if *is_descending { ordering.reverse() } else { ordering }
+    });
+    keyed.into_iter().map(|(_, at)| at).collect::<Vec<u32>>()
+}
+
+const REPOSITORY_FIELDS: &[&str] = &[
+    "created_on",
+    "updated_on",
+    "uuid",
+    "name",
+    "slug",
+    "full_name",
+    "project.key",
+    "project.uuid",
+    "project.name",
+    "is_private",
+    "description",
+    "language",
+    "size",
+    "parent",
+    "scm",
+    "mainbranch.name",
+    "workspace.slug",
+];
+
+struct RepositoryRow<'a>(&'a World, &'a Repository);
+
+impl Row for RepositoryRow<'_> {
+    fn field(&self, name: &str) -> Option<Value> {
+        let Self(world, it) = self;
+        let text = |text: &str| Some(Value::Text(text.to_owned()));
+        match name {
+            "created_on" => Some(Value::Time(it.created_on)),
+            "updated_on" => Some(Value::Time(it.updated_on)),
+            "uuid" => Some(Value::Text(it.uuid.to_string())),
+            "name" => text(&it.name),
+            "slug" => text(&it.slug),
+            "full_name" => Some(Value::Text(world.full_name(it))),
+            "project.key" => text(&world.project(it).key),
+            "project.uuid" => Some(Value::Text(world.project(it).uuid.to_string())),
+            "project.name" => text(&world.project(it).name),
+            "is_private" => Some(Value::Bool(it.is_private)),
+            "description" => text(&it.description),
+            "language" => text(&it.language),
+            "size" => Some(Value::Number(i64::try_from(it.size).unwrap_or(i64::MAX))),
+            "parent" => Some(it.parent.map_or(Value::Null, |parent| Value::Text(parent.to_string()))),
+            "scm" => text("git"),
+            "mainbranch.name" => {
+                Some(it.default_branch.as_deref().map_or(Value::Null, |name| Value::Text(name.to_owned())))
+            }
+            "workspace.slug" => text(&world.workspaces[world.workspace_of(it)].slug),
+            _ => None,
+        }
+    }
+}
+
+const PULL_REQUEST_FIELDS: &[&str] = &[
+    "id",
+    "state",
+    "title",
+    "created_on",
+    "updated_on",
+    "draft",
+    "source.branch.name",
+    "destination.branch.name",
+    "author.uuid",
+    "author.nickname",
+    "comment_count",
+];
+
+struct PullRequestRow<'a>(&'a World, &'a PullRequest);
+
+impl Row for PullRequestRow<'_> {
+    fn field(&self, name: &str) -> Option<Value> {
+        let Self(world, it) = self;
+        let author = || it.author.and_then(|author| world.people.get(author.0));
+        match name {
+            "id" => Some(Value::Number(i64::try_from(it.id).unwrap_or(i64::MAX))),
+            "state" => Some(Value::Text(it.state.as_str().to_owned())),
+            "title" => Some(Value::Text(it.title.clone())),
+            "created_on" => Some(Value::Time(it.created_on)),
+            "updated_on" => Some(Value::Time(it.updated_on)),
+            "draft" => Some(Value::Bool(it.draft)),
+            "source.branch.name" => Some(Value::Text(it.source_branch.clone())),
+            "destination.branch.name" => Some(Value::Text(it.target_branch.clone())),
+            "author.uuid" => Some(author().map_or(Value::Null, |author| Value::Text(author.uuid.to_string()))),
+            "author.nickname" => Some(author().map_or(Value::Null, |author| Value::Text(author.nickname()))),
+            "comment_count" => Some(Value::Number(i64::from(it.comments))),
+            _ => None,
+        }
+    }
+}
+
+const BRANCH_FIELDS: &[&str] = &["name", "target.date"];
+
+struct BranchRow<'a>(&'a History, &'a str, usize);
+
+impl Row for BranchRow<'_> {
+    fn field(&self, name: &str) -> Option<Value> {
+        match name {
+            "name" => Some(Value::Text(self.1.to_owned())),
+            "target.date" => Some(Value::Time(self.0.commits[self.2].date.to_utc())),
+            _ => None,
+        }
+    }
+}
+
+impl Request<'_> {
+    /// The body of a 200, or a refusal.
+    pub(super) fn answer(&self) -> Result<String, Refusal> {
+        if self.route.removed {
+            return Err(Refusal::removed());
+        }
+        if *self.method != Method::GET && (*self.method != Method::POST || self.route.endpoint != Endpoint::Commits) {
+            return Err(Refusal::new(405, "Method not allowed"));
+        }
+        let parameters = Parameters::parse(self.query, self.form)?;
+        match self.route.endpoint {
+            Endpoint::Repositories => self.repositories(&parameters),
+            Endpoint::Repository => {
+                let repository = self.repository()?;
+                Ok(self.object(&parameters, |json| self.wire().repository(json, repository)))
+            }
+            Endpoint::PullRequests => self.pull_requests(&parameters),
+            Endpoint::PullRequest => self.pull_request(&parameters),
+            Endpoint::Commits => self.commits(&parameters),
+            Endpoint::Commit => self.commit(&parameters),
+            Endpoint::Branches => self.branches(&parameters),
+            Endpoint::Workspace => {
+                let workspace = &self.world.workspaces[self.workspace()?];
+                Ok(self.object(&parameters, |json| self.wire().workspace(json, workspace)))
+            }
+            Endpoint::Projects => self.projects(&parameters),
+            Endpoint::User => {
+                // The last of every world's people is an access token acting by itself.
+                let person = self.world.people.first().ok_or_else(Refusal::no_such_endpoint)?;
+                Ok(self.object(&parameters, |json| {
+                    self.wire().account(json, person);
+                    json.plain("username", person.nickname());
+                    json.string("account_status", "active");
+                    json.bare("is_staff", false);
+                }))
+            }
+            Endpoint::UserWorkspaces => self.user_workspaces(&parameters),
+            Endpoint::Token | Endpoint::Other => Err(Refusal::no_such_endpoint()),
+        }
+    }
+
+    fn wire(&self) -> Wire<'_> {
+        Wire { world: self.world, api: self.api }
+    }
+
+    fn object(&self, parameters: &Parameters, members: impl FnOnce(&mut Json)) -> String {
+        parameters.fields().apply(Json::text(4096, members))
+    }
+
+    fn workspace(&self) -> Result<usize, Refusal> {
+        let name = &self.route.workspace;
+        let at = self
+            .world
+            .find_workspace(name)
+            .ok_or_else(|| Refusal::new(404, format!("No workspace with identifier '{name}'.")))?;
+        if self.world.workspaces[at].blocked {
+            return Err(Refusal::new(410, format!("Workspace {name} has been marked as spam.")));
+        }
+        Ok(at)
+    }
+
+    fn sees(&self, repository: &Repository) -> bool {
+        let named = || {
+            let Some(visible) = self.credential.and_then(|credential| credential.repositories.as_ref()) else {
+                return true;
+            };
+            let (full_name, uuid) = (self.world.full_name(repository), repository.uuid.to_string());
+            visible.iter().any(|name| *name == full_name || *name == uuid)
+        };
+        !repository.hidden && !repository.deleted && named()
+    }
+
+    fn repository(&self) -> Result<&Repository, Refusal> {
+        let Route { workspace, repository, .. } = self.route;
+        let at = if workspace == "{}" {
+            // Empty braces: the uuid alone says which, wherever it was moved to.
+            self.world.find(repository).filter(|_| repository.starts_with('{'))
+        } else {
+            self.world.find_in(self.workspace()?, repository)
+        };
+        at.map(|at| &self.world.repositories[at])
+            .filter(|repository| self.sees(repository))
+            .ok_or_else(|| Refusal::new(404, format!("Repository {workspace}/{repository} not found")))
+    }
+
+    /// The repository, where what lies in it may be seen too.
+    fn open_repository(&self) -> Result<&Repository, Refusal> {
+        let repository = self.repository()?;
+        if repository.forbidden {
+            return Err(Refusal::new(403, "Access denied. You must have read access to this repository."));
+        }
+        Ok(repository)
+    }
+
+    /// One page of a list; `draw` draws the row at a position of it.
+    fn page(
+        &self,
+        parameters: &Parameters,
+        rows: &[u32],
+        maximum: usize,
+        mut draw: impl FnMut(&mut Json, u32),
+    ) -> Result<String, Refusal> {
+        let (pagelen, page, fields) = (parameters.pagelen(10, maximum)?, parameters.page()?, parameters.fields());
+        let from = rows.len().min((page - 1).saturating_mul(pagelen));
+        let to = rows.len().min(from + pagelen);
+        let drawn = if fields.wants("values") { &rows[from..to] } else { &[] };
+        let text = Json::text(512 + drawn.len() * 4096, |json| {
+            json.array("values", |json| {
+                for row in drawn {
+                    json.item(|json| draw(json, *row));
+                }
+            });
+            json.bare("pagelen", pagelen);
+            json.bare("size", rows.len());
+            json.bare("page", page);
+            if to < rows.len() {
+                json.string("next", &self.other_page(page + 1));
+            }
+            if page > 1 {
+                json.string("previous", &self.other_page(page - 1));
+            }
+        });
+        Ok(fields.apply(text))
+    }
+
+    /// This request's address with another page number; every other parameter as it was sent.
+    fn other_page(&self, page: usize) -> String {
+        let mut address = self.address(|key| key == "page");
+        address.push_str(&format!("page={page}"));
+        address
+    }
+
+    /// This request's address without some parameters, ready for one more.
+    fn address(&self, without: impl Fn(&str) -> bool) -> String {
+        let below = self.path.strip_prefix("/2.0").unwrap_or(self.path);
+        let mut address = format!("{}{below}?", self.api);
+        for pair in self.query.split('&').filter(|pair| !pair.is_empty()) {
+            if !without(pair.split('=').next().unwrap_or_default()) {
+                address.push_str(pair);
+                address.push('&');
+            }
+        }
+        address
+    }
+
+    fn repositories(&self, parameters: &Parameters) -> Result<String, Refusal> {
+        let workspace = self.workspace()?;
+        // Fewer than all are listed for a role: explicit permission is what nobody has in here but on request.
+        let query = parameters.query(REPOSITORY_FIELDS)?;
+        let sort = parameters.sort(REPOSITORY_FIELDS)?;
+        let seen = self.credential.and_then(|credential| credential.repositories.as_ref());
+        let key = format!("{workspace} {:?} {:?} {seen:?}", parameters.one("q"), parameters.one("sort"));
+        let rows = self.listings.listing(key, &mut || {
+            let mut rows: Vec<(u32, RepositoryRow<'_>)> = (0..)
+                .zip(&self.world.repositories)
+                .filter(|(_, repository)| self.world.workspace_of(repository) == workspace && self.sees(repository))
+                .map(|(at, repository)| (at, RepositoryRow(self.world, repository)))
+                .collect();
+            // No order is promised where none is asked for; this one is the same every time, and not that of creation.
+            rows.sort_by_key(|(_, row)| row.1.uuid);
+            arrange(rows.into_iter(), query.as_ref(), sort.as_ref())
+        });
+        self.page(parameters, &rows, 100, |json, at| {
+            self.wire().repository(json, &self.world.repositories[at as usize])
+        })
+    }
+
+    fn pull_requests(&self, parameters: &Parameters) -> Result<String, Refusal> {
+        let repository = self.open_repository()?;
+        let query = parameters.query(PULL_REQUEST_FIELDS)?;
+        let sort = parameters.sort(PULL_REQUEST_FIELDS)?;
+        let mut states = Vec::new();
+        for state in parameters.all("state") {
+            states.push(
+                PullRequestState::parse(state).ok_or_else(|| Refusal::new(400, format!("Invalid state: {state}")))?,
+            );
+        }
+        let list = self.world.pull_requests(repository);
+        if sort.is_some() && states.len() >= 4 && self.fail_sorted_states_over.is_some_and(|over| list.len() > over) {
+            return Err(Refusal::new(500, "Something went wrong"));
+        }
+        if states.is_empty() && !query.as_ref().is_some_and(|query| query.mentions("state")) {
+            states.push(PullRequestState::Open);
+        }
+        let newest_first = (0..).zip(list.iter()).filter(|(_, it)| states.is_empty() || states.contains(&it.state));
+        let mut rows: Vec<_> = newest_first.map(|(at, it)| (at, PullRequestRow(self.world, it))).collect();
+        rows.reverse();
+        let rows = arrange(rows.into_iter(), query.as_ref(), sort.as_ref());
+        let fields = parameters.fields();
+        let extras = Extras {
+            reviewers: fields.asks_for("values.reviewers"),
+            participants: fields.asks_for("values.participants"),
+        };
+        self.page(parameters, &rows, 50, |json, at| {
+            self.wire().pull_request(json, repository, &list[at as usize], extras);
+        })
+    }
+
+    fn pull_request(&self, parameters: &Parameters) -> Result<String, Refusal> {
+        let repository = self.open_repository()?;
+        let list = self.world.pull_requests(repository);
+        let id = self.route.item.as_deref().and_then(|id| id.parse::<u64>().ok());
+        let found =
+            list.iter().find(|it| Some(it.id) == id).ok_or_else(|| Refusal::new(404, "Pull request not found"))?;
+        let extras = Extras { reviewers: true, participants: true };
+        Ok(self.object(parameters, |json| self.wire().pull_request(json, repository, found, extras)))
+    }
+
+    fn commits(&self, parameters: &Parameters) -> Result<String, Refusal> {
+        let repository = self.open_repository()?;
+        let history = self.world.history(repository);
+        let pagelen = parameters.pagelen(30, 100)?;
+        let include = self.route.item.as_deref().into_iter().chain(parameters.all("include"));
+        let (walk, skip) = match parameters.one("ctx") {
+            Some(_) if parameters.one("include").or(parameters.one("exclude")).is_some() => {
+                return Err(Refusal::new(400, "ctx cannot be combined with include or exclude"));
+            }
+            Some(context) => read_context(context).ok_or_else(|| Refusal::new(400, "Invalid ctx"))?,
+            None => {
+                let include = include.map(str::to_owned).collect();
+                ((include, parameters.all("exclude").map(str::to_owned).collect()), 0)
+            }
+        };
+        let (include, exclude): (Vec<String>, Vec<String>) = walk;
+        let mut unknown = Vec::new();
+        let mut resolve = |revisions: &[String]| -> Vec<usize> {
+            let found = revisions.iter().filter_map(|revision| {
+                let found = history.resolve(revision);
+                if found.is_none() {
+                    unknown.push(revision.clone());
+                }
+                found
+            });
+            found.collect()
+        };
+        let (mut from, without) = (resolve(&include), resolve(&exclude));
+        if !unknown.is_empty() || history.commits.is_empty() {
+            return Err(Refusal::unknown_commits(&unknown));
+        }
+        if include.is_empty() {
+            from = history.branches.values().copied().collect();
+        }
+        let found = history.walk(&from, &without);
+        let page = &found[skip.min(found.len())..(skip + pagelen).min(found.len())];
+        let fields = parameters.fields();
+        let text = Json::text(256 + page.len() * 4096, |json| {
+            json.array("values", |json| {
+                for at in page {
+                    json.item(|json| self.wire().commit(json, repository, &history, &history.commits[*at]));
+                }
+            });
+            json.bare("pagelen", pagelen);
+            if skip + page.len() < found.len() {
+                // Heads are written down: a push between two pages does not shift the walk.
+                let hashes =
+                    |at: &[usize]| at.iter().map(|at| history.commits[*at].hash.as_str()).collect::<Vec<_>>().join(",");
+                let context = format!("{};{};{}", skip + page.len(), hashes(&from), hashes(&without));
+                let address = self.address(|key| matches!(key, "ctx" | "include" | "exclude"));
+                json.plain("next", format_args!("{address}ctx={}", URL_SAFE_NO_PAD.encode(context)));
+            }
+        });
+        Ok(fields.apply(text))
+    }
+
+    fn commit(&self, parameters: &Parameters) -> Result<String, Refusal> {
+        let repository = self.open_repository()?;
+        let history = self.world.history(repository);
+        let revision = self.route.item.clone().unwrap_or_default();
+        let at = history.resolve(&revision).ok_or_else(|| Refusal::unknown_commits(&[revision]))?;
+        Ok(self.object(parameters, |json| {
+            self.wire().commit(json, repository, &history, &history.commits[at]);
+            json.array("participants", |_| {});
+        }))
+    }
+
+    fn branches(&self, parameters: &Parameters) -> Result<String, Refusal> {
+        let repository = self.open_repository()?;
+        let history = self.world.history(repository);
+        let draw =
+            |json: &mut Json, name: &str, head: usize| self.wire().branch(json, repository, &history, name, head);
+        if let Some(name) = &self.route.item {
+            let head =
+                history.branches.get(name).ok_or_else(|| Refusal::new(404, format!("Branch {name} not found")))?;
+            return Ok(self.object(parameters, |json| draw(json, name, *head)));
+        }
+        let branches: Vec<(&str, usize)> = history.branches.iter().map(|(name, head)| (name.as_str(), *head)).collect();
+        let rows = (0..).zip(&branches).map(|(at, (name, head))| (at, BranchRow(&history, name, *head)));
+        let rows = arrange(rows, parameters.query(BRANCH_FIELDS)?.as_ref(), parameters.sort(BRANCH_FIELDS)?.as_ref());
+        self.page(parameters, &rows, 100, |json, at| draw(json, branches[at as usize].0, branches[at as usize].1))
+    }
+
+    fn projects(&self, parameters: &Parameters) -> Result<String, Refusal> {
+        let workspace = self.workspace()?;
+        let project = |at: u32| &self.world.projects[at as usize];
+        let mut rows: Vec<u32> = (0..)
+            .zip(&self.world.projects)
+            .filter(|(_, project)| project.workspace == workspace)
+            .map(|(at, _)| at)
+            .collect();
+        if let Some(key) = &self.route.item {
+            let found = rows.into_iter().find(|at| project(*at).key == *key);
+            let found = found.ok_or_else(|| Refusal::new(404, format!("Project {key} not found")))?;
+            return Ok(self.object(parameters, |json| self.wire().project(json, project(found))));
+        }
+        rows.sort_by(|left, right| match project(*left).name.cmp(&project(*right).name) {
+            Ordering::Equal => project(*left).key.cmp(&project(*right).key),
+            other => other,
+        });
+        self.page(parameters, &rows, 100, |json, at| self.wire().project(json, project(at)))
+    }
+
+    fn user_workspaces(&self, parameters: &Parameters) -> Result<String, Refusal> {
+        let listed = self.credential.and_then(|credential| credential.workspaces.as_ref());
+        // The simulated caller administers every workspace it sees.
+        let is_administrator = parameters.one("administrator") != Some("false");
+        let mut rows: Vec<u32> = (0..)
+            .zip(&self.world.workspaces)
+            .filter(|(_, workspace)| is_administrator && listed.is_none_or(|listed| listed.contains(&workspace.slug)))
+            .map(|(at, _)| at)
+            .collect();
+        rows.sort_by(|left, right| {
+            let slug = |at: &u32| &self.world.workspaces[*at as usize].slug;
+            slug(left).cmp(slug(right))
+        });
+        self.page(parameters, &rows, 100, |json, at| {
+            self.wire().workspace_access(json, &self.world.workspaces[at as usize], true);
+        })
+    }
+}
+
+/// `((include, exclude), skip)` of an opaque `ctx`.
+#[allow(clippy::type_complexity)]
+fn read_context(context: &str) -> Option<((Vec<String>, Vec<String>), usize)> {
+    let text = String::from_utf8(URL_SAFE_NO_PAD.decode(context).ok()?).ok()?;
+    let mut parts = text.split(';');
+    let skip = parts.next()?.parse().ok()?;
+    let mut hashes = || -> Option<Vec<String>> {
+        Some(parts.next()?.split(',').filter(|hash| !hash.is_empty()).map(str::to_owned).collect())
+    };
+    let (include, exclude) = (hashes()?, hashes()?);
+    Some(((include, exclude), skip))
+}

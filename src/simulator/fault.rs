@@ -1,0 +1,284 @@
+//! Things that go wrong, to order. A fault is data; an [`Order`] says where and how often it strikes.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::World;
+use super::access::RetryAfter;
+
+/// Which kind of request it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Endpoint {
+    /// A list of repositories.
+    Repositories,
+    /// One repository.
+    Repository,
+    /// A list of pull requests.
+    PullRequests,
+    /// One pull request.
+    PullRequest,
+    /// A walk over commits.
+    Commits,
+    /// One commit.
+    Commit,
+    /// A list of branches, or one.
+    Branches,
+    /// One workspace.
+    Workspace,
+    /// Projects of a workspace, or one.
+    Projects,
+    /// The caller.
+    User,
+    /// The caller's workspaces.
+    UserWorkspaces,
+    /// OAuth's token endpoint.
+    Token,
+    /// Anything else.
+    Other,
+}
+
+/// How a row of a page is spoilt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadRow {
+    /// It has no uuid.
+    NoUuid,
+    /// What identifies and names it is there, other fields are numbers instead of text.
+    WrongTypes,
+    /// Not an object at all.
+    NotAnObject,
+}
+
+/// Something that goes wrong.
+#[derive(Clone)]
+pub enum Fault {
+    /// A status with the error body that belongs to it.
+    Status(u16),
+    /// A status with this body, of this content type.
+    Answer {
+        /// HTTP status.
+        status: u16,
+        /// `Content-Type`
+        content_type: String,
+        /// Whole body.
+        body: String,
+    },
+    /// 429.
+    RateLimited(RetryAfter),
+    /// 200 with a login page.
+    HtmlPage,
+    /// The right body as `text/html`.
+    WrongContentType,
+    /// 200, but the JSON breaks off in the middle and the length says that is all.
+    TruncatedJson,
+    /// The connection closes in the middle of the body.
+    ConnectionClosed,
+    /// The right answer, late.
+    Slow(Duration),
+    /// The right answer with so much filling that it is at least this long.
+    HugeBody {
+        /// Bytes.
+        bytes: usize,
+    },
+    /// `next` is this.
+    NextIs(String),
+    /// `next` is the page itself.
+    NextIsItself,
+    /// `next` is the first page of the same list.
+    NextIsFirst,
+    /// A redirect (302) to this address.
+    Redirect(String),
+    /// One row of the page cannot be read.
+    BadRow {
+        /// Which of the page, from 0.
+        row: usize,
+        /// How.
+        how: BadRow,
+    },
+    /// The page has no `size`.
+    SizeMissing,
+    /// The page's `size` is wrong.
+    SizeIs(u64),
+    /// The right answer, and then something happens in the world.
+    Then(Hook),
+}
+
+/// What happens to the world; runs once per strike, after the answer was made and before anybody has it.
+#[derive(Clone)]
+pub struct Hook(pub(super) Arc<dyn Fn(&mut World) + Send + Sync>);
+
+impl Fault {
+    /// The right answer, and then this is done to the world.
+    pub fn then(change: impl Fn(&mut World) + Send + Sync + 'static) -> Self {
+        Self::Then(Hook(Arc::new(change)))
+    }
+}
+
+impl fmt::Debug for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status(status) => write!(f, "Status({status})"),
+            Self::Answer { status, .. } => write!(f, "Answer({status})"),
+            Self::RateLimited(retry_after) => write!(f, "RateLimited({retry_after:?})"),
+            Self::HtmlPage => f.write_str("HtmlPage"),
+            Self::WrongContentType => f.write_str("WrongContentType"),
+            Self::TruncatedJson => f.write_str("TruncatedJson"),
+            Self::ConnectionClosed => f.write_str("ConnectionClosed"),
+            Self::Slow(by) => write!(f, "Slow({by:?})"),
+            Self::HugeBody { bytes } => write!(f, "HugeBody({bytes})"),
+            Self::NextIs(next) => write!(f, "NextIs({next})"),
+            Self::NextIsItself => f.write_str("NextIsItself"),
+            Self::NextIsFirst => f.write_str("NextIsFirst"),
+            Self::Redirect(to) => write!(f, "Redirect({to})"),
+            Self::BadRow { row, how } => write!(f, "BadRow({row}, {how:?})"),
+            Self::SizeMissing => f.write_str("SizeMissing"),
+            Self::SizeIs(size) => write!(f, "SizeIs({size})"),
+            Self::Then(_) => f.write_str("Then(…)"),
+        }
+    }
+}
+
+/// A fault with the place and times it strikes. Without more said: the next request, whatever it is.
+#[derive(Clone, Debug)]
+pub struct Order {
+    pub(super) fault: Fault,
+    pub(super) endpoint: Option<Endpoint>,
+    pub(super) repository: Option<String>,
+    pub(super) query: Option<String>,
+    /// Matching requests still let through.
+    pub(super) skip: u64,
+    /// Strikes left.
+    pub(super) times: u64,
+}
+
+impl Order {
+    /// The next request.
+    pub fn next(fault: Fault) -> Self {
+        Self { fault, endpoint: None, repository: None, query: None, skip: 0, times: 1 }
+    }
+
+    /// Every request.
+    pub fn always(fault: Fault) -> Self {
+        Self { times: u64::MAX, ..Self::next(fault) }
+    }
+
+    /// Only requests of this kind.
+    #[must_use]
+    pub fn at(mut self, endpoint: Endpoint) -> Self {
+        self.endpoint = Some(endpoint);
+        self
+    }
+
+    /// Only requests to this repository (as in the path: `acme/web`).
+    #[must_use]
+    pub fn repository(mut self, full_name: &str) -> Self {
+        self.repository = Some(full_name.to_owned());
+        self
+    }
+
+    /// Only requests whose query, as sent, holds this text (`page=2`).
+    #[must_use]
+    pub fn query(mut self, part: &str) -> Self {
+        self.query = Some(part.to_owned());
+        self
+    }
+
+    /// Not before the nth matching request, counted from 1 and from now.
+    #[must_use]
+    pub fn nth(mut self, nth: u64) -> Self {
+        self.skip = nth.saturating_sub(1);
+        self
+    }
+
+    /// So often.
+    #[must_use]
+    pub fn times(mut self, times: u64) -> Self {
+        self.times = times;
+        self
+    }
+}
+
+/// The orders not yet carried out.
+#[derive(Debug, Default)]
+pub(super) struct Orders(pub(super) Vec<Order>);
+
+impl Orders {
+    /// The fault that strikes this request, if any: the first order that matches and is due.
+    pub(super) fn strike(&mut self, endpoint: Endpoint, repository: Option<&str>, query: &str) -> Option<Fault> {
+        let mut struck = None;
+        for order in &mut self.0 {
+            let matches = order.endpoint.is_none_or(|wanted| wanted == endpoint)
+                && order
+                    .repository
+                    .as_deref()
+                    .is_none_or(|wanted| repository.is_some_and(|is| is.eq_ignore_ascii_case(wanted)))
+                && order.query.as_deref().is_none_or(|part| query.contains(part));
+            if !matches {
+                continue;
+            }
+            if order.skip > 0 {
+                order.skip -= 1;
+            } else if struck.is_none() && order.times > 0 {
+                if order.times != u64::MAX {
+                    order.times -= 1;
+                }
+                struck = Some(order.fault.clone());
+            }
+        }
+        self.0.retain(|order| order.times > 0);
+        struck
+    }
+}
+
+/// Spoils the body of a page; `None`: the fault is none of the body.
+pub(super) fn spoil(body: &str, fault: &Fault, own_url: &str) -> Option<String> {
+    let mut page: Value = serde_json::from_str(body).ok()?;
+    let object = page.as_object_mut()?;
+    match fault {
+        Fault::NextIs(next) => {
+            object.insert("next".to_owned(), json!(next));
+        }
+        Fault::NextIsItself => {
+            object.insert("next".to_owned(), json!(own_url));
+        }
+        Fault::NextIsFirst => {
+            let (path, query) = own_url.split_once('?').unwrap_or((own_url, ""));
+            let kept: Vec<&str> =
+                query.split('&').filter(|pair| !pair.is_empty() && !pair.starts_with("page=")).collect();
+            object.insert("next".to_owned(), json!(format!("{path}?{}&page=1", kept.join("&")).replace("?&", "?")));
+        }
+        Fault::SizeMissing => {
+            object.remove("size");
+        }
+        Fault::SizeIs(size) => {
+            object.insert("size".to_owned(), json!(size));
+        }
+        Fault::HugeBody { bytes } => {
+            object.insert("filling".to_owned(), json!("x".repeat(*bytes)));
+        }
+        Fault::BadRow { row, how } => {
+            let row = object.get_mut("values")?.as_array_mut()?.get_mut(*row)?;
+            match (how, row.as_object_mut()) {
+                (BadRow::NoUuid, Some(fields)) => {
+                    // A pull request has none; its number is what names it.
+                    for key in ["uuid", "id", "hash"] {
+                        fields.remove(key);
+                    }
+                }
+                (BadRow::WrongTypes, Some(fields)) => {
+                    for key in ["created_on", "updated_on", "date", "slug", "full_name", "state"] {
+                        if fields.contains_key(key) {
+                            fields.insert(key.to_owned(), json!(17));
+                        }
+                    }
+                }
+                (BadRow::NotAnObject, _) => *row = json!("row"),
+                (_, None) => return None,
+            }
+        }
+        _ => return None,
+    }
+    Some(page.to_string())
+}

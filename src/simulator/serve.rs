@@ -1,0 +1,98 @@
+//! The simulator by itself, as the command `simulate` runs it.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::{Credential, GenerateOptions, RateHeaders, Simulator, SimulatorOptions, World};
+use crate::clock::Clock;
+
+/// What is simulated, and how.
+#[derive(Clone, Debug)]
+pub struct ServeOptions {
+    /// Where to listen; port 0: any free one.
+    pub listen: SocketAddr,
+    /// The demo workspace instead of a generated one; the numbers below then mean nothing.
+    pub demo: bool,
+    /// Slug of the generated workspace.
+    pub workspace: String,
+    /// How many repositories.
+    pub repositories: usize,
+    /// Pull requests of each.
+    pub pull_requests: u32,
+    /// Commits of each.
+    pub commits: u32,
+    /// What it is made from.
+    pub seed: u64,
+    /// Added to every answer.
+    pub latency: Duration,
+    /// Requests per rolling hour and credential; `None`: no limit.
+    pub requests_per_hour: Option<u32>,
+    /// The access token that is asked for; `None`: everybody may ask.
+    pub token: Option<String>,
+    /// Threads that answer.
+    pub threads: usize,
+}
+
+impl Default for ServeOptions {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            demo: false,
+            workspace: "acme".to_owned(),
+            repositories: 100,
+            pull_requests: 60,
+            commits: 80,
+            seed: 1,
+            latency: Duration::ZERO,
+            requests_per_hour: None,
+            token: None,
+            threads: 2,
+        }
+    }
+}
+
+/// Serves until stopped. `ready` learns the API's base URL once connections are taken.
+///
+/// # Errors
+/// The address cannot be listened on, or no thread can be made.
+pub async fn serve(options: &ServeOptions, ready: impl FnOnce(&str), stop: CancellationToken) -> io::Result<()> {
+    let mut world = if options.demo {
+        World::demo()
+    } else {
+        let now = Clock::System.now();
+        World::generate(
+            options.seed,
+            &GenerateOptions {
+                workspace: options.workspace.clone(),
+                repositories: options.repositories,
+                pull_requests_per_repository: options.pull_requests,
+                commits_per_repository: options.commits,
+                // Whole days, so that the world is the same all day long.
+                now: now.date_naive().and_hms_opt(0, 0, 0).map_or(now, |midnight| midnight.and_utc()),
+                ..GenerateOptions::default()
+            },
+        )
+    };
+    world.set_clock(Clock::System);
+    let simulator = Simulator::start(
+        world,
+        SimulatorOptions {
+            listen: options.listen,
+            credentials: options.token.as_deref().map(Credential::token).into_iter().collect(),
+            latency: options.latency,
+            requests_per_hour: options.requests_per_hour,
+            rate_headers: RateHeaders::Scaled,
+            threads: options.threads,
+            // It may run for days.
+            record_requests: false,
+            ..SimulatorOptions::default()
+        },
+    )
+    .await?;
+    ready(simulator.api_url());
+    stop.cancelled().await;
+    Ok(())
+}
