@@ -223,3 +223,206 @@ fn weekdays(field: &str) -> Result<String, CronError> {
     let days: Vec<String> = (0..7).filter(|day| fires[*day]).map(|day| (day + 1).to_string()).collect();
     Ok(days.join(","))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::model::InstanceId;
+
+    fn key(workspace: &str) -> IntegrationKey {
+        IntegrationKey { instance: InstanceId::cloud(), workspace: workspace.to_owned(), catalog: "main".to_owned() }
+    }
+
+    fn at(text: &str) -> DateTime<Utc> {
+        text.parse().unwrap()
+    }
+
+    fn every(hours: u64) -> Cadence {
+        Cadence::Every(Duration::from_secs(hours * 3600))
+    }
+
+    fn cron(expr: &str, timezone: Tz) -> Cadence {
+        Cadence::Cron { expr: expr.to_owned(), timezone }
+    }
+
+    /// Runs of a cron expression, printed on the wall of its zone and in UTC.
+    fn runs(expr: &str, timezone: Tz, from: &str, count: usize) -> String {
+        let cadence = cron(expr, timezone);
+        let runs = upcoming(&cadence, &key("acme"), Some(at(from)), at(from), count);
+        let show = |run: &DateTime<Utc>| {
+            format!("{} = {}", run.with_timezone(&timezone).format("%a %F %T %Z"), run.format("%T"))
+        };
+        let text = runs.iter().map(show).collect::<Vec<_>>().join("\n");
+        println!("{expr} in {timezone}:\n{text}");
+        text
+    }
+
+    const BERLIN: Tz = chrono_tz::Europe::Berlin;
+
+    #[test]
+    fn intervals_count_from_the_last_start_p2_4() {
+        let (cadence, acme) = (every(3), key("acme"));
+        let now = at("2026-11-21T12:00:00Z");
+        assert_eq!(next_due(&cadence, &acme, None, now), Some(now));
+        let due = next_due(&cadence, &acme, Some(now), now).unwrap();
+        assert!(due - now >= TimeDelta::hours(3) && due - now < TimeDelta::minutes(198), "{due}");
+        // Missed for a week: due at once, and then not before an interval has passed.
+        let late = now + TimeDelta::days(7);
+        assert!(next_due(&cadence, &acme, Some(now), late).unwrap() < late);
+        assert_eq!(next_due(&cadence, &acme, Some(late), late), Some(late + (due - now)));
+    }
+
+    #[test]
+    fn jitter_is_stable_and_spreads_p2_4() {
+        let now = at("2026-11-21T12:00:00Z");
+        let due = |name: &str| next_due(&every(3), &key(name), Some(now), now).unwrap();
+        assert_eq!(due("acme"), due("acme"));
+        let spread: std::collections::BTreeSet<_> = (0..50).map(|n| due(&format!("workspace-{n}"))).collect();
+        assert_eq!(spread.len(), 50);
+        assert_eq!(jitter(Duration::ZERO, &key("acme")), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_clock_that_jumps_back_does_not_stop_syncs_p2_4() {
+        let now = at("2026-11-21T12:00:00Z");
+        let in_a_year = now + TimeDelta::days(365);
+        let due = next_due(&every(3), &key("acme"), Some(in_a_year), now).unwrap();
+        assert!(due - now < TimeDelta::hours(4));
+        let hourly = cron("0 * * * *", Tz::UTC);
+        assert_eq!(next_due(&hourly, &key("acme"), Some(in_a_year), now), Some(at("2026-11-21T13:00:00Z")));
+        // Corrected by a few minutes: 12:00 had its run.
+        let ran = at("2026-11-21T12:00:01Z");
+        assert_eq!(
+            next_due(&hourly, &key("acme"), Some(ran), at("2026-11-21T11:58:00Z")),
+            Some(at("2026-11-21T13:00:00Z"))
+        );
+    }
+
+    #[test]
+    fn missed_cron_runs_are_made_up_once_p2_4() {
+        let hourly = cron("0 * * * *", Tz::UTC);
+        let (last, now) = (at("2026-11-21T03:00:00Z"), at("2026-11-21T12:30:00Z"));
+        assert_eq!(next_due(&hourly, &key("acme"), Some(last), now), Some(at("2026-11-21T04:00:00Z")));
+        assert_eq!(next_due(&hourly, &key("acme"), Some(now), now), Some(at("2026-11-21T13:00:00Z")));
+        let shown = upcoming(&hourly, &key("acme"), Some(last), now, 3);
+        assert_eq!(shown, [now, at("2026-11-21T13:00:00Z"), at("2026-11-21T14:00:00Z")]);
+    }
+
+    #[test]
+    fn clock_changes_neither_repeat_nor_lose_a_run_p2_4() {
+        // Spring: 02:00 to 03:00 is skipped on 29 March 2026. Autumn: it is shown twice on 25 October.
+        insta::assert_snapshot!(runs("30 2 * * *", BERLIN, "2026-03-27T12:00:00Z", 3), @r"
+        Sat 2026-03-28 02:30:00 CET = 01:30:00
+        Sun 2026-03-29 03:00:00 CEST = 01:00:00
+        Mon 2026-03-30 02:30:00 CEST = 00:30:00
+        ");
+        insta::assert_snapshot!(runs("30 2 * * *", BERLIN, "2026-10-23T12:00:00Z", 3), @r"
+        Sat 2026-10-24 02:30:00 CEST = 00:30:00
+        Sun 2026-10-25 02:30:00 CEST = 00:30:00
+        Mon 2026-10-26 02:30:00 CET = 01:30:00
+        ");
+        insta::assert_snapshot!(runs("0,30 2,3 * * *", BERLIN, "2026-03-28T12:00:00Z", 4), @r"
+        Sun 2026-03-29 03:00:00 CEST = 01:00:00
+        Sun 2026-03-29 03:30:00 CEST = 01:30:00
+        Mon 2026-03-30 02:00:00 CEST = 00:00:00
+        Mon 2026-03-30 02:30:00 CEST = 00:30:00
+        ");
+        insta::assert_snapshot!(runs("30 * * * *", BERLIN, "2026-03-28T23:00:00Z", 4), @r"
+        Sun 2026-03-29 00:30:00 CET = 23:30:00
+        Sun 2026-03-29 01:30:00 CET = 00:30:00
+        Sun 2026-03-29 03:30:00 CEST = 01:30:00
+        Sun 2026-03-29 04:30:00 CEST = 02:30:00
+        ");
+        insta::assert_snapshot!(runs("30 * * * *", BERLIN, "2026-10-24T22:00:00Z", 5), @r"
+        Sun 2026-10-25 00:30:00 CEST = 22:30:00
+        Sun 2026-10-25 01:30:00 CEST = 23:30:00
+        Sun 2026-10-25 02:30:00 CEST = 00:30:00
+        Sun 2026-10-25 02:30:00 CET = 01:30:00
+        Sun 2026-10-25 03:30:00 CET = 02:30:00
+        ");
+        insta::assert_snapshot!(runs("0 */3 * * *", BERLIN, "2026-10-24T20:00:00Z", 4), @r"
+        Sun 2026-10-25 00:00:00 CEST = 22:00:00
+        Sun 2026-10-25 03:00:00 CET = 02:00:00
+        Sun 2026-10-25 06:00:00 CET = 05:00:00
+        Sun 2026-10-25 09:00:00 CET = 08:00:00
+        ");
+        // A whole day was left out: 30 December 2011.
+        insta::assert_snapshot!(runs("0 9 * * *", chrono_tz::Pacific::Apia, "2011-12-29T00:00:00Z", 3), @r"
+        Thu 2011-12-29 09:00:00 -10 = 19:00:00
+        Sat 2011-12-31 00:00:00 +14 = 10:00:00
+        Sat 2011-12-31 09:00:00 +14 = 19:00:00
+        ");
+    }
+
+    #[test]
+    fn days_of_the_week_are_counted_as_in_crontab() {
+        let sunday = at("2026-11-22T00:00:00Z");
+        for (field, wanted) in [
+            ("0", "Sun"),
+            ("7", "Sun"),
+            ("1", "Mon"),
+            ("6", "Sat"),
+            ("1-5", "Mon Tue Wed Thu Fri"),
+            ("5-7", "Sun Fri Sat"),
+            ("FRI-SUN", "Sun Fri Sat"),
+            ("mon,Wed", "Mon Wed"),
+            ("*/2", "Sun Tue Thu Sat"),
+            ("1/2", "Mon Wed Fri"),
+            ("*", "Sun Mon Tue Wed Thu Fri Sat"),
+        ] {
+            let cron = Cron::parse(&format!("0 12 * * {field}")).unwrap();
+            let runs = std::iter::successors(cron.after(sunday, Tz::UTC), |run| cron.after(*run, Tz::UTC));
+            let week = runs.take_while(|run| *run < sunday + TimeDelta::days(7));
+            let days: Vec<String> = week.map(|run| run.format("%a").to_string()).collect();
+            assert_eq!(days.join(" "), wanted, "{field}");
+        }
+        for field in ["8", "MONDAY", "1-", "*/0", "", "1#2"] {
+            assert!(Cron::parse(&format!("0 12 * * {field}")).is_err(), "{field}");
+        }
+    }
+
+    #[test]
+    fn day_of_month_and_day_of_week_are_either_as_in_crontab() {
+        insta::assert_snapshot!(runs("0 6 13 * FRI", Tz::UTC, "2026-12-10T00:00:00Z", 3), @r"
+        Fri 2026-12-11 06:00:00 UTC = 06:00:00
+        Sun 2026-12-13 06:00:00 UTC = 06:00:00
+        Fri 2026-12-18 06:00:00 UTC = 06:00:00
+        ");
+        insta::assert_snapshot!(runs("15 0 6 1 * *", Tz::UTC, "2026-11-01T00:00:00Z", 2), @r"
+        Sun 2026-11-01 06:00:15 UTC = 06:00:15
+        Tue 2026-12-01 06:00:15 UTC = 06:00:15
+        ");
+        insta::assert_snapshot!(runs("0 0 29 2 *", Tz::UTC, "2026-11-01T00:00:00Z", 2), @r"
+        Tue 2028-02-29 00:00:00 UTC = 00:00:00
+        Sun 2032-02-29 00:00:00 UTC = 00:00:00
+        ");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(12))]
+        /// Over a year with both clock changes: strictly later each time, never two within the same
+        /// minute of the wall's first pass, none more than a day and an hour apart for a daily run.
+        #[test]
+        fn daily_runs_come_every_day_and_in_order_p2_4(hour in 0_u32..24, minute in 0_u32..60, offset in 0_i64..86_400) {
+            let cron = Cron::parse(&format!("{minute} {hour} * * *")).unwrap();
+            for zone in [BERLIN, chrono_tz::America::New_York, chrono_tz::Australia::Lord_Howe, chrono_tz::Asia::Kolkata] {
+                let mut last = at("2026-01-01T00:00:00Z") + TimeDelta::seconds(offset);
+                let mut days = std::collections::BTreeSet::new();
+                for _ in 0..365 {
+                    let next = cron.after(last, zone).unwrap();
+                    prop_assert!(next > last);
+                    prop_assert!(next - last <= TimeDelta::hours(25));
+                    prop_assert!(days.insert(next.with_timezone(&zone).date_naive()), "twice on a day: {next}");
+                    last = next;
+                }
+            }
+        }
+
+        #[test]
+        fn nothing_makes_parsing_panic(text in "[0-9A-Z*/,? -]{0,30}") {
+            let _ = Cron::parse(&text);
+        }
+    }
+}

@@ -256,7 +256,8 @@ fn mask_words(line: &str, masked: &mut [bool]) {
             let value = colon + 1 + value;
             if !"{[#&*|>".contains(lower[value]) {
                 let end = lower[value..].iter().position(|c| ",}".contains(*c)).map_or(lower.len(), |end| value + end);
-                masked[value..end].fill(true);
+                let blank = lower[value..end].iter().rev().take_while(|c| c.is_whitespace()).count();
+                masked[value..end - blank].fill(true);
             }
         }
     }

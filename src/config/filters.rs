@@ -102,3 +102,72 @@ impl Default for RepositoryFilters {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::RepoKey;
+
+    fn repository(project: &str, slug: &str) -> Repository {
+        Repository {
+            key: RepoKey::cloud("{x}"),
+            workspace: "acme".to_owned(),
+            slug: slug.to_owned(),
+            full_name: format!("acme/{slug}"),
+            name: slug.to_owned(),
+            project_key: (!project.is_empty()).then(|| project.to_owned()),
+            description: None,
+            default_branch: None,
+            language: None,
+            is_private: true,
+            is_fork: slug.starts_with("fork"),
+            is_personal: slug.starts_with("personal"),
+            is_archived: slug.starts_with("archived"),
+            url: String::new(),
+            created_on: None,
+            updated_on: None,
+        }
+    }
+
+    fn globs(text: &str) -> Vec<RepositoryGlob> {
+        text.split_whitespace().map(|glob| RepositoryGlob::new(glob).unwrap()).collect()
+    }
+
+    /// include, exclude, projects; the repository; which filter hides it (empty: none).
+    #[track_caller]
+    fn check(include: &str, exclude: &str, projects: &str, (project, slug): (&str, &str), wanted: &str) {
+        let filters = RepositoryFilters {
+            include: globs(include),
+            exclude: globs(exclude),
+            projects: projects.split_whitespace().map(str::to_owned).collect(),
+            ..RepositoryFilters::default()
+        };
+        assert_eq!(filters.hides(&repository(project, slug)).unwrap_or_default(), wanted);
+    }
+
+    #[test]
+    fn filters_hide_and_say_which_p2_3() {
+        check("", "", "", ("PAY", "api"), "");
+        check("*", "", "", ("PAY", "api"), "");
+        check("*", "sandbox-*", "", ("PAY", "Sandbox-1"), "exclude: sandbox-*");
+        check("*", "sandbox-*", "", ("PAY", "my-sandbox-1"), "");
+        check("pay-* web", "", "", ("PAY", "api"), "include: pay-*, web");
+        check("pay-* web", "", "", ("PAY", "WEB"), "");
+        check("PAY/*", "", "", ("pay", "api"), "");
+        check("PAY/*", "", "", ("SHOP", "api"), "include: PAY/*");
+        check("PAY/*", "", "", ("", "api"), "include: PAY/*");
+        check("", "*/api", "", ("SHOP", "api"), "exclude: */api");
+        check("", "{a,b}*", "", ("SHOP", "api"), "exclude: {a,b}*");
+        check("", "", "pay shop", ("SHOP", "api"), "");
+        check("", "", "pay", ("SHOP", "api"), "projects: pay");
+        check("", "", "pay", ("", "api"), "projects: pay");
+        check("api", "api", "", ("PAY", "api"), "exclude: api");
+        check("", "", "", ("PAY", "archived-api"), "archived: false");
+        check("", "", "", ("PAY", "personal-api"), "personal: false");
+        check("", "", "", ("PAY", "fork-of-api"), "");
+        let filters =
+            RepositoryFilters { forks: false, archived: true, personal: true, ..RepositoryFilters::default() };
+        assert_eq!(filters.hides(&repository("PAY", "fork-of-api")).unwrap(), "forks: false");
+        assert_eq!(filters.hides(&repository("PAY", "archived-personal")), None);
+    }
+}

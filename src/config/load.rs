@@ -141,9 +141,10 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] with every fault of the file; the old config stays in use then.
     pub fn load_file(path: &Path, options: &LoadOptions<'_>) -> Result<Loaded, ConfigError> {
-        let before = Stamp::of([path.to_owned()]);
-        let bytes = std::fs::read(path).map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
-        let (config, report) = Self::read(&bytes, path, options);
+        let path = options.working_directory.join(path);
+        let before = Stamp::of([path.clone()]);
+        let bytes = std::fs::read(&path).map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?;
+        let (config, report) = Self::read(&bytes, &path, options);
         let Some(config) = config else { return Err(ConfigError::Faulty(report)) };
         let rules = config.integrations.iter().filter_map(|integration| match &integration.rules {
             RulesRef::File { path, .. } => Some(path.clone()),
@@ -157,19 +158,30 @@ impl Config {
     /// Reads the text of a config that lies (or would lie) at `path`. The config is `None` when one of the
     /// faults stops.
     pub fn read(bytes: &[u8], path: &Path, options: &LoadOptions<'_>) -> (Option<Self>, FaultReport) {
+        let shown = shorten(path, options.working_directory);
         let text = match located::decode(bytes) {
             Ok(text) => text,
-            Err(fault) => return (None, FaultReport::new(path, &String::from_utf8_lossy(bytes), None, vec![fault])),
+            Err(fault) => return (None, FaultReport::new(shown, &String::from_utf8_lossy(bytes), None, vec![fault])),
         };
         let mut faults = Faults::default();
+        let (config, root) = Self::read_text(text, path, options, &mut faults);
+        (config, FaultReport::new(shown, text, root.as_ref(), faults.list))
+    }
+
+    /// Reads the text, and hands out what it was as well.
+    pub(super) fn read_text(
+        text: &str,
+        path: &Path,
+        options: &LoadOptions<'_>,
+        faults: &mut Faults,
+    ) -> (Option<Self>, Option<Node>) {
         let root = located::parse(text, &mut faults.list);
         if root.is_none() && faults.list.is_empty() {
             let fault = Fault::nowhere("the file says nothing");
             faults.push(fault.mend("`catalog-sync init` writes a commented starter config"));
         }
-        let config = root.as_ref().and_then(|root| read_config(root, path, options, &mut faults));
-        let config = config.filter(|_| faults.errors() == 0);
-        (config, FaultReport::new(path, text, root.as_ref(), faults.list))
+        let config = root.as_ref().and_then(|root| read_config(root, path, options, faults));
+        (config.filter(|_| faults.errors() == 0), root)
     }
 
     /// Looks at every secret and tells those that have no value, and secret files that others can read.
@@ -206,10 +218,10 @@ impl Config {
 fn find(options: &LoadOptions<'_>) -> Result<PathBuf, ConfigError> {
     let at = |path: &Path| options.working_directory.join(path);
     if let Some(path) = options.config {
-        return Ok(shorten(&at(path), options.working_directory));
+        return Ok(at(path));
     }
     if let Some(path) = options.environment.get(CONFIG_VARIABLE) {
-        return Ok(shorten(&at(Path::new(path)), options.working_directory));
+        return Ok(at(Path::new(path)));
     }
     let own = options.environment.get("XDG_CONFIG_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let own = own.or_else(|| Some(PathBuf::from(options.environment.get("HOME")?).join(".config")));
@@ -221,7 +233,7 @@ fn find(options: &LoadOptions<'_>) -> Result<PathBuf, ConfigError> {
     let searched: Vec<PathBuf> = places.into_iter().flatten().collect();
     // What is there and cannot be looked at is not skipped: reading it says why.
     match searched.iter().find(|path| !matches!(path.try_exists(), Ok(false))) {
-        Some(path) => Ok(shorten(path, options.working_directory)),
+        Some(path) => Ok(path.clone()),
         None => Err(ConfigError::NotFound { searched }),
     }
 }

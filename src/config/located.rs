@@ -185,7 +185,7 @@ impl Builder {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 check_tag(tag.as_deref(), span, faults);
-                let plain = style == ScalarStyle::Plain && tag.is_none();
+                let plain = style == ScalarStyle::Plain && tag.is_none_or(|tag| !tag.is_yaml_core_schema());
                 let is_null = plain && matches!(text.as_ref(), "" | "~" | "null" | "Null" | "NULL");
                 let value = if is_null { Value::Null } else { Value::Text { text: text.into_owned(), plain } };
                 self.add(Node { value, place: start(span), end: end(span) }, anchor, faults)

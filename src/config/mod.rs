@@ -9,7 +9,9 @@ pub mod load;
 pub mod model;
 
 pub mod filters;
+pub mod schema;
 pub mod secret;
+pub mod starter;
 pub mod url;
 
 mod catalogs;

@@ -173,3 +173,427 @@ integrations:
 fn names_are_checked_p6_2() {
     says(&small_with("  - name: acme", "  - name: Acme_1"), &["11: `Acme_1` is not a name"]);
 }
+
+#[test]
+fn the_starter_config_loads_without_faults_p7_1() {
+    let config = sound(super::starter::STARTER);
+    assert_eq!(config.integrations.len(), 1);
+    assert!(super::starter::STARTER.starts_with("# yaml-language-server: $schema="));
+    let first_key = super::starter::STARTER.lines().find(|line| !line.starts_with('#') && !line.is_empty());
+    assert_eq!(first_key, Some("store: ./data"));
+}
+
+/// One bad line each, and what is said about it.
+#[test]
+fn bad_values_are_refused_where_they_stand() {
+    let integration = |line: &str| format!("{SMALL}    {line}\n");
+    for (line, wanted) in [
+        ("update_every: 30s", "14: 30s is too short"),
+        ("update_every: 3", "14: `3` is not a duration"),
+        ("update_every: [3h]", "14: this must be a duration, and is a list"),
+        ("registration: merges", "14: `merges` is not possible here"),
+        ("kind: API", "14: entities of kind `API` cannot be registered"),
+        ("kind: Group", "14: entities of kind `Group` cannot be registered"),
+        ("auto_import: yes", "14: `yes` is not true or false"),
+        ("auto_import: \"true\"", "14: `true` is not true or false"),
+        ("start_date: 2027-01-01", "14: the start date 2027-01-01 lies in the future"),
+        ("start_date: 2026-02-30", "14: `2026-02-30` is not a date"),
+        ("cron: \"0 0 30 2 *\"", "14: `0 0 30 2 *` never fires: there is no such date"),
+        ("cron: \"61 * * * *\"", "14: `61 * * * *` is not a cron expression"),
+        ("cron: \"@daily\"", "14: `@daily` is a shorthand we do not know"),
+        ("cron: \"* * *\"", "14: a cron expression has 5 fields (6 with seconds), and this has 3"),
+        ("timezone: Europe/Berlin", "14: `timezone` belongs to `cron`, and there is none"),
+        ("rules: bitbucket-clowd", "14: there are no rules `bitbucket-clowd`"),
+        ("rules: ./no-such-rules.yaml", "14: the rules file /work-here/no-such-rules.yaml cannot be read"),
+        ("secondary_kinds: { commits: { per_sync: 0 } }", "14: 0 is out of bounds"),
+        ("secondary_kinds: { commits: { first_sync: 0 } }", "14: 0 is out of bounds"),
+        ("secondary_kinds: { commits: { first_sync: some } }", "14: `some` is not a whole number"),
+        ("secondary_kinds: { commits: { via: git } }", "14: commits over the git protocol are not in this version"),
+        ("secondary_kinds: { pull_requests: { via: rest } }", "14: `via` is not a key of a pull_requests block"),
+        ("secondary_kinds: { reviews: {} }", "14: `reviews` are not in this version"),
+        ("secondary_kinds: { comits: {} }", "14: `comits` is not a key of a secondary_kinds block"),
+        ("guard: { percent: 101 }", "14: `101` is not a share in percent"),
+        ("guard: { at_least: -1 }", "14: `-1` is not a whole number"),
+        ("repositories: { include: [\"a[\"] }", "14: `a[` is not a glob: unclosed character class; missing ']'"),
+        ("repositories: { excludes: [] }", "14: `excludes` is not a key of a repository filter"),
+        ("workspace: other", "14: the integration's workspace is `other`, the url of its connector names `acme`"),
+        ("workspace: ../x", "14: `../x` is not a workspace"),
+        ("renamed_from: acme", "11: `renamed_from: acme` names an integration that is still there"),
+        ("name: again", "14: the key `name` is there twice"),
+        ("tags: {}", "14: this must be a list, and is a mapping"),
+        ("suspended: !Maybe true", "14: the tag `!Maybe` means nothing here"),
+    ] {
+        says(&integration(line), &[wanted]);
+    }
+    says(&integration("update_every: 1h\n    cron: \"0 * * * *\""), &["15: `update_every` and `cron` are both there"]);
+    says(
+        &integration("cron: \"0 * * * *\"\n    timezone: Europe/Berln"),
+        &["15: there is no time zone `Europe/Berln`"],
+    );
+    says(
+        &integration("registration: merge\n    type: service"),
+        &["15: `type` is not possible with `registration: merge`"],
+    );
+}
+
+#[test]
+fn integrations_are_told_apart_p6_2() {
+    let again = |name: &str, catalog: &str| {
+        format!("{SMALL}  - {{ name: {name}, connector: acme, catalog: {catalog}, workspace: ACME }}\n")
+    };
+    says(
+        &again("other", "main"),
+        &["14: `other` and `acme` (line 11) both sync the workspace `ACME` into the catalog `main`"],
+    );
+    says(&again("acme", "man"), &["14: two integrations are named `acme`", "14: there is no catalog `man`"]);
+    says(&small_with("connector: acme", "connector: acne"), &["12: there is no connector `acne`"]);
+    says(
+        &small_with("integrations:\n  - name", "integrations:\n    name"),
+        &["11: `integrations` is a list, and this is a mapping"],
+    );
+    says(&small_with("  - name: acme\n", "  - description: x\n"), &["11: this integration has no `name`"]);
+}
+
+#[test]
+fn connectors_are_checked_p6_1_p6_4_p6_7() {
+    let connector =
+        |line: &str| small_with("    type: bitbucket_cloud\n", &format!("    type: bitbucket_cloud\n    {line}\n"));
+    for (line, wanted) in [
+        ("api_url: http://api.acme.dev/2.0", "5: credentials would cross the network in the clear"),
+        ("api_url: https://me:pw@api.acme.dev/2.0", "5: the URL holds a user or password"),
+        ("api_url: ftp://api.acme.dev", "5: this is not an http or https URL"),
+        ("api_url: nonsense", "5: `nonsense` is not a URL"),
+        ("reserve: 95%", "5: `95%` is not a share in percent"),
+        ("requests_per_hour: 0", "5: 0 is out of bounds"),
+        ("requests_per_second: 5", "5: `requests_per_second` has no effect"),
+        ("test_repository: PAY/api.git", "5: `PAY/api.git` is not a repository"),
+        ("proxy: socks://x", "5: this is not the URL of an http proxy"),
+        ("webhook_secrets: [ { env: HOOK } ]", "5: this has no effect"),
+        ("prxy: http://x", "5: `prxy` is not a key of a connector"),
+    ] {
+        says(&connector(line), &[wanted]);
+    }
+    for fine in [
+        "api_url: http://127.0.0.1:8990/2.0",
+        "api_url: http://[::1]:1/2.0/",
+        "reserve: 0",
+        "proxy: http://u:p@proxy:3128",
+    ] {
+        sound(&connector(fine));
+    }
+    sound(&connector("allow_http: true\n    api_url: http://api.acme.dev/2.0"));
+    says(
+        &small_with("bitbucket_cloud", "bitbucket_data_center")
+            .replace("https://bitbucket.org/acme", "https://git.acme.dev/scm/"),
+        &["4: Data Center connectors are not in this version"],
+    );
+    says(
+        &small_with("https://bitbucket.org/acme", "https://git.acme.dev/scm/"),
+        &["5: this is not a URL of bitbucket.org, and the connector is `bitbucket_cloud`"],
+    );
+    says(
+        &small_with("https://bitbucket.org/acme", "https://bitbucket.org"),
+        &["11: no workspace: neither here nor in the url of the connector `acme`"],
+    );
+}
+
+#[test]
+fn credentials_are_checked_p6_4() {
+    let auth = |text: &str| small_with("{ access_token: { env: BITBUCKET_TOKEN } }", text);
+    let ended = "6: app passwords and user passwords do not work on Bitbucket Cloud any more";
+    for (text, wanted) in [
+        ("{ basic: { username: me, password: { env: P } } }", ended),
+        ("{ app_password: { username: me, password: { env: P } } }", ended),
+        ("[]", "6: there is no credential for the API"),
+        ("{}", "6: this credential is of no kind we know"),
+        (
+            "{ access_token: { env: A }, api_token: { email: e, token: { env: B } } }",
+            "6: this credential is of several kinds",
+        ),
+        ("{ access_token: { credential: labs } }", "6: the encrypted credential store is not in this version"),
+        ("{ access_token: {} }", "6: this secret says nowhere where it is"),
+        ("{ access_token: { env: A, file: b } }", "6: this secret is in two places"),
+        ("{ access_token: { env: not-a-name } }", "6: this is not the name of an environment variable"),
+        (
+            "{ access_token: { env: ATCTT3xFfGN0abc } }",
+            "6: this looks like a token itself, not like the name of a variable",
+        ),
+        ("{ access_token: hunter2 }", "6: a secret stands in the config as plain text"),
+        ("{ api_token: { token: { env: A } } }", "6: this api_token block has no `email`"),
+        (
+            "{ acces_token: { env: A } }",
+            "6: `acces_token` is not a key of a credential|6: this credential is of no kind we know",
+        ),
+        ("{ access_token: { env: A }, expires: soon }", "6: `soon` is not a date"),
+        ("{ access_token: { env: A }, expires: 2026-01-01 }", "6: this credential ended on 2026-01-01"),
+    ] {
+        let (_, report) = read(&auth(text));
+        let mut said: Vec<String> = report.faults.iter().map(|f| format!("{}: {}", f.place.line, f.what)).collect();
+        let mut wanted: Vec<&str> = wanted.split('|').collect();
+        said.sort();
+        wanted.sort();
+        assert_eq!(said, wanted, "{text}\n{report}");
+    }
+    sound(&auth(
+        "[{ access_token: { env: A } }, { oauth: { key: k, secret: { file: f } } }, { api_token: { email: { env: E }, token: { env: T } } }]",
+    ));
+}
+
+#[test]
+fn catalogs_and_server_are_checked() {
+    let catalog = |text: &str| small_with("directory: { path: ./catalog }", text);
+    for (text, wanted) in [
+        ("git: { url: x }", "9: catalogs in a git repository are not in this version"),
+        ("directory: { new_entities: x }", "9: this directory catalog has no `path`"),
+        ("directory: { path: c, new_entities: ../x }", "9: `../x` is not a folder below the catalog"),
+        ("directory: { path: c, new_entities: /x }", "9: `/x` is not a folder below the catalog"),
+        ("directory: { path: c, format: backstag }", "9: `backstag` is not possible here"),
+        ("directory: { path: c, git: push }", "9: committing the catalog is not in this version"),
+        ("directory: { path: c, namespace: a/b }", "9: `a/b` cannot be part of an entity's name"),
+        ("directory: { path: c, project: p }", "9: a Harness project lies in an org, and none is named"),
+        ("also_read: [ { directory: x } ]", "9: this catalog has no `directory`"),
+    ] {
+        says(&catalog(text), &[wanted]);
+    }
+    let server = |text: &str| format!("server: {text}{SMALL}");
+    for (text, wanted) in [
+        ("{ listen: 8321 }", "1: `8321` is not an address and a port"),
+        ("{ listen: \"0.0.0.0:8321\" }", "0: listening on 0.0.0.0:8321 lets other machines reach the API"),
+        ("{ tls: { certificate: a, key: b } }", "1: TLS on our own listener is not in this version"),
+        ("{ behind_proxy: 10.0.0.0/33 }", "1: `10.0.0.0/33` is not a network"),
+        (
+            "{ tokens: [ { name: ops, role: edit, token: short } ] }",
+            "1: a secret stands in the config as plain text|1: the token `ops` is shorter than 32 characters",
+        ),
+        ("{ tokens: [ { name: ops, role: admin, token: { env: T } } ] }", "1: `admin` is not possible here"),
+    ] {
+        let (_, report) = read(&server(text));
+        let said: Vec<String> = report.faults.iter().map(|f| format!("{}: {}", f.place.line, f.what)).collect();
+        assert!(wanted.split('|').all(|wanted| said.iter().any(|said| said == wanted)), "{text}\n{report}");
+    }
+    says(&format!("store: postgres://db/sync{SMALL}"), &["1: stores in a database are not in this version"]);
+}
+
+#[test]
+fn files_that_are_no_config_are_told_so() {
+    says("", &["0: the file says nothing"]);
+    says("# only a comment\n", &["0: the file says nothing"]);
+    says("- a\n- b\n", &["1: a config is a mapping of keys, and this is a list"]);
+    says("a: [1\nb: 2\n", &["2: this is not YAML: illegal placement of ':' indicator"]);
+    says(&format!("{SMALL}---\nstore: x\n"), &["14: a second document begins here"]);
+    let said = |bytes: &[u8]| read_with(bytes, &Environment::default()).1.faults[0].what.clone();
+    assert_eq!(said(b"store: \xff\n"), "the file is not UTF-8 text");
+    assert_eq!(said(b"\xff\xfes\0t\0"), "the file is UTF-16, not UTF-8");
+    assert_eq!(said(&vec![b'#'; 1024 * 1024 + 1]), "the file is too large: 1024 KiB");
+    assert_eq!(said("[".repeat(100).as_bytes()), "nested more than 64 levels deep");
+    assert_eq!(said("- ".repeat(5_000).as_bytes()), "nested more than 64 levels deep");
+    assert_eq!(said("[".repeat(100_000).as_bytes()), "this is not YAML: recursion limit exceeded");
+    let with_mark = format!("\u{FEFF}{SMALL}").replace('\n', "\r\n");
+    assert!(read(&with_mark).0.is_some(), "{}", read(&with_mark).1);
+}
+
+#[test]
+fn alias_bombs_are_bounded_and_merge_keys_work() {
+    let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for level in 1..9 {
+        let alias = format!("*a{}", level - 1);
+        bomb.push_str(&format!("a{level}: &a{level} [{}]\n", vec![alias; 10].join(", ")));
+    }
+    let (_, report) = read(&bomb);
+    assert_eq!(report.faults[0].what, "the file is too large once its aliases are expanded");
+
+    let text = small_with("  - name: acme", "  - &base\n    name: acme");
+    let text = format!("{text}  - <<: *base\n    name: labs\n    workspace: acme\n    catalog: labs\n");
+    let text = text.replace("integrations:", "  labs: { directory: { path: ./labs } }\nintegrations:");
+    let config = sound(&text);
+    assert_eq!(config.integrations[1].connector, "acme");
+}
+
+/// Nothing that was written as a secret, or where one belongs, is ever shown.
+#[test]
+fn secrets_never_print_invariant_8() {
+    const TOKEN: &str = "ATCTT3xFfGN0-very-secret";
+    for text in [
+        small_with("{ env: BITBUCKET_TOKEN }", TOKEN),
+        small_with("{ access_token: { env: BITBUCKET_TOKEN } }", &format!("{{ acces_token: {TOKEN} }}")),
+        small_with("{ access_token: { env: BITBUCKET_TOKEN } }", TOKEN),
+        small_with(
+            "{ access_token: { env: BITBUCKET_TOKEN } }",
+            &format!("\n      - access_token: {TOKEN}\n       bad indent: ["),
+        ),
+        small_with("{ env: BITBUCKET_TOKEN }", &format!("{{ env: {TOKEN} }}")),
+        small_with("{ env: BITBUCKET_TOKEN }", &format!("{{ env: X, value: {TOKEN} }}")),
+        small_with("{ env: BITBUCKET_TOKEN }", &format!("[{TOKEN}]")),
+        small_with("{ env: BITBUCKET_TOKEN }", &format!("\"{TOKEN}")),
+        small_with("{ env: BITBUCKET_TOKEN }", &format!("|\n       {TOKEN}\n       {TOKEN}")),
+        small_with("https://bitbucket.org/acme", &format!("https://x-token-auth:{TOKEN}@bitbucket.org/acme")),
+        small_with("    type:", &format!("    proxy: ftp://u:{TOKEN}@proxy\n    type:")),
+        small_with("    type:", &format!("    proxy: http://u:{TOKEN}@proxy\n    type:")),
+        small_with("    type:", &format!("    password: {TOKEN}\n    type:")),
+        small_with("    type:", &format!("    api_url: https://u:{TOKEN}@api\n    type:")),
+    ] {
+        let (config, report) = read(&text);
+        for shown in [format!("{report}"), format!("{report:?}"), format!("{config:?}"), format!("{config:#?}")] {
+            assert!(!shown.contains("very-secret"), "{shown}");
+        }
+        assert!(config.is_some() || !report.is_empty());
+    }
+}
+
+#[test]
+fn a_plain_secret_is_masked_in_the_line_shown() {
+    let (_, report) = read(&small_with("{ env: BITBUCKET_TOKEN }", "hunter2"));
+    insta::assert_snapshot!(report, @r"
+    warning: a secret stands in the config as plain text
+      --> catalog-sync.yaml:6:27
+      6 |     auth: { access_token: *** }
+        |                           ^^^
+      because whoever can read the file, its backups or its git history has it
+      mend: write `{ env: NAME }` or `{ file: PATH }`
+    ");
+}
+
+#[test]
+fn secrets_are_looked_at_only_when_asked() {
+    let text = small_with("{ access_token: { env: BITBUCKET_TOKEN } }", "{ access_token: { env: BITBUCKET_TOKN } }");
+    let config = sound(&text);
+    let environment = Environment::new([("BITBUCKET_TOKEN", "x")]);
+    let faults = config.check_secrets(&environment);
+    assert_eq!(faults.len(), 1);
+    assert_eq!(faults[0].what, "the environment variable BITBUCKET_TOKN is not set");
+    assert!(faults[0].mend.as_ref().unwrap().starts_with("did you mean `BITBUCKET_TOKEN`?"), "{faults:?}");
+    assert_eq!((faults[0].place.line, sound(SMALL).check_secrets(&environment)), (6, Vec::new()));
+}
+
+#[test]
+fn secret_files_are_read_again_and_trimmed_p6_10() {
+    use secrecy::ExposeSecret as _;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    let config = sound(&small_with("{ env: BITBUCKET_TOKEN }", &format!("{{ file: \"{}\" }}", file.display())));
+    let environment = Environment::default();
+    let auth = config.connectors["acme"].auth[0].auth.clone();
+    let secret = auth.secrets()[0].clone();
+    let value = || secret.resolve(&environment).map(|value| value.expose_secret().to_owned());
+    assert!(config.check_secrets(&environment)[0].what.ends_with("cannot be read"));
+    for (content, wanted) in [("one\n", "one"), ("two\r\n", "two"), ("three\n\n", "three\n"), (" four", " four")] {
+        std::fs::write(&file, content).unwrap();
+        assert_eq!(value().unwrap(), wanted);
+    }
+    std::fs::write(&file, "\n").unwrap();
+    assert!(config.check_secrets(&environment)[0].what.ends_with("is empty"));
+    std::fs::write(&file, "x".repeat(70_000)).unwrap();
+    assert!(value().is_err());
+}
+
+#[cfg(unix)]
+#[test]
+fn secret_files_that_others_can_read_are_a_warning() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    std::fs::write(&file, "x").unwrap();
+    let config = sound(&small_with("{ env: BITBUCKET_TOKEN }", &format!("{{ file: \"{}\" }}", file.display())));
+    for (mode, warnings) in [(0o600, 0), (0o640, 0), (0o644, 1)] {
+        std::fs::set_permissions(&file, PermissionsExt::from_mode(mode)).unwrap();
+        let faults = config.check_secrets(&Environment::default());
+        assert_eq!((faults.len(), faults.iter().any(super::Fault::is_error)), (warnings, false), "{mode:o}");
+    }
+}
+
+/// Flag, variable, file; then the state directory of a service manager (P7.9).
+#[test]
+fn overrides_outrank_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let load = |text: &str, store: Option<&str>, listen: Option<&str>, variables: &[(&str, &str)]| {
+        std::fs::write(folder.path().join("catalog-sync.yaml"), text).unwrap();
+        let environment = Environment::new(variables.iter().copied());
+        let options = LoadOptions {
+            config: None,
+            store: store.map(Path::new),
+            listen,
+            environment: &environment,
+            working_directory: folder.path(),
+            now: now(),
+        };
+        let config = Config::load(&options).unwrap().config;
+        (config.store, config.server.listen.to_string())
+    };
+    let with_store = format!("store: ./kept\nserver: {{ listen: 127.0.0.1:1 }}{SMALL}");
+    let here = |name: &str| folder.path().join(name);
+    let own = "127.0.0.1:8321".to_owned();
+    assert_eq!(load(SMALL, None, None, &[]), (here("data"), own.clone()));
+    assert_eq!(load(SMALL, None, None, &[("STATE_DIRECTORY", "/var/lib/a:/var/lib/b")]).0, PathBuf::from("/var/lib/a"));
+    assert_eq!(
+        load(&with_store, None, None, &[("STATE_DIRECTORY", "/var/lib/a")]),
+        (here("kept"), "127.0.0.1:1".into())
+    );
+    let variables = [("CATALOG_SYNC_STORE", "v"), ("CATALOG_SYNC_LISTEN", "127.0.0.1:2")];
+    assert_eq!(load(&with_store, None, None, &variables), (here("v"), "127.0.0.1:2".into()));
+    assert_eq!(load(&with_store, Some("f"), Some("127.0.0.1:3"), &variables), (here("f"), "127.0.0.1:3".into()));
+}
+
+#[test]
+fn the_file_is_found_where_the_contract_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path().join("here");
+    let xdg = folder.path().join("xdg/catalog-sync");
+    std::fs::create_dir_all(&here).unwrap();
+    std::fs::create_dir_all(&xdg).unwrap();
+    let xdg_home = folder.path().join("xdg");
+    let found = |config: Option<&str>, variable: Option<&str>| {
+        let xdg_home = Some(("XDG_CONFIG_HOME", xdg_home.to_str().unwrap()));
+        let variable = variable.map(|value| ("CATALOG_SYNC_CONFIG", value));
+        let environment = Environment::new(xdg_home.into_iter().chain(variable));
+        let options = LoadOptions {
+            config: config.map(Path::new),
+            store: None,
+            listen: None,
+            environment: &environment,
+            working_directory: &here,
+            now: now(),
+        };
+        Config::load(&options).map(|loaded| loaded.config.path)
+    };
+    let Err(ConfigError::NotFound { searched }) = found(None, None) else { panic!("found one") };
+    assert_eq!(searched.last(), Some(&PathBuf::from("/etc/catalog-sync/catalog-sync.yaml")));
+    std::fs::write(xdg.join("catalog-sync.yaml"), SMALL).unwrap();
+    assert_eq!(found(None, None).unwrap(), xdg.join("catalog-sync.yaml"));
+    std::fs::write(here.join("catalog-sync.yaml"), SMALL).unwrap();
+    assert_eq!(found(None, None).unwrap(), here.join("catalog-sync.yaml"));
+    std::fs::write(here.join("v.yaml"), SMALL).unwrap();
+    assert_eq!(found(None, Some("v.yaml")).unwrap(), here.join("v.yaml"));
+    std::fs::write(here.join("f.yaml"), SMALL).unwrap();
+    assert_eq!(found(Some("f.yaml"), Some("v.yaml")).unwrap(), here.join("f.yaml"));
+    assert!(matches!(found(Some("no.yaml"), None), Err(ConfigError::Unreadable { .. })));
+}
+
+#[test]
+fn a_changed_file_is_noticed_and_a_moved_line_changes_nothing_p7_2() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("catalog-sync.yaml");
+    let rules = folder.path().join("rules.yaml");
+    let text = format!("{SMALL}    rules: ./rules.yaml\n");
+    std::fs::write(&rules, "entity: repository\n").unwrap();
+    std::fs::write(&file, &text).unwrap();
+    let environment = Environment::default();
+    let options = LoadOptions {
+        config: Some(&file),
+        store: None,
+        listen: None,
+        environment: &environment,
+        working_directory: folder.path(),
+        now: now(),
+    };
+    let first = Config::load(&options).unwrap();
+    assert!(!first.stamp.has_changed());
+    std::fs::write(&file, format!("# a comment\n{text}")).unwrap();
+    assert!(first.stamp.has_changed());
+    let second = Config::load(&options).unwrap();
+    assert_eq!(first.config, second.config);
+    std::fs::write(&rules, "entity: repository\n# changed\n").unwrap();
+    assert!(second.stamp.has_changed());
+    assert_ne!(Config::load(&options).unwrap().config, second.config);
+    std::fs::remove_file(&file).unwrap();
+    assert!(matches!(Config::load(&options), Err(ConfigError::Unreadable { .. })));
+}
