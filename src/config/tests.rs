@@ -597,3 +597,19 @@ fn a_changed_file_is_noticed_and_a_moved_line_changes_nothing_p7_2() {
     std::fs::remove_file(&file).unwrap();
     assert!(matches!(Config::load(&options), Err(ConfigError::Unreadable { .. })));
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+
+    /// Whatever happens to the file's text: no panic, a config or a reason, and every fault can be shown.
+    #[test]
+    fn broken_files_are_reported_not_panicked_on(cut in 0_usize..2_000, drop in 0_usize..30, put in "(\\PC|\n){0,12}") {
+        let text: Vec<char> = super::starter::STARTER.chars().skip(700).collect();
+        let cut = cut.min(text.len());
+        let rest = text.iter().skip(cut + drop);
+        let text: String = text[..cut].iter().copied().chain(put.chars()).chain(rest.copied()).collect();
+        let (config, report) = read(&text);
+        proptest::prop_assert!(config.is_some() || report.errors() > 0);
+        proptest::prop_assert_eq!(report.to_string().is_empty(), report.is_empty());
+    }
+}
