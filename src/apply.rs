@@ -188,6 +188,14 @@ fn linked(applying: &Applying<'_>, step: &Step, before: Option<&Link>, entity: &
     link.entity_id = if applied.entity_id.is_empty() { entity.entity_id.clone() } else { applied.entity_id.clone() };
     link.kind = entity.kind.clone();
     link.entity_type = entity.entity_type.clone();
+    if link.state == LinkState::EntityMissing && matches!(step.work, Work::Register(_)) {
+        // Registered again by hand: a new entity, of which nothing is remembered.
+        link.written.clear();
+    }
+    link.action = match &step.work {
+        Work::Edit(edit) if edit.purpose == EditPurpose::Update => link.action,
+        _ => step.action,
+    };
     link.state = LinkState::Active;
     link.last_synced_at = Some(applying.now);
     step.remember(&mut link.written);

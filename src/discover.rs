@@ -476,7 +476,8 @@ fn presence_after(known: &KnownRepository, is_seen: bool, is_absent: bool, hides
         (_, Some(filter)) => Presence::Excluded { filter },
         (Presence::MissingOnce, None) if !is_seen => Presence::MissingOnce,
         (_, None) if is_absent => Presence::MissingOnce,
-        (Presence::Inaccessible { .. }, None) => known.presence.clone(),
+        // Listed again: the next backfill asks again whether it may be read.
+        (Presence::Inaccessible { .. }, None) if !is_seen => known.presence.clone(),
         (_, None) if known.repository.is_archived => Presence::Archived,
         (_, None) => Presence::Present,
     }

@@ -11,14 +11,6 @@ pub mod error;
 pub mod ids;
 pub mod model;
 
-pub mod plan;
-
-pub mod catalog;
-pub mod source;
-pub mod store;
-
-pub mod config;
-
 pub mod schedule;
 
 pub mod discover;
@@ -27,10 +19,32 @@ pub mod correlate;
 
 pub mod recommend;
 
+pub mod plan;
+
 pub mod apply;
 
 pub mod backfill;
 
-pub mod simulator;
+pub mod engine;
+
+pub mod source;
+
+pub mod catalog;
+
+pub mod store;
+
+pub mod config;
+
+pub mod assemble;
+
+pub mod commands;
+
+pub mod sidecar;
+
+pub mod server;
 
 pub mod cli;
+
+pub mod simulator;
+
+pub mod demo;

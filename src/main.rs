@@ -1,3 +1,97 @@
-//! catalog-sync.
+//! Arguments → config → one command; the error report and the exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+use catalog_sync::cli::args::{Cli, Command, Global, LogFormat};
+use catalog_sync::cli::{self, Start};
+use catalog_sync::config::Environment;
+use catalog_sync::error::Report;
+use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+/// What a shell expects after Ctrl-C.
+const INTERRUPTED: u8 = 130;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log(&cli.global, matches!(cli.command, Command::Run(_)));
+    // Fails only when a provider is installed already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&Report::new("the program could not start its threads", &error, None), 1),
+    };
+    let code = runtime.block_on(run(cli));
+    // A thread that hangs in a system call must not keep the program.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    code
+}
+
+async fn run(cli: Cli) -> ExitCode {
+    let working_directory = match std::env::current_dir() {
+        Ok(directory) => directory,
+        Err(error) => return failed(&Report::new("the working directory is gone", &error, None), 1),
+    };
+    let is_sidecar = matches!(cli.command, Command::Run(_) | Command::Simulate(_))
+        || matches!(&cli.command, Command::Demo(demo) if demo.serve);
+    let stop = CancellationToken::new();
+    let interrupted = match stop_on_signals(stop.clone()) {
+        Ok(interrupted) => interrupted,
+        Err(error) => return failed(&Report::new("signals cannot be listened for", &error, None), 1),
+    };
+    let environment = Environment::new(std::env::vars_os().filter_map(|(name, value)| {
+        // A variable that is no text cannot be one of ours.
+        Some((name.into_string().ok()?, value.into_string().ok()?))
+    }));
+    let result = cli::run(Start { cli, environment, working_directory, stop: stop.clone() }).await;
+    let was_interrupted = interrupted.is_cancelled() && !is_sidecar;
+    match result {
+        Ok(_) if was_interrupted => ExitCode::from(INTERRUPTED),
+        Ok(exit) => ExitCode::from(exit.code()),
+        Err(failure) => failed(&failure.report, if was_interrupted { INTERRUPTED } else { failure.exit.code() }),
+    }
+}
+
+/// The first SIGINT or SIGTERM asks for a stop at the next checkpoint, a second one ends at once.
+fn stop_on_signals(stop: CancellationToken) -> std::io::Result<CancellationToken> {
+    let interrupted = CancellationToken::new();
+    let told = interrupted.clone();
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = interrupt.recv() => told.cancel(),
+            _ = terminate.recv() => {}
+        }
+        stop.cancel();
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        std::process::exit(i32::from(INTERRUPTED));
+    });
+    Ok(interrupted)
+}
+
+fn failed(report: &Report, code: u8) -> ExitCode {
+    eprintln!("{report}");
+    ExitCode::from(code)
+}
+
+fn log(global: &Global, is_sidecar: bool) {
+    let level = match (global.quiet, global.verbose, is_sidecar) {
+        (true, _, _) => "error",
+        (_, 0, false) => "catalog_sync=warn,error",
+        (_, 0, true) | (_, 1, _) => "catalog_sync=info,warn",
+        (_, 2, _) => "catalog_sync=debug,info",
+        _ => "trace",
+    };
+    let filter = EnvFilter::new(level);
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    match global.log_format {
+        LogFormat::Text => lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),
+        LogFormat::Json => lines.json().init(),
+    }
+}

@@ -322,7 +322,7 @@ pub struct DiscoveredList {
 pub struct DiscoveredImport {
     /// Ids, full names, slugs or URLs of repositories
     #[arg(value_name = "REPO", value_parser = repository, required_unless_present_any = ["all", "plan"], conflicts_with_all = ["all", "plan"])]
-    pub repositories: Vec<RepositoryRef>,
+    pub repositories: Vec<String>,
     /// Every pending repository that can be imported as recommended
     #[arg(long, conflicts_with = "plan")]
     pub all: bool,
@@ -363,7 +363,7 @@ pub enum ImportFilter {
 pub struct OneRepository {
     /// Id, full name, slug or URL of the repository
     #[arg(value_name = "REPO", value_parser = repository)]
-    pub repository: RepositoryRef,
+    pub repository: String,
     /// In this integration, where several know the repository
     #[arg(long, short = 'i', value_name = "INTEGRATION")]
     pub integration: Option<String>,
@@ -374,7 +374,7 @@ pub struct OneRepository {
 pub struct Repositories {
     /// Ids, full names, slugs or URLs of repositories
     #[arg(value_name = "REPO", value_parser = repository, required = true)]
-    pub repositories: Vec<RepositoryRef>,
+    pub repositories: Vec<String>,
     /// In this integration, where several know them
     #[arg(long, short = 'i', value_name = "INTEGRATION")]
     pub integration: Option<String>,
@@ -509,10 +509,10 @@ pub struct Simulate {
     pub repositories: usize,
     /// Pull requests of each repository
     #[arg(long, value_name = "N", default_value_t = 20)]
-    pub pull_requests: usize,
+    pub pull_requests: u32,
     /// Commits of each repository
     #[arg(long, value_name = "N", default_value_t = 40)]
-    pub commits: usize,
+    pub commits: u32,
     /// The same seed makes the same workspace
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
@@ -521,7 +521,7 @@ pub struct Simulate {
     pub latency: Duration,
     /// Requests allowed per hour and credential [default: no limit]
     #[arg(long, value_name = "N")]
-    pub rate_limit: Option<u64>,
+    pub rate_limit: Option<u32>,
 }
 
 /// `config …`.
@@ -537,8 +537,10 @@ and as the first line of the config:
 }
 
 /// REPO as people write it.
-fn repository(text: &str) -> Result<RepositoryRef, String> {
-    RepositoryRef::parse(text).map_err(|error| escape_control(&format!("{}; {}", error.what, error.mend)))
+fn repository(text: &str) -> Result<String, String> {
+    RepositoryRef::parse(text)
+        .map(|_| text.trim().to_owned())
+        .map_err(|error| escape_control(&format!("{}; {}", error.what, error.mend)))
 }
 
 /// `50ms`, or what the config takes.

@@ -1,3 +1,206 @@
-//! The command line: arguments, and how results are shown.
+//! The command line: arguments in, one command, its answer out. Goes through the running sidecar when
+//! there is one on the same store.
 
 pub mod args;
+pub mod output;
+pub mod progress;
+pub mod remote;
+pub mod render;
+
+mod ask;
+pub mod local;
+
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
+
+use clap::CommandFactory;
+use tokio_util::sync::CancellationToken;
+
+use self::args::{Cli, Command, ConfigCommand, Global, Rules, Store};
+use self::ask::request;
+use self::local::Local;
+use self::output::{Format, Screen};
+use self::progress::ProgressView;
+use crate::commands::answer::CheckRow;
+use crate::commands::request::{Answer, Request};
+use crate::commands::{Exit, Failure, check, execute};
+use crate::config::{Environment, starter};
+use crate::correlate;
+use crate::error::Report;
+
+/// What the program was started with, read once in `main`.
+#[derive(Clone)]
+pub struct Start {
+    /// The arguments.
+    pub cli: Cli,
+    /// The environment.
+    pub environment: Environment,
+    /// Where relative paths begin.
+    pub working_directory: PathBuf,
+    /// Cancelled by SIGINT and SIGTERM.
+    pub stop: CancellationToken,
+}
+
+/// Runs one command.
+///
+/// # Errors
+/// [`Failure`], to be printed to stderr; its exit code is the program's.
+pub async fn run(start: Start) -> Result<Exit, Failure> {
+    let screen = Screen::new(format(&start.cli.global), has_color(&start));
+    let command = start.cli.command.clone();
+    match command {
+        Command::Demo(demo) => crate::demo::run(&start, &screen, demo.serve).await,
+        Command::Init => init(&start),
+        Command::Check(of) => checked(&start, &screen, &of.integrations, of.offline).await,
+        Command::Run(of) => local::run_sidecar(&start, of.listen.as_deref()).await,
+        Command::Rules(Rules::Check { file }) => check_rules(&screen, &file),
+        Command::Store(Store::Import { file }) => local::import_store(&start, &screen, &file).await,
+        Command::Store(Store::Export { file }) => local::export_store(&start, &screen, &file).await,
+        Command::Simulate(of) => local::simulate(&start, of).await,
+        Command::Config(ConfigCommand::Schema) => {
+            let schema = crate::config::schema::schema();
+            // The schema is JSON whatever --output says: editors read it.
+            let json = Screen { format: Format::Json, ..screen };
+            printed(json.print(&schema, |_| String::new()), Exit::Done)
+        }
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "catalog-sync", &mut io::stdout());
+            Ok(Exit::Done)
+        }
+        Command::Man => printed(clap_mangen::Man::new(Cli::command()).render(&mut io::stdout()), Exit::Done),
+        Command::Version => {
+            let version = serde_json::json!({ "name": "catalog-sync", "version": env!("CARGO_PKG_VERSION") });
+            printed(screen.print(&version, |_| format!("catalog-sync {}", env!("CARGO_PKG_VERSION"))), Exit::Done)
+        }
+        Command::Sync(_)
+        | Command::Discovered(_)
+        | Command::Imported(_)
+        | Command::Integration(_)
+        | Command::Activity(_)
+        | Command::Store(Store::Check) => answered(&start, &screen, request(&start.cli)?).await,
+    }
+}
+
+/// Asks and prints; deleting asks the person first.
+async fn answered(start: &Start, screen: &Screen, request: Request) -> Result<Exit, Failure> {
+    if let Request::IntegrationDelete { name, .. } = &request
+        && !start.cli.global.yes
+    {
+        let lost = ask(start, &Request::IntegrationDelete { name: name.clone(), dry_run: true }).await?;
+        if let Answer::Deleted(lost) = lost {
+            confirm(&format!(
+                "Forget {name}: {} repositories and {} links, with their history? Entities and files stay.",
+                lost.repositories, lost.links
+            ))?;
+        }
+    }
+    let answer = ask(start, &request).await?;
+    printed(render::print(screen, &answer), render::exit(&answer))
+}
+
+/// Through the running sidecar when there is one, else by ourselves.
+async fn ask(start: &Start, request: &Request) -> Result<Answer, Failure> {
+    let view = ProgressView::new(start.cli.global.quiet);
+    let report = |progress| view.show(&progress);
+    let config = local::load(start)?;
+    if let Some(run) = remote::RunFile::read(&config.store)
+        && let Some(answer) = remote::ask(&run, request, &report).await
+    {
+        view.clear();
+        return answer;
+    }
+    let local = Local::open(start, config).await?;
+    let answer = execute(&local.app, request.clone(), &report).await;
+    view.clear();
+    answer
+}
+
+/// Asks yes or no on the terminal.
+fn confirm(question: &str) -> Result<(), Failure> {
+    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        return Err(Failure::refused("this needs a yes, and there is no terminal to ask on", "add `--yes`"));
+    }
+    eprint!("{question} [y/N] ");
+    let mut line = String::new();
+    let read = io::stdin().read_line(&mut line);
+    match (read, line.trim().to_lowercase().as_str()) {
+        (Ok(_), "y" | "yes") => Ok(()),
+        _ => Err(Failure::refused("not confirmed, nothing was done", "answer `y`, or add `--yes`")),
+    }
+}
+
+fn init(start: &Start) -> Result<Exit, Failure> {
+    let path = match &start.cli.global.config {
+        Some(path) => start.working_directory.join(path),
+        None => start.working_directory.join("catalog-sync.yaml"),
+    };
+    starter::write(&path).map_err(|error| {
+        let mend = Some(error.mend().to_owned());
+        Failure { report: Report::new("no config was written", &error, mend), exit: Exit::Usage }
+    })?;
+    eprintln!("wrote {}; fill in workspace and token, then `catalog-sync check`", path.display());
+    Ok(Exit::Done)
+}
+
+async fn checked(start: &Start, screen: &Screen, names: &[String], offline: bool) -> Result<Exit, Failure> {
+    let config = local::load(start)?;
+    let assembler = local::assembler(start, &config);
+    let mut rows = check::check(&config, &assembler, names, offline).await?;
+    if !offline {
+        rows.extend(local::check_store(start, &config).await);
+    }
+    let is_bad = |row: &CheckRow| row.code != "ok" && row.code != "warning";
+    let exit = if rows.iter().any(is_bad) { Exit::Refused } else { Exit::Done };
+    printed(screen.print(&rows, |screen| render::check(screen, &rows)), exit)
+}
+
+fn check_rules(screen: &Screen, file: &Path) -> Result<Exit, Failure> {
+    let name = file.display().to_string();
+    let text = std::fs::read_to_string(file).map_err(|error| Failure {
+        report: Report::new(format!("{name} could not be read"), &error, Some("check the path".to_owned())),
+        exit: Exit::Usage,
+    })?;
+    match correlate::Rules::parse(&text, &name) {
+        Ok(rules) => {
+            let said: Vec<String> = (0..rules.len()).map(|rule| rules.describe(rule)).collect();
+            let data = serde_json::json!({ "file": name, "rules": said, "fields": rules.fields().len(), "faults": [] });
+            let table = format!(
+                "{name}: no fault\n{}",
+                said.iter().enumerate().map(|(n, rule)| format!("  {n}  {rule}")).collect::<Vec<_>>().join("\n")
+            );
+            printed(screen.print(&data, |_| table), Exit::Done)
+        }
+        Err(faults) => {
+            let data = serde_json::json!({ "file": name, "faults": faults.iter().map(|fault| {
+                serde_json::json!({ "line": fault.line, "column": fault.column, "what": fault.what, "mend": fault.mend })
+            }).collect::<Vec<_>>() });
+            let table = faults.iter().map(|fault| format!("{name}:{fault}")).collect::<Vec<_>>().join("\n");
+            printed(screen.print(&data, |_| table), Exit::Usage)
+        }
+    }
+}
+
+/// A closed pipe ends quietly.
+fn printed(result: io::Result<()>, exit: Exit) -> Result<Exit, Failure> {
+    match result {
+        Ok(()) => Ok(exit),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(exit),
+        Err(error) => Err(Failure::failed(Report::new("the result could not be printed", &error, None))),
+    }
+}
+
+fn format(global: &Global) -> Format {
+    match global.output {
+        args::Output::Table => Format::Table,
+        args::Output::Json => Format::Json,
+        args::Output::Yaml => Format::Yaml,
+    }
+}
+
+fn has_color(start: &Start) -> bool {
+    match start.cli.global.color {
+        args::Color::Always => true,
+        args::Color::Never => false,
+        args::Color::Auto => io::stdout().is_terminal() && start.environment.get("NO_COLOR").is_none_or(str::is_empty),
+    }
+}

@@ -120,9 +120,14 @@ impl Stamp {
         Self { files: files.into_iter().map(look).collect() }
     }
 
+    /// The same files as they are now.
+    pub fn renewed(&self) -> Self {
+        Self::of(self.files.iter().map(|(path, _)| path.clone()))
+    }
+
     /// Whether one of the files (the config, its rules files) is not as it was; costs one look at each.
     pub fn has_changed(&self) -> bool {
-        Self::of(self.files.iter().map(|(path, _)| path.clone())) != *self
+        self.renewed() != *self
     }
 }
 

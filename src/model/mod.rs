@@ -26,4 +26,4 @@ pub use repository::{
     Fingerprint, IngestedRecord, InstanceId, IntegrationKey, KnownRepository, Presence, RepoKey, Repository,
 };
 pub use secondary::{Commit, Item, ItemId, PullRequest, PullRequestState, SecondaryKind};
-pub use sync::{Outcome, SyncError, SyncId, SyncRecord, Trigger};
+pub use sync::{HeldEntry, Outcome, Secondary, SecondaryCounts, SyncError, SyncId, SyncRecord, Trigger};

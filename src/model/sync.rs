@@ -152,7 +152,7 @@ pub struct SyncError {
     pub stage: String,
     /// What happened, why, and the mend.
     pub message: String,
-    /// When it is tried again: `next_sync`, `approval`, `never`.
+    /// When it is tried again: `next_sync`, `next_sweep`, `approval`, `never`.
     pub retry: String,
 }
 
@@ -197,6 +197,31 @@ pub struct SyncRecord {
     /// What a person should know though nothing failed: fields others took over, files left alone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+}
+
+impl SyncRecord {
+    /// A sync that has just begun.
+    pub fn begun(id: SyncId, integration: &str, trigger: Trigger, started_at: DateTime<Utc>) -> Self {
+        Self {
+            id,
+            integration: integration.to_owned(),
+            trigger,
+            outcome: Outcome::Running,
+            started_at,
+            duration_ms: 0,
+            requests: 0,
+            requests_remaining: None,
+            sweep: false,
+            repositories: RepositoryCounts::default(),
+            recommendations: RecommendationCounts::default(),
+            imported: ImportCounts::default(),
+            secondary: Secondary::default(),
+            oldest_pull_request_check: None,
+            errors: Vec::new(),
+            held: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
 }
 
 /// Something planned and not applied.

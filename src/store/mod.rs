@@ -217,7 +217,7 @@ pub struct ItemBatch {
 }
 
 /// Health of a store, for `store check`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoreReport {
     /// Records per book.
     pub books: BTreeMap<String, u64>,

@@ -15,6 +15,7 @@ mod recorded;
 mod tests;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -81,7 +82,7 @@ impl CloudSettings {
 /// One workspace of Bitbucket Cloud.
 pub struct BitbucketCloud {
     instance: InstanceId,
-    session: Session,
+    session: Arc<Session>,
     workspace: String,
     /// The workspace as a path segment.
     workspace_segment: String,
@@ -110,7 +111,7 @@ impl BitbucketCloud {
             return Err(SettingsError::AppPassword { credential: basic.name.clone() });
         }
         let (proxy, ca_bundle) = (settings.http.proxy.clone(), settings.http.ca_bundle.clone());
-        let session = Session::new(
+        let session = Arc::new(Session::new(
             base,
             SessionSettings {
                 http: settings.http,
@@ -121,7 +122,7 @@ impl BitbucketCloud {
                 seed: settings.seed,
                 budget: settings.budget,
             },
-        )?;
+        )?);
         Ok(Self {
             instance: InstanceId::cloud(),
             session,
@@ -130,6 +131,25 @@ impl BitbucketCloud {
             test_repository: settings.test_repository,
             proxy,
             ca_bundle,
+            pull_request_ways: Mutex::new(HashMap::new()),
+        })
+    }
+
+    /// The same connection for another workspace: credentials and their budget are shared.
+    ///
+    /// # Errors
+    /// [`SettingsError::Workspace`].
+    pub fn for_workspace(&self, workspace: &str) -> Result<Self, SettingsError> {
+        let workspace_segment =
+            segment(workspace).ok_or_else(|| SettingsError::Workspace { workspace: workspace.to_owned() })?;
+        Ok(Self {
+            instance: self.instance.clone(),
+            session: self.session.clone(),
+            workspace: workspace.to_owned(),
+            workspace_segment,
+            test_repository: self.test_repository.clone(),
+            proxy: self.proxy.clone(),
+            ca_bundle: self.ca_bundle.clone(),
             pull_request_ways: Mutex::new(HashMap::new()),
         })
     }

@@ -75,6 +75,20 @@ impl SledStore {
         Ok(Self::over(open::open(path, true, Clock::System.now()).await?))
     }
 
+    /// A scratch store with the contents of another: for dry runs, which must write nothing that stays.
+    ///
+    /// # Errors
+    /// Those of either store.
+    pub async fn scratch_copy(of: &dyn Store) -> Result<Self, StoreError> {
+        let mut lines = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::fast());
+        of.export(&mut lines).await?;
+        let packed = lines.finish().map_err(|source| StoreError::Io { doing: "copy itself".to_owned(), source })?;
+        let scratch = Self::temporary().await?;
+        let mut lines = std::io::BufReader::new(flate2::read::DeflateDecoder::new(packed.as_slice()));
+        scratch.import(&mut lines).await?;
+        Ok(scratch)
+    }
+
     fn over(tree: Tree) -> Self {
         Self {
             tree,

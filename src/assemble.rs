@@ -1,0 +1,258 @@
+//! Settings → the objects a sync works with: rules, catalog, source. Catalogs and connections are made
+//! once and shared: two integrations on one connector spend one budget, two on one catalog read it once.
+
+use std::collections::BTreeMap;
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use secrecy::SecretString;
+use tokio::sync::Mutex;
+use url::Url;
+
+use crate::backfill;
+use crate::catalog::Catalog;
+use crate::catalog::directory::{DirectoryCatalog, DirectorySettings, MAX_FILE_BYTES};
+use crate::clock::Clock;
+use crate::commands::{Exit, Failure};
+use crate::config::{Auth, CatalogConfig, Config, Connector, Environment, FirstSync, Integration, RulesRef, Secret};
+use crate::correlate::Rules;
+use crate::error::Report;
+use crate::model::{IntegrationKey, SecondaryKind};
+use crate::plan::Guard;
+use crate::source::Source;
+use crate::source::bitbucket_cloud::{BitbucketCloud, CloudSettings, TOKEN_URL};
+use crate::source::http::{Credential, CredentialSettings, HttpSettings, Reserve, SecretError, SecretSource};
+use crate::store::{Store, StoreError};
+
+/// An integration with its rules and its catalog: all that planning and importing need, no network.
+pub struct Parts {
+    /// Its settings.
+    pub integration: Integration,
+    /// Its identity.
+    pub key: IntegrationKey,
+    /// Its rules, compiled.
+    pub rules: Rules,
+    /// Its catalog.
+    pub catalog: Arc<dyn Catalog>,
+}
+
+impl Parts {
+    /// What stops a sync until approved.
+    pub fn guard(&self) -> Guard {
+        Guard { percent: u32::from(self.integration.guard.percent.0), at_least: self.integration.guard.at_least }
+    }
+
+    /// Settings of a secondary kind; `None`: not selected.
+    pub fn kind(&self, kind: SecondaryKind) -> Option<backfill::KindSettings> {
+        let settings = self.integration.secondary_kinds.get(&kind)?;
+        let first_sync = match settings.first_sync {
+            FirstSync::Newest(n) => backfill::FirstSync::Newest(n),
+            FirstSync::All => backfill::FirstSync::All,
+        };
+        Some(backfill::KindSettings { first_sync, per_sync: settings.per_sync })
+    }
+
+    /// Midnight UTC of the start date.
+    pub fn start_date(&self) -> Option<DateTime<Utc>> {
+        self.integration.start_date.map(|date| date.and_time(chrono::NaiveTime::MIN).and_utc())
+    }
+}
+
+/// Makes and keeps what syncs work with.
+pub struct Assembler {
+    config: Arc<Config>,
+    environment: Environment,
+    clock: Clock,
+    catalogs: Mutex<BTreeMap<String, Arc<dyn Catalog>>>,
+    connections: Mutex<BTreeMap<String, Arc<BitbucketCloud>>>,
+}
+
+impl Assembler {
+    /// Makes nothing yet.
+    pub fn new(config: Arc<Config>, environment: Environment, clock: Clock) -> Self {
+        Self { config, environment, clock, catalogs: Mutex::default(), connections: Mutex::default() }
+    }
+
+    /// Rules and catalog of an integration.
+    ///
+    /// # Errors
+    /// Faults of the rules file, all of them with their lines; a catalog that cannot be opened.
+    pub async fn parts(&self, integration: &Integration) -> Result<Parts, Failure> {
+        let rules = rules(integration)?;
+        let Some(config) = self.config.catalog_of(integration) else {
+            return Err(Failure::usage(
+                format!("{} names the catalog {}, which is not in the config", integration.name, integration.catalog),
+                "add it under `catalogs`",
+            ));
+        };
+        let catalog = self.catalog(config).await?;
+        Ok(Parts { integration: integration.clone(), key: integration.key(), rules, catalog })
+    }
+
+    /// A catalog, opened once.
+    ///
+    /// # Errors
+    /// The catalog's.
+    pub async fn catalog(&self, config: &CatalogConfig) -> Result<Arc<dyn Catalog>, Failure> {
+        let mut catalogs = self.catalogs.lock().await;
+        if let Some(catalog) = catalogs.get(&config.name) {
+            return Ok(catalog.clone());
+        }
+        let directory = &config.directory;
+        let catalog: Arc<dyn Catalog> = Arc::new(DirectoryCatalog::open(DirectorySettings {
+            name: config.name.clone(),
+            root: directory.path.clone(),
+            new_entities: Some(directory.new_entities.clone()),
+            format: directory.format,
+            namespace: directory.namespace.clone(),
+            org: directory.org.clone(),
+            project: directory.project.clone(),
+            also_read: config.also_read.iter().map(|one| one.directory.clone()).collect(),
+            clock: self.clock.clone(),
+            max_file_bytes: MAX_FILE_BYTES,
+        }));
+        catalogs.insert(config.name.clone(), catalog.clone());
+        Ok(catalog)
+    }
+
+    /// The source of an integration. Secrets are read here; requests spent in the last hour come from the
+    /// store, where there is one.
+    ///
+    /// # Errors
+    /// A secret that cannot be read, an address or certificate that cannot be used.
+    pub async fn source(
+        &self,
+        integration: &Integration,
+        store: Option<&dyn Store>,
+    ) -> Result<Arc<dyn Source>, Failure> {
+        let Some(connector) = self.config.connector_of(integration) else {
+            return Err(Failure::usage(
+                format!(
+                    "{} names the connector {}, which is not in the config",
+                    integration.name, integration.connector
+                ),
+                "add it under `connectors`",
+            ));
+        };
+        let mut connections = self.connections.lock().await;
+        if let Some(connection) = connections.get(&connector.name) {
+            return Ok(Arc::new(
+                connection.for_workspace(&integration.workspace).map_err(|e| unusable(connector, &e))?,
+            ));
+        }
+        let settings = self.settings(connector, &integration.workspace, store).await?;
+        let connection = Arc::new(BitbucketCloud::new(settings).map_err(|error| unusable(connector, &error))?);
+        connections.insert(connector.name.clone(), connection.clone());
+        Ok(connection)
+    }
+
+    async fn settings(
+        &self,
+        connector: &Connector,
+        workspace: &str,
+        store: Option<&dyn Store>,
+    ) -> Result<CloudSettings, StoreError> {
+        let budget = match store {
+            Some(store) => store.budget(&connector.name).await?,
+            None => None,
+        };
+        let mut credentials = Vec::new();
+        for (index, credential) in connector.api_credentials().enumerate() {
+            let secret = |secret: &Secret| -> Arc<dyn SecretSource> {
+                Arc::new(ConfiguredSecret { secret: secret.clone(), environment: self.environment.clone() })
+            };
+            let kind = match &credential.auth {
+                Auth::AccessToken(token) => Credential::AccessToken(secret(token)),
+                Auth::ApiToken { email, token } => Credential::ApiToken { email: secret(email), token: secret(token) },
+                Auth::OAuth { key, secret: hidden } => {
+                    Credential::OAuth { key: secret(key), secret: secret(hidden), token_url: token_url(connector) }
+                }
+                Auth::Basic { username, password } => {
+                    Credential::Basic { username: secret(username), password: secret(password) }
+                }
+                Auth::SshKey { .. } => continue,
+            };
+            credentials.push(CredentialSettings {
+                name: format!("credential {} ({})", index + 1, credential.auth.as_str()),
+                credential: kind,
+                expires: credential.expires,
+            });
+        }
+        Ok(CloudSettings {
+            api_url: connector.api_url.clone(),
+            workspace: workspace.to_owned(),
+            credentials,
+            http: HttpSettings {
+                allow_http: connector.allow_http,
+                proxy: connector.proxy.as_ref().map(|proxy| proxy.url_with_userinfo().clone()),
+                ca_bundle: connector.ca_bundle.clone(),
+                ..HttpSettings::default()
+            },
+            requests_per_hour: connector.requests_per_hour.map(u64::from),
+            reserve: Reserve::Percent(connector.reserve.0),
+            test_repository: connector.test_repository.clone(),
+            clock: self.clock.clone(),
+            // Jitter only has to differ between processes.
+            seed: RandomState::new().build_hasher().finish(),
+            budget,
+        })
+    }
+}
+
+/// Where OAuth consumers of a connector fetch their tokens: beside the API for anything but Bitbucket
+/// itself (a simulator, a gateway).
+fn token_url(connector: &Connector) -> Url {
+    let vendor = Url::parse(TOKEN_URL).expect("a constant that parses");
+    if connector.api_url.host_str() == Some("api.bitbucket.org") {
+        return vendor;
+    }
+    let mut url = connector.api_url.clone();
+    url.set_path(vendor.path());
+    url
+}
+
+fn unusable(connector: &Connector, error: &crate::source::http::SettingsError) -> Failure {
+    let mend = Some(error.mend().to_owned());
+    let report = Report::new(format!("the connector {} cannot be used", connector.name), error, mend);
+    Failure { report, exit: Exit::Usage }
+}
+
+/// The rules of an integration, compiled.
+///
+/// # Errors
+/// Usage, with every fault and its line.
+pub fn rules(integration: &Integration) -> Result<Rules, Failure> {
+    match &integration.rules {
+        RulesRef::Builtin(name) => Rules::builtin(name).ok_or_else(|| {
+            let names: Vec<&str> = crate::correlate::BUILTIN.iter().map(|(name, _)| *name).collect();
+            Failure::usage(
+                format!("{} asks for the rules `{name}`, which are not built in", integration.name),
+                format!("use one of {}, or the path of a rules file", names.join(", ")),
+            )
+        }),
+        RulesRef::File { path, text } => Rules::parse(text, &path.display().to_string()).map_err(|faults| {
+            let mut report = Report::plain(format!("the rules file {} has faults", path.display()), None);
+            report.because = faults.iter().map(|fault| format!("{}:{fault}", path.display())).collect();
+            report.mend = Some(format!("mend them; `catalog-sync rules check {}` checks again", path.display()));
+            Failure { report, exit: Exit::Usage }
+        }),
+    }
+}
+
+/// A secret of the config, read anew whenever the client asks.
+struct ConfiguredSecret {
+    secret: Secret,
+    environment: Environment,
+}
+
+impl SecretSource for ConfiguredSecret {
+    fn read(&self) -> Result<SecretString, SecretError> {
+        self.secret.resolve(&self.environment).map_err(|error| SecretError(format!("{error}; {}", error.mend())))
+    }
+}
+
+/// How long a sync of this cadence usually waits for the next, where nothing better is known.
+pub const USUAL_INTERVAL: Duration = Duration::from_secs(3 * 3600);

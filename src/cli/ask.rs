@@ -1,0 +1,102 @@
+//! Arguments → request.
+
+use super::args::{
+    self, ActionFilter, Activity, Cli, Command, Discovered, ImportFilter, Imported, Integration, Output, Store, Switch,
+    Sync,
+};
+use crate::commands::Failure;
+use crate::commands::request::{DiscoveredFilter, ImportOptions, Request, Selection, StateFilter};
+use crate::model::Action;
+
+/// Rows a person is shown at once, where they did not say.
+const SHOWN: usize = 50;
+
+/// The request a command line means.
+///
+/// # Errors
+/// Usage, for commands that are no requests.
+pub(super) fn request(cli: &Cli) -> Result<Request, Failure> {
+    Ok(match cli.command.clone() {
+        Command::Sync(sync) => match sync {
+            Sync::Now(now) => Request::SyncNow { integrations: now.integrations, dry_run: now.dry_run, full: now.full },
+            Sync::History(of) => Request::SyncHistory { integration: of.integration, limit: of.limit },
+            Sync::Show { id } => Request::SyncShow { id },
+            Sync::Approve { id } => Request::SyncApprove { id },
+        },
+        Command::Discovered(discovered) => of_discovered(discovered),
+        Command::Imported(imported) => match imported {
+            Imported::List(of) => Request::ImportedList { integration: of.integration, search: of.search },
+            Imported::Show(of) => Request::ImportedShow { repository: of.repository },
+            Imported::Unlink(of) => Request::ImportedUnlink { repositories: of.repositories },
+        },
+        Command::Integration(integration) => match integration {
+            Integration::List => Request::IntegrationList { name: None },
+            Integration::Show(of) => Request::IntegrationList { name: Some(of.name) },
+            Integration::Suspend(of) => Request::IntegrationSuspend { name: of.name, suspended: true },
+            Integration::Resume(of) => Request::IntegrationSuspend { name: of.name, suspended: false },
+            Integration::AutoImport { name, switch } => {
+                Request::IntegrationAutoImport { name, on: switch == Switch::On }
+            }
+            Integration::Delete(of) => Request::IntegrationDelete { name: of.name, dry_run: false },
+        },
+        Command::Activity(activity) => {
+            let limit = |of: &args::ActivityOf| {
+                let all = if cli.global.output == Output::Table { SHOWN } else { usize::MAX };
+                of.limit.unwrap_or(all)
+            };
+            match activity {
+                Activity::PullRequests(of) => {
+                    Request::ActivityPullRequests { limit: limit(&of), repository: of.of.repository }
+                }
+                Activity::Commits(of) => Request::ActivityCommits { limit: limit(&of), repository: of.of.repository },
+            }
+        }
+        Command::Store(Store::Check) => Request::StoreCheck,
+        _ => return Err(Failure::usage("this command is not a request", "please report this")),
+    })
+}
+
+fn of_discovered(discovered: Discovered) -> Request {
+    match discovered {
+        Discovered::List(of) => Request::DiscoveredList(DiscoveredFilter {
+            integration: of.integration,
+            action: of.action.map(action),
+            state: Some(match of.state {
+                args::StateFilter::Pending => StateFilter::Pending,
+                args::StateFilter::Ignored => StateFilter::Ignored,
+                args::StateFilter::Hidden => StateFilter::Hidden,
+                args::StateFilter::All => StateFilter::All,
+            }),
+            search: of.search,
+        }),
+        Discovered::Show(of) => Request::DiscoveredShow { repository: of.repository, integration: of.integration },
+        Discovered::Import(of) => {
+            let selection = match of.plan {
+                Some(id) => Selection::Plan { id },
+                None if of.all => Selection::Matching(DiscoveredFilter {
+                    integration: of.integration,
+                    action: of.action.map(|action| match action {
+                        ImportFilter::Register => Action::Register,
+                        ImportFilter::Merge => Action::Merge,
+                    }),
+                    state: Some(StateFilter::Pending),
+                    search: None,
+                }),
+                None => Selection::Named { repositories: of.repositories },
+            };
+            let options = ImportOptions { into: of.into, kind: of.kind, r#type: of.entity_type, dry_run: of.dry_run };
+            Request::DiscoveredImport { selection, options }
+        }
+        Discovered::Ignore(of) => Request::DiscoveredIgnore { repositories: of.repositories },
+        Discovered::Restore(of) => Request::DiscoveredRestore { repositories: of.repositories },
+    }
+}
+
+fn action(action: ActionFilter) -> Action {
+    match action {
+        ActionFilter::Register => Action::Register,
+        ActionFilter::Merge => Action::Merge,
+        ActionFilter::Conflict => Action::Conflict,
+        ActionFilter::None => Action::None,
+    }
+}

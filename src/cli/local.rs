@@ -1,0 +1,329 @@
+//! What this process needs when no sidecar does the work: config, store, app.
+
+use std::io::{self, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::sync::{Mutex, Notify};
+use tracing::warn;
+
+use super::output::Screen;
+use super::{Exit, Start, args, printed, remote};
+use crate::assemble::Assembler;
+use crate::clock::Clock;
+use crate::commands::answer::CheckRow;
+use crate::commands::{App, Failure, execute, request};
+use crate::config::{Config, ConfigError, LoadOptions, Loaded};
+use crate::error::Report;
+use crate::ids::Ids;
+use crate::sidecar;
+use crate::simulator::{self, ServeOptions};
+use crate::store::Store;
+use crate::store::decisions_file::DecisionsFile;
+use crate::store::sled::SledStore;
+
+/// An app over a store of our own.
+pub struct Local {
+    /// Ready for requests.
+    pub app: App,
+}
+
+impl Local {
+    /// Opens the store and reads the decisions file.
+    ///
+    /// # Errors
+    /// A store in use or broken, a decisions file with faults.
+    pub async fn open(start: &Start, config: Config) -> Result<Self, Failure> {
+        let clock = Clock::System;
+        let store: Arc<dyn Store> = Arc::new(SledStore::open(&config.store, &clock).await?);
+        let app = app(start, config, store, clock);
+        app.read_decisions().await?;
+        Ok(Self { app })
+    }
+}
+
+/// Reads the config; warnings go to the log.
+///
+/// # Errors
+/// Usage, with every fault and its line.
+pub fn load(start: &Start) -> Result<Config, Failure> {
+    loaded(start, None).map(|loaded| loaded.config)
+}
+
+fn loaded(start: &Start, listen: Option<&str>) -> Result<Loaded, Failure> {
+    let loaded = Config::load(&options(start, listen)).map_err(in_words)?;
+    if !loaded.warnings.is_empty() {
+        warn!("{}", loaded.warnings);
+    }
+    Ok(loaded)
+}
+
+fn options<'a>(start: &'a Start, listen: Option<&'a str>) -> LoadOptions<'a> {
+    LoadOptions {
+        config: start.cli.global.config.as_deref(),
+        store: start.cli.global.store.as_deref(),
+        listen,
+        environment: &start.environment,
+        working_directory: &start.working_directory,
+        now: Clock::System.now(),
+    }
+}
+
+fn in_words(error: ConfigError) -> Failure {
+    let mend = error.mend();
+    let report = match &error {
+        // The report shows each fault with its line; it is the whole message.
+        ConfigError::Faulty(faults) => {
+            Report { what: error.to_string(), because: vec![format!("\n{faults}")], mend: None }
+        }
+        error => Report::new("there is no usable config", error, mend),
+    };
+    Failure { report, exit: Exit::Usage }
+}
+
+/// Makes sources, catalogs and rules of a config.
+pub fn assembler(start: &Start, config: &Config) -> Assembler {
+    Assembler::new(Arc::new(config.clone()), start.environment.clone(), Clock::System)
+}
+
+/// An app over a store.
+pub fn app(start: &Start, config: Config, store: Arc<dyn Store>, clock: Clock) -> App {
+    let config = Arc::new(config);
+    App {
+        assembler: Assembler::new(config.clone(), start.environment.clone(), clock.clone()),
+        decisions: config.decisions.clone().map(|path| Mutex::new(DecisionsFile::open(path))),
+        ids: Arc::new(Ids::new(clock.clone(), rand::random())),
+        config,
+        store,
+        clock,
+        by: "cli".to_owned(),
+        stop: start.stop.clone(),
+    }
+}
+
+/// `run`.
+pub(super) async fn run_sidecar(start: &Start, listen: Option<&str>) -> Result<Exit, Failure> {
+    let Loaded { config, stamp, .. } = loaded(start, listen)?;
+    run_with(start, listen, config, stamp).await
+}
+
+/// The sidecar on a config; shared with `demo --serve`.
+///
+/// # Errors
+/// A store in use, a port that is taken.
+pub async fn run_with(
+    start: &Start,
+    listen: Option<&str>,
+    config: Config,
+    stamp: crate::config::Stamp,
+) -> Result<Exit, Failure> {
+    let store_path = config.store.clone();
+    let path = config.path.clone();
+    let local = Local::open(start, config).await?;
+    let hangup = Arc::new(Notify::new());
+    let hung_up = hangup.clone();
+    let mut hangups = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())
+        .map_err(|error| Failure::failed(Report::new("SIGHUP cannot be listened for", &error, None)))?;
+    let listening = tokio::spawn(async move {
+        while hangups.recv().await.is_some() {
+            hung_up.notify_one();
+        }
+    });
+    let clock = local.app.clock.clone();
+    let store = local.app.store.clone();
+    let again = (start.clone(), listen.map(str::to_owned), path);
+    let anew = start.clone();
+    let ended = sidecar::run(sidecar::Settings {
+        app: local.app,
+        stamp,
+        reload: Box::new(move || {
+            let (start, listen, path) = &again;
+            Config::load_file(path, &options(start, listen.as_deref())).map_err(|error| in_words(error).report)
+        }),
+        rebuild: Box::new(move |config| app(&anew, config, store.clone(), clock.clone())),
+        store: store_path,
+        token: token(),
+        stop: start.stop.clone(),
+        hangup,
+    })
+    .await;
+    listening.abort();
+    ended.map(|()| Exit::Done).map_err(Failure::failed)
+}
+
+/// 256 random bits.
+fn token() -> String {
+    hex::encode(rand::random::<[u8; 32]>())
+}
+
+/// `store import`: into an empty store, which no sidecar can have.
+pub(super) async fn import_store(start: &Start, screen: &Screen, file: &Path) -> Result<Exit, Failure> {
+    let config = load(start)?;
+    let store = SledStore::open(&config.store, &Clock::System).await?;
+    let records = if file == Path::new("-") {
+        store.import(&mut BufReader::new(io::stdin())).await?
+    } else {
+        let opened = std::fs::File::open(file).map_err(|error| unreadable(file, &error))?;
+        store.import(&mut BufReader::new(opened)).await?
+    };
+    let data = serde_json::json!({ "records": records, "store": config.store });
+    printed(screen.print(&data, |_| format!("read {records} records into {}", config.store.display())), Exit::Done)
+}
+
+fn unreadable(file: &Path, error: &io::Error) -> Failure {
+    let report = Report::new(format!("{} could not be read", file.display()), error, Some("check the path".to_owned()));
+    Failure { report, exit: Exit::Usage }
+}
+
+/// `store export`: to a file that is there whole or not at all, or to stdout.
+pub(super) async fn export_store(start: &Start, screen: &Screen, file: &Path) -> Result<Exit, Failure> {
+    let config = load(start)?;
+    let lines = match remote::RunFile::read(&config.store) {
+        Some(run) => match remote::ask(&run, &request::Request::StoreExport, &|_| {}).await {
+            Some(answer) => Some(exported(answer?)?),
+            None => None,
+        },
+        None => None,
+    };
+    if file == Path::new("-") {
+        let lines = match lines {
+            Some(lines) => lines,
+            None => exported(local_export(start, config).await?)?,
+        };
+        return printed(io::stdout().lock().write_all(lines.as_bytes()), Exit::Done);
+    }
+    let path = start.working_directory.join(file);
+    let records = match lines {
+        Some(lines) => whole_file(&path, |out| out.write_all(lines.as_bytes()).map(|()| lines.lines().count() as u64))?,
+        None => {
+            let store = SledStore::open(&config.store, &Clock::System).await?;
+            let mut kept = whole_file_begun(&path)?;
+            let records = store.export(&mut kept.out).await?;
+            kept.finish()?;
+            records
+        }
+    };
+    let data = serde_json::json!({ "records": records, "file": path });
+    printed(screen.print(&data, |_| format!("wrote {records} records to {}", path.display())), Exit::Done)
+}
+
+async fn local_export(start: &Start, config: Config) -> Result<request::Answer, Failure> {
+    let local = Local::open(start, config).await?;
+    execute(&local.app, request::Request::StoreExport, &|_| {}).await
+}
+
+fn exported(answer: request::Answer) -> Result<String, Failure> {
+    match answer {
+        request::Answer::Export(lines) => Ok(lines),
+        _ => Err(Failure::failed(Report::plain("the sidecar answered something else", None))),
+    }
+}
+
+/// A file that appears under its name only when it is whole.
+struct WholeFile {
+    out: io::BufWriter<std::fs::File>,
+    written_as: PathBuf,
+    path: PathBuf,
+}
+
+fn whole_file_begun(path: &Path) -> Result<WholeFile, Failure> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let written_as = path.with_file_name(format!(".{name}.part"));
+    let file = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&written_as)
+        .map_err(|error| unwritable(path, &error))?;
+    Ok(WholeFile { out: io::BufWriter::new(file), written_as, path: path.to_owned() })
+}
+
+impl WholeFile {
+    fn finish(self) -> Result<(), Failure> {
+        let Self { out, written_as, path } = self;
+        let file = out.into_inner().map_err(|error| unwritable(&path, error.error()))?;
+        file.sync_all().map_err(|error| unwritable(&path, &error))?;
+        std::fs::rename(&written_as, &path).map_err(|error| unwritable(&path, &error))
+    }
+}
+
+fn whole_file(
+    path: &Path,
+    write: impl FnOnce(&mut io::BufWriter<std::fs::File>) -> io::Result<u64>,
+) -> Result<u64, Failure> {
+    let mut kept = whole_file_begun(path)?;
+    let written = write(&mut kept.out).map_err(|error| unwritable(path, &error))?;
+    kept.finish()?;
+    Ok(written)
+}
+
+fn unwritable(path: &Path, error: &io::Error) -> Failure {
+    Failure::failed(Report::new(
+        format!("{} could not be written", path.display()),
+        error,
+        Some("check free space and permissions of its folder".to_owned()),
+    ))
+}
+
+/// Whether the store can be opened, for `check`; a running sidecar has it, and that is fine.
+pub(super) async fn check_store(_start: &Start, config: &Config) -> Vec<CheckRow> {
+    let row = |code: &str, message: String, mend: Option<String>| CheckRow {
+        about: "store".to_owned(),
+        code: code.to_owned(),
+        subject: config.store.display().to_string(),
+        message,
+        mend,
+        curl: None,
+    };
+    if remote::RunFile::read(&config.store).is_some() {
+        return vec![row("ok", "a running sidecar has it".to_owned(), None)];
+    }
+    match SledStore::open(&config.store, &Clock::System).await {
+        Ok(store) => {
+            let mut rows = vec![row("ok", "can be opened and written".to_owned(), None)];
+            for integration in &config.integrations {
+                if let Ok(Some(state)) = store.integration(&integration.key()).await
+                    && let Err(error) = crate::engine::refuse_locked(&state, integration)
+                {
+                    let mut refused = row("locked", error.to_string(), error.mend());
+                    refused.about = format!("integration {}", integration.name);
+                    refused.subject = "settings that cannot change any more".to_owned();
+                    rows.push(refused);
+                }
+            }
+            rows
+        }
+        Err(error) => vec![row("unusable", error.to_string(), error.mend())],
+    }
+}
+
+/// `simulate`.
+pub(super) async fn simulate(start: &Start, of: args::Simulate) -> Result<Exit, Failure> {
+    let options = ServeOptions {
+        listen: of.listen,
+        workspace: of.workspace.clone(),
+        repositories: of.repositories,
+        pull_requests: of.pull_requests,
+        commits: of.commits,
+        seed: of.seed,
+        latency: of.latency,
+        requests_per_hour: of.rate_limit,
+        ..ServeOptions::default()
+    };
+    let announce = |api_url: &str| {
+        eprintln!("a simulated Bitbucket Cloud with the workspace {} listens; point a connector at it:", of.workspace);
+        eprintln!("  url: https://bitbucket.org/{}", of.workspace);
+        eprintln!("  api_url: {api_url}");
+        eprintln!("any token is accepted; stop it with Ctrl-C");
+    };
+    simulator::serve(&options, announce, start.stop.clone()).await.map_err(|error| {
+        Failure::failed(Report::new(
+            format!("could not listen on {}", of.listen),
+            &error,
+            Some("choose another address with `--listen`".to_owned()),
+        ))
+    })?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,114 @@
+//! Commands through the running sidecar: it has the store, so it does the work.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::commands::request::{Answer, Request};
+use crate::commands::{Exit, Failure};
+use crate::engine::Progress;
+use crate::error::Report;
+use crate::server::command::{Event, PATH};
+
+/// What a running sidecar leaves in its store: where it listens, and a token for whoever can read this.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct RunFile {
+    /// `http://127.0.0.1:8321`
+    pub address: String,
+    /// A random edit token.
+    pub token: String,
+    /// Its process.
+    pub pid: u32,
+}
+
+impl RunFile {
+    /// Where it lies.
+    pub fn path(store: &Path) -> PathBuf {
+        store.join("run.json")
+    }
+
+    /// What a sidecar left; `None`: none runs, or it was killed and left nothing readable.
+    pub fn read(store: &Path) -> Option<Self> {
+        let text = std::fs::read_to_string(Self::path(store)).ok()?;
+        serde_json::from_str(&text).ok()
+    }
+
+    /// Writes it, readable by the owner only.
+    ///
+    /// # Errors
+    /// The file system's.
+    pub fn write(&self, store: &Path) -> std::io::Result<()> {
+        use std::io::Write;
+        use std::os::unix::fs::OpenOptionsExt;
+        let path = Self::path(store);
+        // A leftover of a killed sidecar may have other permissions.
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+        file.write_all(&serde_json::to_vec(self).map_err(std::io::Error::other)?)?;
+        file.sync_all()
+    }
+
+    /// Removes it, if it is still this one.
+    pub fn remove(&self, store: &Path) {
+        if Self::read(store).is_some_and(|there| there.token == self.token) {
+            // Left behind, it only costs the next command one refused connection.
+            let _ = std::fs::remove_file(Self::path(store));
+        }
+    }
+}
+
+/// Asks the sidecar; `None`: nobody answers there any more.
+///
+/// # Errors
+/// What the command itself failed with, or a connection that broke in the middle.
+pub async fn ask(
+    run: &RunFile,
+    request: &Request,
+    progress: &(dyn Fn(Progress) + Sync + Send),
+) -> Option<Result<Answer, Failure>> {
+    let client = reqwest::Client::builder().no_proxy().connect_timeout(Duration::from_secs(2)).build().ok()?;
+    let url = format!("{}{PATH}", run.address);
+    let mut response = match client.post(url).bearer_auth(&run.token).json(request).send().await {
+        Ok(response) => response,
+        // Killed without tidying up: the store is free.
+        Err(_) => return None,
+    };
+    if !response.status().is_success() {
+        // Another program has taken the port meanwhile.
+        return None;
+    }
+    let mut waiting: Vec<u8> = Vec::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(bytes)) => waiting.extend_from_slice(&bytes),
+            Ok(None) => return Some(Err(broke_off("the answer ended early"))),
+            Err(error) => return Some(Err(broke_off(&error.to_string()))),
+        }
+        while let Some(end) = waiting.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = waiting.drain(..=end).collect();
+            match serde_json::from_slice(&line) {
+                Ok(Event::Progress(report)) => progress(report),
+                Ok(Event::Answer(answer)) => return Some(Ok(*answer)),
+                Ok(Event::Failure { what, because, mend, exit }) => {
+                    return Some(Err(Failure { report: Report { what, because, mend }, exit }));
+                }
+                Err(error) => return Some(Err(broke_off(&error.to_string()))),
+            }
+        }
+    }
+}
+
+fn broke_off(why: &str) -> Failure {
+    Failure {
+        report: Report {
+            what: "the running sidecar did not finish its answer".to_owned(),
+            because: vec![why.to_owned()],
+            mend: Some("look at its log; `sync history` tells what was done".to_owned()),
+        },
+        exit: Exit::Failed,
+    }
+}

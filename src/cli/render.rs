@@ -1,0 +1,507 @@
+//! Answers as tables and text for people.
+
+use super::output::{Screen, Styled, Tone, count, duration, minute, or_dash};
+use crate::commands::Exit;
+use crate::commands::answer::{
+    CheckRow, CommitRow, Deletion, DiscoveredRow, DiscoveredState, ImportReport, ImportRow, ImportedDetail,
+    ImportedRow, IntegrationRow, PullRequestRow, RowResult,
+};
+use crate::commands::request::{Answer, Explained};
+use crate::error::escape_control;
+use crate::model::{Action, Outcome, SecondaryCounts, SyncRecord};
+use crate::store::StoreReport;
+
+/// Prints an answer in the format asked for.
+///
+/// # Errors
+/// A broken pipe, or whatever stdout says.
+pub fn print(screen: &Screen, answer: &Answer) -> std::io::Result<()> {
+    match answer {
+        Answer::Syncs(records) => screen.print(records, |screen| syncs(screen, records)),
+        Answer::Sync(record) => screen.print(record, |screen| sync(screen, record)),
+        Answer::DryRuns(runs) => screen.print(runs, |screen| {
+            runs.iter()
+                .map(|run| format!("{}\n{}", sync(screen, &run.record), import_rows(screen, &run.plan, true)))
+                .collect::<Vec<_>>()
+                .join("\n")
+        }),
+        Answer::Discovered(rows) => screen.print(rows, |screen| discovered(screen, rows)),
+        Answer::Explained(explained) => screen.print(explained, |screen| explain(screen, explained)),
+        Answer::Imported(report) => screen.print(report, |screen| import(screen, report)),
+        Answer::Links(rows) => screen.print(rows, |screen| links(screen, rows)),
+        Answer::Link(detail) => screen.print(detail, |screen| link(screen, detail)),
+        Answer::Unlinked(rows) => screen
+            .print(rows, |screen| format!("{}\nunlinked; entities and files stay as they are", links(screen, rows))),
+        Answer::Integrations(rows) => screen.print(rows, |screen| integrations(screen, rows)),
+        Answer::Deleted(deletion) => screen.print(deletion, |_| deleted(deletion)),
+        Answer::PullRequests(rows) => screen.print(rows, |screen| pull_requests(screen, rows)),
+        Answer::Commits(rows) => screen.print(rows, |screen| commits(screen, rows)),
+        Answer::Store(report) => screen.print(report, |screen| store(screen, report)),
+        Answer::Export(lines) => {
+            use std::io::Write;
+            std::io::stdout().lock().write_all(lines.as_bytes())
+        }
+    }
+}
+
+/// The exit code an answer means: the first of 1, 4, 3, 0 that occurred (contract, section 2).
+pub fn exit(answer: &Answer) -> Exit {
+    let exits: Vec<Exit> = match answer {
+        Answer::Syncs(records) => records.iter().map(of_sync).collect(),
+        Answer::DryRuns(runs) => runs.iter().map(|run| of_sync(&run.record)).collect(),
+        Answer::Imported(report) => report
+            .rows
+            .iter()
+            .map(|row| match row.result {
+                RowResult::Failed => Exit::Partly,
+                RowResult::Held => Exit::Refused,
+                RowResult::Done | RowResult::Unchanged => Exit::Done,
+            })
+            .collect(),
+        Answer::Store(report) if !report.faults.is_empty() => vec![Exit::Failed],
+        _ => Vec::new(),
+    };
+    let all_failed = !exits.is_empty() && exits.iter().all(|exit| *exit == Exit::Partly);
+    let worst = [Exit::Failed, Exit::Refused, Exit::Partly].into_iter().find(|exit| exits.contains(exit));
+    match (answer, worst) {
+        // An import of which nothing came about has failed, not half succeeded.
+        (Answer::Imported(_), Some(Exit::Partly)) if all_failed => Exit::Failed,
+        (_, worst) => worst.unwrap_or(Exit::Done),
+    }
+}
+
+fn of_sync(record: &SyncRecord) -> Exit {
+    match record.outcome {
+        Outcome::Completed | Outcome::RateLimited | Outcome::Running => Exit::Done,
+        Outcome::Partial => Exit::Partly,
+        Outcome::Held => Exit::Refused,
+        Outcome::Failed | Outcome::Cancelled | Outcome::Interrupted => Exit::Failed,
+    }
+}
+
+fn tone_of(outcome: Outcome) -> Tone {
+    match outcome {
+        Outcome::Completed => Tone::Good,
+        Outcome::Running => Tone::Plain,
+        Outcome::Partial | Outcome::Held | Outcome::RateLimited | Outcome::Cancelled | Outcome::Interrupted => {
+            Tone::Attention
+        }
+        Outcome::Failed => Tone::Bad,
+    }
+}
+
+fn syncs(screen: &Screen, records: &[SyncRecord]) -> String {
+    if records.is_empty() {
+        return "no sync yet: `catalog-sync sync now`".to_owned();
+    }
+    if let [record] = records {
+        return sync(screen, record);
+    }
+    let rows = records.iter().map(|record| {
+        let backlog = |kind: &Option<SecondaryCounts>| {
+            kind.as_ref().map_or_else(String::new, |kind| format!("{} (+{})", kind.stored, kind.backlog))
+        };
+        [
+            record.id.to_string().into(),
+            record.integration.clone().into(),
+            minute(record.started_at).into(),
+            duration(record.duration_ms).into(),
+            record.trigger.as_str().into(),
+            Styled::new(record.outcome.as_str(), tone_of(record.outcome)),
+            record.requests.to_string().into(),
+            format!("{} (+{})", record.repositories.seen, record.repositories.new).into(),
+            (record.imported.registered + record.imported.merged).to_string().into(),
+            backlog(&record.secondary.pull_requests).into(),
+            backlog(&record.secondary.commits).into(),
+            record.errors.len().to_string().into(),
+        ]
+    });
+    screen.table(
+        [
+            "SYNC",
+            "INTEGRATION",
+            "STARTED (UTC)",
+            "TOOK",
+            "TRIGGER",
+            "OUTCOME",
+            "REQUESTS",
+            "REPOSITORIES (NEW)",
+            "IMPORTED",
+            "PULL REQUESTS (WAIT)",
+            "COMMITS (WAIT)",
+            "ERRORS",
+        ],
+        rows,
+    )
+}
+
+fn sync(screen: &Screen, record: &SyncRecord) -> String {
+    let mut text = Vec::new();
+    let left = record.requests_remaining.map_or_else(String::new, |left| format!(", {left} left in this hour"));
+    let repositories = &record.repositories;
+    let swept = if record.sweep { "whole list walked" } else { "only what changed was asked for" };
+    text.push(format!(
+        "{}  {}  {} after {} ({} request{}{left}; {swept})",
+        record.integration,
+        record.id,
+        record.outcome.as_str(),
+        duration(record.duration_ms),
+        record.requests,
+        if record.requests == 1 { "" } else { "s" },
+    ));
+    text.push(format!(
+        "repositories   {} seen, {} new, {} changed, {} gone, {} failed",
+        repositories.seen, repositories.new, repositories.changed, repositories.gone, repositories.failed
+    ));
+    let waiting = &record.recommendations;
+    text.push(format!(
+        "to decide      {} register, {} merge, {}",
+        waiting.register,
+        waiting.merge,
+        count(waiting.conflict, "conflict", "conflicts")
+    ));
+    let imported = &record.imported;
+    text.push(format!(
+        "catalog        {} registered, {} merged, {} updated, {} failed",
+        imported.registered, imported.merged, imported.updated, imported.failed
+    ));
+    for (name, kind) in [("pull requests", &record.secondary.pull_requests), ("commits", &record.secondary.commits)] {
+        let Some(kind) = kind else { continue };
+        let waiting = match kind.repositories_waiting {
+            0 => String::new(),
+            n => format!(", {} not looked at yet", count(n, "repository", "repositories")),
+        };
+        let until = kind.complete_by.map_or_else(String::new, |at| format!(", complete by {}", minute(at)));
+        text.push(format!("{name:<14} {} stored, {} waiting{waiting}{until}", kind.stored, kind.backlog));
+    }
+    for held in &record.held {
+        let about = held.repository.as_deref().map_or_else(String::new, |name| format!("{name}: "));
+        text.push(format!("held           {about}{}", held.reason));
+    }
+    for note in &record.notes {
+        text.push(format!("note           {note}"));
+    }
+    for error in &record.errors {
+        let about = error.repository.as_deref().map_or_else(String::new, |name| format!("{name}: "));
+        text.push(format!("error          {about}{} [{}, retry: {}]", error.message, error.stage, error.retry));
+    }
+    let _ = screen;
+    text.iter().map(|line| escape_control(line)).collect::<Vec<_>>().join("\n")
+}
+
+fn discovered(screen: &Screen, rows: &[DiscoveredRow]) -> String {
+    if rows.is_empty() {
+        return "nothing awaits a decision (`--state all` shows ignored and hidden repositories, too)".to_owned();
+    }
+    let several = rows.iter().any(|row| row.integration != rows[0].integration);
+    let name = |row: &DiscoveredRow| {
+        if several {
+            format!("{} ({})", row.repository.full_name, row.integration)
+        } else {
+            row.repository.full_name.clone()
+        }
+    };
+    let table = screen.table(
+        ["REPOSITORY", "RECOMMENDED", "ENTITY", "KIND", "TYPE", "OWNER", "DETECTED AT (UTC)", "WHY"],
+        rows.iter().map(|row| {
+            let tone = match (row.state, row.recommendation.action) {
+                (DiscoveredState::Ignored | DiscoveredState::Hidden, _) | (_, Action::None) => Tone::Faint,
+                (_, Action::Conflict) => Tone::Attention,
+                (_, Action::Register | Action::Merge) => Tone::Good,
+            };
+            let mut why = vec![row.recommendation.reason.clone()];
+            why.extend(row.needs_review.iter().map(|because| format!("look first: {because}")));
+            why.extend(row.tombstone.clone());
+            let action = match row.state {
+                DiscoveredState::Pending => row.recommendation.action.as_str(),
+                state => state.as_str(),
+            };
+            [
+                name(row).into(),
+                Styled::new(action, tone),
+                or_dash(row.recommendation.entity.as_deref()).into(),
+                row.kind.clone().into(),
+                or_dash(row.r#type.as_deref()).into(),
+                or_dash(row.owner.as_deref()).into(),
+                minute(row.detected_at).into(),
+                why.join("; ").into(),
+            ]
+        }),
+    );
+    let of = |action| rows.iter().filter(|row| row.recommendation.action == action).count() as u64;
+    format!(
+        "{table}\n\n{}: {} register, {} merge, {}",
+        count(rows.len() as u64, "repository", "repositories"),
+        of(Action::Register),
+        of(Action::Merge),
+        count(of(Action::Conflict), "conflict", "conflicts")
+    )
+}
+
+fn explain(screen: &Screen, explained: &Explained) -> String {
+    let mut text = Vec::new();
+    if let Some(row) = &explained.row {
+        text.push(format!("{}  {}", row.repository.full_name, row.repository.url));
+        let entity = row.recommendation.entity.as_deref().map_or_else(String::new, |entity| format!(" {entity}"));
+        text.push(format!("{}{entity}: {}", row.recommendation.action.as_str(), row.recommendation.reason));
+        text.extend(row.needs_review.iter().map(|because| format!("auto-import leaves it to a person: {because}")));
+        text.extend(row.tombstone.iter().map(|tombstone| format!("imported before: {tombstone}")));
+        text.push(format!("state {}, detected at {} UTC", row.state.as_str(), minute(row.detected_at)));
+    }
+    if let Some(row) = &explained.imported {
+        text.push(format!("{}  {}", row.repository.full_name, row.repository.url));
+        text.push(format!(
+            "{} as {} at {} UTC by {}",
+            row.status,
+            row.entity,
+            minute(row.imported_at),
+            row.imported_by
+        ));
+    }
+    let head: Vec<String> = text.iter().map(|line| escape_control(line)).collect();
+    let _ = screen;
+    format!("{}\n\n{}", head.join("\n"), explained.explanation)
+}
+
+fn import_rows(screen: &Screen, rows: &[ImportRow], with_diffs: bool) -> String {
+    if rows.is_empty() {
+        return "nothing to import or update".to_owned();
+    }
+    let mut text = screen.table(
+        ["REPOSITORY", "ACTION", "ENTITY", "RESULT", "FILES", "REASON"],
+        rows.iter().map(|row| {
+            let tone = match row.result {
+                RowResult::Done => Tone::Good,
+                RowResult::Unchanged => Tone::Faint,
+                RowResult::Held => Tone::Attention,
+                RowResult::Failed => Tone::Bad,
+            };
+            let files: Vec<String> = row.files.iter().map(|file| file.path.display().to_string()).collect();
+            [
+                row.repository.full_name.clone().into(),
+                row.action.as_str().into(),
+                or_dash(row.entity.as_deref()).into(),
+                Styled::new(row.result.as_str(), tone),
+                files.join(", ").into(),
+                row.reason.clone().unwrap_or_default().into(),
+            ]
+        }),
+    );
+    if with_diffs {
+        for file in rows.iter().flat_map(|row| &row.files) {
+            let lines: Vec<String> = file.diff.lines().map(escape_control).collect();
+            text.push_str("\n\n");
+            text.push_str(&lines.join("\n"));
+        }
+    }
+    text
+}
+
+fn import(screen: &Screen, report: &ImportReport) -> String {
+    let table = import_rows(screen, &report.rows, report.dry_run);
+    let of = |result| report.rows.iter().filter(|row| row.result == result).count() as u64;
+    let counts = format!(
+        "{} {}, {} unchanged, {} held, {} failed",
+        of(RowResult::Done),
+        if report.dry_run { "would be written" } else { "done" },
+        of(RowResult::Unchanged),
+        of(RowResult::Held),
+        of(RowResult::Failed)
+    );
+    let id = match (&report.import_id, &report.plan_id) {
+        (_, Some(plan)) => format!("\nnothing was written; `discovered import --plan {plan}` writes exactly this"),
+        (Some(import), None) => format!("\nimport {import}"),
+        (None, None) => String::new(),
+    };
+    format!("{table}\n\n{counts}{id}")
+}
+
+fn links(screen: &Screen, rows: &[ImportedRow]) -> String {
+    if rows.is_empty() {
+        return "nothing is imported yet: `catalog-sync discovered import`".to_owned();
+    }
+    screen.table(
+        ["REPOSITORY", "STATUS", "ENTITY", "ID", "KIND", "TYPE", "SCOPE", "IMPORTED AT (UTC)", "BY", "STATE"],
+        rows.iter().map(|row| {
+            let state = match (row.link_state.as_str(), row.repository_state.as_str()) {
+                ("active", "present") => Styled::new("present", Tone::Good),
+                ("active", state) => Styled::new(state, Tone::Attention),
+                (state, _) => Styled::new(state, Tone::Bad),
+            };
+            [
+                row.repository.full_name.clone().into(),
+                row.status.clone().into(),
+                row.entity.clone().into(),
+                row.entity_id.clone().into(),
+                row.kind.clone().into(),
+                or_dash(row.r#type.as_deref()).into(),
+                row.scope.clone().into(),
+                minute(row.imported_at).into(),
+                row.imported_by.clone().into(),
+                state,
+            ]
+        }),
+    )
+}
+
+fn link(screen: &Screen, detail: &ImportedDetail) -> String {
+    let mut text = links(screen, std::slice::from_ref(&detail.row));
+    text.push_str(&format!("\nimport {}", detail.row.import_id));
+    if !detail.former_names.is_empty() {
+        text.push_str(&format!("\nformerly {}", escape_control(&detail.former_names.join(", "))));
+    }
+    for line in &detail.coverage {
+        text.push_str(&format!("\n{}", escape_control(line)));
+    }
+    let fields = screen.table(
+        ["FIELD", "OWNER", "VALUE"],
+        detail.fields.iter().map(|field| {
+            [field.field.clone().into(), field.owner.clone().into(), or_dash(field.value.as_ref()).into()]
+        }),
+    );
+    format!("{text}\n\n{fields}")
+}
+
+fn integrations(screen: &Screen, rows: &[IntegrationRow]) -> String {
+    if rows.is_empty() {
+        return "the config has no integration".to_owned();
+    }
+    screen.table(
+        [
+            "INTEGRATION",
+            "STATE",
+            "WORKSPACE",
+            "CATALOG",
+            "SCHEDULE",
+            "NEXT RUN (UTC)",
+            "AUTO-IMPORT",
+            "REPOSITORIES",
+            "IMPORTED",
+            "LAST SYNC (UTC)",
+            "OUTCOME",
+        ],
+        rows.iter().map(|row| {
+            let on = |on| if on { "on" } else { "off" };
+            let auto_import = if row.auto_import == row.auto_import_in_file {
+                on(row.auto_import).to_owned()
+            } else {
+                format!("{} by hand (file: {})", on(row.auto_import), on(row.auto_import_in_file))
+            };
+            let tone = if row.state == "active" { Tone::Good } else { Tone::Attention };
+            let outcome = row.last_sync.as_ref().map(|sync| sync.outcome);
+            [
+                row.name.clone().into(),
+                Styled::new(row.state.clone(), tone),
+                row.workspace.clone().into(),
+                row.catalog.clone().into(),
+                row.schedule.clone().into(),
+                or_dash(row.next_run.map(minute)).into(),
+                auto_import.into(),
+                row.repositories.to_string().into(),
+                row.imported.to_string().into(),
+                or_dash(row.last_sync.as_ref().map(|sync| minute(sync.started_at))).into(),
+                Styled::new(or_dash(outcome.map(Outcome::as_str)), outcome.map_or(Tone::Faint, tone_of)),
+            ]
+        }),
+    )
+}
+
+fn deleted(deletion: &Deletion) -> String {
+    format!(
+        "{}: {}, {} {}; entities and files stay as they are",
+        deletion.name,
+        count(deletion.repositories, "repository", "repositories"),
+        count(deletion.links, "link", "links"),
+        if deletion.dry_run { "would be forgotten" } else { "forgotten" }
+    )
+}
+
+fn pull_requests(screen: &Screen, rows: &[PullRequestRow]) -> String {
+    if rows.is_empty() {
+        return "no pull request is stored for it".to_owned();
+    }
+    let table = screen.table(
+        ["ID", "STATE", "TITLE", "AUTHOR", "FROM", "INTO", "UPDATED AT (UTC)"],
+        rows.iter().map(|row| {
+            [
+                row.id.to_string().into(),
+                row.state.clone().into(),
+                row.title.clone().into(),
+                or_dash(row.author.as_deref()).into(),
+                or_dash(row.source_branch.as_deref()).into(),
+                or_dash(row.target_branch.as_deref()).into(),
+                minute(row.updated_at).into(),
+            ]
+        }),
+    );
+    format!("{table}\n\n{}", over_time(rows.iter().map(|row| row.updated_at)))
+}
+
+fn commits(screen: &Screen, rows: &[CommitRow]) -> String {
+    if rows.is_empty() {
+        return "no commit is stored for it".to_owned();
+    }
+    let table = screen.table(
+        ["HASH", "COMMITTED AT (UTC)", "AUTHOR", "MESSAGE"],
+        rows.iter().map(|row| {
+            [
+                row.hash.chars().take(12).collect::<String>().into(),
+                minute(row.committed_at).into(),
+                or_dash(row.author.as_deref()).into(),
+                row.message.lines().next().unwrap_or_default().to_owned().into(),
+            ]
+        }),
+    );
+    format!("{table}\n\n{}", over_time(rows.iter().map(|row| row.committed_at)))
+}
+
+/// `2026-10: 3, 2026-11: 9`: counts over time (P5.8).
+fn over_time(times: impl Iterator<Item = chrono::DateTime<chrono::Utc>>) -> String {
+    let mut months = std::collections::BTreeMap::new();
+    for at in times {
+        *months.entry(at.format("%Y-%m").to_string()).or_insert(0_u64) += 1;
+    }
+    let counts: Vec<String> = months.iter().rev().take(12).map(|(month, n)| format!("{month}: {n}")).collect();
+    format!("by month  {}", counts.into_iter().rev().collect::<Vec<_>>().join(", "))
+}
+
+/// Findings of `check`.
+pub fn check(screen: &Screen, rows: &[CheckRow]) -> String {
+    let mut text = screen.table(
+        ["ABOUT", "RESULT", "LOOKED AT", "FOUND"],
+        rows.iter().map(|row| {
+            let tone = match row.code.as_str() {
+                "ok" => Tone::Good,
+                "warning" => Tone::Attention,
+                _ => Tone::Bad,
+            };
+            [
+                row.about.clone().into(),
+                Styled::new(row.code.clone(), tone),
+                row.subject.clone().into(),
+                row.message.clone().into(),
+            ]
+        }),
+    );
+    for row in rows.iter().filter(|row| row.mend.is_some()) {
+        text.push_str(&format!("\n\n{}: {}", row.about, escape_control(&row.message)));
+        text.push_str(&format!("\n  mend: {}", escape_control(row.mend.as_deref().unwrap_or_default())));
+        if let Some(curl) = &row.curl {
+            text.push_str(&format!("\n  try:  {}", escape_control(curl)));
+        }
+    }
+    text
+}
+
+fn store(screen: &Screen, report: &StoreReport) -> String {
+    let table = screen.table(
+        ["BOOK", "RECORDS"],
+        report.books.iter().map(|(book, records)| [book.clone().into(), records.to_string().into()]),
+    );
+    let faults = if report.faults.is_empty() {
+        "no fault found".to_owned()
+    } else {
+        format!("{}:\n{}", count(report.faults.len() as u64, "fault", "faults"), report.faults.join("\n"))
+    };
+    format!("{table}\n\nschema {}, {} KiB on disk; {faults}", report.schema, report.size_bytes / 1024)
+}

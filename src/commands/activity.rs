@@ -1,0 +1,47 @@
+//! `activity pull-requests|commits REPO`: the secondary kinds of one repository (P5.8).
+
+use super::answer::{CommitRow, PullRequestRow};
+use super::request::Answer;
+use super::{App, Failure};
+use crate::model::{Item, SecondaryKind};
+
+/// Newest first.
+pub(super) async fn pull_requests(app: &App, repository: &str, limit: usize) -> Result<Answer, Failure> {
+    let items = items(app, repository, SecondaryKind::PullRequests, limit).await?;
+    let rows = items.into_iter().filter_map(|item| match item {
+        Item::PullRequest(pull_request) => Some(PullRequestRow {
+            id: pull_request.id,
+            title: pull_request.title,
+            state: pull_request.state.as_str().to_owned(),
+            author: pull_request.author,
+            source_branch: pull_request.source_branch,
+            target_branch: pull_request.target_branch,
+            created_at: pull_request.created_at,
+            updated_at: pull_request.updated_at,
+            url: pull_request.url,
+        }),
+        Item::Commit(_) => None,
+    });
+    Ok(Answer::PullRequests(rows.collect()))
+}
+
+/// Newest first.
+pub(super) async fn commits(app: &App, repository: &str, limit: usize) -> Result<Answer, Failure> {
+    let items = items(app, repository, SecondaryKind::Commits, limit).await?;
+    let rows = items.into_iter().filter_map(|item| match item {
+        Item::Commit(commit) => Some(CommitRow {
+            hash: commit.hash,
+            message: commit.message,
+            author: commit.author,
+            committed_at: commit.committed_at,
+            url: commit.url,
+        }),
+        Item::PullRequest(_) => None,
+    });
+    Ok(Answer::Commits(rows.collect()))
+}
+
+async fn items(app: &App, repository: &str, kind: SecondaryKind, limit: usize) -> Result<Vec<Item>, Failure> {
+    let (integration, known) = app.find(repository).await?;
+    Ok(app.store.items(&integration.key(), &known.repository.key, kind, limit).await?)
+}

@@ -1,0 +1,325 @@
+//! What commands answer: the contract's objects (section 3), as the CLI prints them and the API will
+//! return them.
+
+use std::path::PathBuf;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::model::{Action, Repository, SyncRecord};
+
+/// A repository as other objects name it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RepositoryName {
+    /// Stable id: the Cloud `uuid` with its braces.
+    pub id: String,
+    /// `workspace/slug`.
+    pub full_name: String,
+    /// Display name.
+    pub name: String,
+    /// Page for people.
+    pub url: String,
+}
+
+impl From<&Repository> for RepositoryName {
+    fn from(repository: &Repository) -> Self {
+        Self {
+            id: repository.key.id.clone(),
+            full_name: repository.full_name.clone(),
+            name: repository.name.clone(),
+            url: repository.url.clone(),
+        }
+    }
+}
+
+/// A recommendation as shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recommended {
+    /// What to do.
+    pub action: Action,
+    /// Target, or the entity fought over.
+    pub entity: Option<String>,
+    /// Index of the rule that decided, from 0.
+    pub rule: Option<usize>,
+    /// One sentence.
+    pub reason: String,
+}
+
+/// State of a discovered repository.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DiscoveredState {
+    /// Awaits a decision.
+    Pending,
+    /// Set aside by a person.
+    Ignored,
+    /// Hidden by a filter of the config.
+    Hidden,
+}
+
+impl DiscoveredState {
+    /// As in tables and JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Ignored => "ignored",
+            Self::Hidden => "hidden",
+        }
+    }
+}
+
+/// A row of `discovered list`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiscoveredRow {
+    /// Name of the integration.
+    pub integration: String,
+    /// Which repository.
+    pub repository: RepositoryName,
+    /// What to do.
+    pub recommendation: Recommended,
+    /// Kind after import.
+    pub kind: String,
+    /// Type after import.
+    pub r#type: Option<String>,
+    /// Owner after import.
+    pub owner: Option<String>,
+    /// When first seen.
+    pub detected_at: DateTime<Utc>,
+    /// Pending, ignored or hidden.
+    pub state: DiscoveredState,
+    /// Why auto-import leaves it to a person; `None`: it may be imported unseen.
+    pub needs_review: Option<String>,
+    /// Which filter hides it.
+    pub hidden_by: Option<String>,
+    /// It was imported before: `unlinked from …` or `undone from …`.
+    pub tombstone: Option<String>,
+}
+
+/// What became of one row of an import.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RowResult {
+    /// Written, or would be.
+    Done,
+    /// Not written; the reason says why.
+    Failed,
+    /// Waits for a person.
+    Held,
+    /// Everything was as wanted already.
+    Unchanged,
+}
+
+impl RowResult {
+    /// As in tables and JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Held => "held",
+            Self::Unchanged => "unchanged",
+        }
+    }
+}
+
+/// A changed file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangedFile {
+    /// Relative to the catalog's root.
+    pub path: PathBuf,
+    /// Unified diff.
+    pub diff: String,
+}
+
+/// One repository of an import.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportRow {
+    /// Which repository.
+    pub repository: RepositoryName,
+    /// Register or merge.
+    pub action: Action,
+    /// Into which entity.
+    pub entity: Option<String>,
+    /// What became of it.
+    pub result: RowResult,
+    /// Why, where there is something to say.
+    pub reason: Option<String>,
+    /// What changed.
+    pub files: Vec<ChangedFile>,
+}
+
+/// `discovered import`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportReport {
+    /// The import; `None` for a dry run.
+    pub import_id: Option<String>,
+    /// What `--plan` takes to write exactly this; only for a dry run.
+    pub plan_id: Option<String>,
+    /// Nothing was written.
+    pub dry_run: bool,
+    /// One per repository, sorted by full name.
+    pub rows: Vec<ImportRow>,
+}
+
+/// A row of `imported list`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportedRow {
+    /// Name of the integration.
+    pub integration: String,
+    /// Which repository.
+    pub repository: RepositoryName,
+    /// `present`, `archived`, `excluded`, `inaccessible`, `gone`.
+    pub repository_state: String,
+    /// `registered` or `merged`.
+    pub status: String,
+    /// The entity.
+    pub entity: String,
+    /// The catalog's own id of it.
+    pub entity_id: String,
+    /// Kind.
+    pub kind: String,
+    /// Type.
+    pub r#type: Option<String>,
+    /// Namespace or Harness scope.
+    pub scope: String,
+    /// When.
+    pub imported_at: DateTime<Utc>,
+    /// By whom.
+    pub imported_by: String,
+    /// In which import.
+    pub import_id: String,
+    /// When a sync last looked at it.
+    pub last_synced_at: Option<DateTime<Utc>>,
+    /// `active`, or `entity_missing`.
+    pub link_state: String,
+}
+
+/// A field we wrote, for `imported show`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WrittenRow {
+    /// Path in the entity.
+    pub field: String,
+    /// What we wrote last.
+    pub value: Option<Value>,
+    /// `ours`, or `theirs` after someone changed it.
+    pub owner: String,
+}
+
+/// `imported show`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ImportedDetail {
+    /// As in the list.
+    #[serde(flatten)]
+    pub row: ImportedRow,
+    /// Former names of the repository.
+    pub former_names: Vec<String>,
+    /// What we wrote into the entity.
+    pub fields: Vec<WrittenRow>,
+    /// Coverage per secondary kind, in words.
+    pub coverage: Vec<String>,
+}
+
+/// A row of `integration list`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct IntegrationRow {
+    /// Name.
+    pub name: String,
+    /// `active`, `suspended` (by hand), `suspended by the config`, `orphaned` (left the config).
+    pub state: String,
+    /// Instance and workspace.
+    pub workspace: String,
+    /// Catalog.
+    pub catalog: String,
+    /// When it syncs, as in the config.
+    pub schedule: String,
+    /// Next run of the sidecar, where one would be.
+    pub next_run: Option<DateTime<Utc>>,
+    /// In force now.
+    pub auto_import: bool,
+    /// As the file says.
+    pub auto_import_in_file: bool,
+    /// Known repositories that are there.
+    pub repositories: u64,
+    /// Linked repositories.
+    pub imported: u64,
+    /// The last sync.
+    pub last_sync: Option<SyncRecord>,
+}
+
+/// What `integration delete` would lose, or lost.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deletion {
+    /// Which integration.
+    pub name: String,
+    /// Repositories forgotten.
+    pub repositories: u64,
+    /// Links forgotten; entities and files stay as they are.
+    pub links: u64,
+    /// It was only asked what would be lost.
+    pub dry_run: bool,
+}
+
+/// A row of `activity pull-requests`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PullRequestRow {
+    /// Number.
+    pub id: u64,
+    /// Title.
+    pub title: String,
+    /// `open`, `merged`, `declined`.
+    pub state: String,
+    /// Display name.
+    pub author: Option<String>,
+    /// Source branch.
+    pub source_branch: Option<String>,
+    /// Destination branch.
+    pub target_branch: Option<String>,
+    /// When opened.
+    pub created_at: DateTime<Utc>,
+    /// When last updated.
+    pub updated_at: DateTime<Utc>,
+    /// Page for people.
+    pub url: Option<String>,
+}
+
+/// A row of `activity commits`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommitRow {
+    /// Full hash.
+    pub hash: String,
+    /// Whole message.
+    pub message: String,
+    /// Display name.
+    pub author: Option<String>,
+    /// Commit date.
+    pub committed_at: DateTime<Utc>,
+    /// Page for people.
+    pub url: Option<String>,
+}
+
+/// A finding of `check`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckRow {
+    /// `config`, `connector acme`, `catalog main`, `integration acme`.
+    pub about: String,
+    /// `ok`, `warning`, or an error code.
+    pub code: String,
+    /// What was looked at.
+    pub subject: String,
+    /// What was found.
+    pub message: String,
+    /// How to mend it.
+    pub mend: Option<String>,
+    /// An equivalent curl command without the secret.
+    pub curl: Option<String>,
+}
+
+/// What a dry run of a sync would do, besides its record.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DryRun {
+    /// The sync as it would be recorded.
+    #[serde(flatten)]
+    pub record: SyncRecord,
+    /// What would be imported and updated, with diffs.
+    pub plan: Vec<ImportRow>,
+}

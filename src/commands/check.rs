@@ -1,0 +1,145 @@
+//! `check`: config, then a live preflight per connector and catalog (P6.9).
+
+use std::collections::BTreeSet;
+
+use super::Failure;
+use super::answer::CheckRow;
+use crate::assemble::Assembler;
+use crate::config::{Config, Integration};
+use crate::source::{Finding, FindingCode};
+
+/// Looks at everything the integrations named use (all, when none is named). What fails is a row.
+///
+/// # Errors
+/// Usage, when an integration is unknown.
+pub async fn check(
+    config: &Config,
+    assembler: &Assembler,
+    names: &[String],
+    offline: bool,
+) -> Result<Vec<CheckRow>, Failure> {
+    let mut chosen: Vec<&Integration> = Vec::new();
+    for name in names {
+        chosen.push(config.integration(name).ok_or_else(|| {
+            let known: Vec<&str> = config.integrations.iter().map(|one| one.name.as_str()).collect();
+            Failure::usage(format!("there is no integration `{name}`"), format!("the config has: {}", known.join(", ")))
+        })?);
+    }
+    if names.is_empty() {
+        chosen = config.integrations.iter().collect();
+    }
+    let mut rows = vec![row("config", "ok", &config.path.display().to_string(), "read without a fault", None)];
+    if chosen.is_empty() {
+        let mend = "add one under `integrations`";
+        rows.push(row("config", "warning", "integrations", "there is none: nothing will be synced", Some(mend)));
+    }
+    let mut catalogs = BTreeSet::new();
+    let mut connectors = BTreeSet::new();
+    for integration in chosen {
+        let about = format!("integration {}", integration.name);
+        match crate::assemble::rules(integration) {
+            Ok(rules) => {
+                let found = format!("{} rules, {} fields", rules.len(), rules.fields().len());
+                rows.push(row(&about, "ok", &format!("rules {}", rules.name()), &found, None));
+            }
+            Err(failure) => rows.push(failed(&about, "invalid_rules", "rules", &failure)),
+        }
+        if offline {
+            continue;
+        }
+        if catalogs.insert(&integration.catalog) {
+            rows.extend(catalog_rows(config, assembler, integration).await);
+        }
+        // Workspaces of one connector are looked at one by one: rights may differ.
+        if connectors.insert((&integration.connector, &integration.workspace)) {
+            rows.extend(source_rows(assembler, integration).await);
+        }
+    }
+    Ok(rows)
+}
+
+async fn catalog_rows(config: &Config, assembler: &Assembler, integration: &Integration) -> Vec<CheckRow> {
+    let about = format!("catalog {}", integration.catalog);
+    let Some(settings) = config.catalog_of(integration) else { return Vec::new() };
+    let root = settings.directory.path.display().to_string();
+    let catalog = match assembler.catalog(settings).await {
+        Ok(catalog) => catalog,
+        Err(failure) => return vec![failed(&about, "unreadable", &root, &failure)],
+    };
+    let mut rows = Vec::new();
+    match catalog.read().await {
+        Ok(reading) => {
+            let entities = reading.entity_refs.len();
+            rows.push(row(&about, "ok", &root, &format!("{entities} entities read"), None));
+            for problem in reading.problems.iter().filter(|problem| problem.is_fault) {
+                let line = problem.line.map_or_else(String::new, |line| format!(":{line}"));
+                let place = format!("{}{line}", problem.file.display());
+                rows.push(row(
+                    &about,
+                    "warning",
+                    &place,
+                    &problem.reason,
+                    Some("mend the file; until then it is left alone"),
+                ));
+            }
+            for (entity, places) in &reading.duplicates {
+                let found = format!("{entity} is in several places: {}", places.join(", "));
+                rows.push(row(
+                    &about,
+                    "warning",
+                    &root,
+                    &found,
+                    Some("rename or remove all but one; until then it is not written"),
+                ));
+            }
+        }
+        Err(error) => {
+            rows.push(row(&about, "unreadable", &root, &error.to_string(), error.mend().as_deref()));
+            return rows;
+        }
+    }
+    match catalog.probe_write().await {
+        Ok(()) => rows.push(row(&about, "ok", &root, "can be written", None)),
+        Err(error) => rows.push(row(&about, "read_only", &root, &error.to_string(), error.mend().as_deref())),
+    }
+    rows
+}
+
+async fn source_rows(assembler: &Assembler, integration: &Integration) -> Vec<CheckRow> {
+    let about = format!("connector {}", integration.connector);
+    match assembler.source(integration, None).await {
+        Ok(source) => source.preflight().await.into_iter().map(|finding| of_finding(&about, finding)).collect(),
+        Err(failure) => vec![failed(&about, "unusable", &integration.workspace, &failure)],
+    }
+}
+
+fn of_finding(about: &str, finding: Finding) -> CheckRow {
+    let Finding { code, subject, message, mend, curl } = finding;
+    let code = match code {
+        FindingCode::Ok => "ok",
+        FindingCode::Warning => "warning",
+        FindingCode::InvalidCredentials => "invalid_credentials",
+        FindingCode::InvalidPermissions => "invalid_permissions",
+        FindingCode::NoResources => "no_resources",
+        FindingCode::NotFound => "not_found",
+        FindingCode::Unreachable => "unreachable",
+    };
+    CheckRow { about: about.to_owned(), code: code.to_owned(), subject, message, mend, curl }
+}
+
+fn failed(about: &str, code: &str, subject: &str, failure: &Failure) -> CheckRow {
+    let mut message = vec![failure.report.what.clone()];
+    message.extend(failure.report.because.iter().cloned());
+    row(about, code, subject, &message.join(": "), failure.report.mend.as_deref())
+}
+
+fn row(about: &str, code: &str, subject: &str, message: &str, mend: Option<&str>) -> CheckRow {
+    CheckRow {
+        about: about.to_owned(),
+        code: code.to_owned(),
+        subject: subject.to_owned(),
+        message: message.to_owned(),
+        mend: mend.map(str::to_owned),
+        curl: None,
+    }
+}

@@ -1,0 +1,195 @@
+//! `discovered list|show|ignore|restore`: what awaits a decision, and why.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::answer::{DiscoveredRow, DiscoveredState, Recommended, RepositoryName};
+use super::request::{Answer, DiscoveredFilter, Explained, StateFilter};
+use super::{App, Failure, imported};
+use crate::config::Integration;
+use crate::engine::judge;
+use crate::model::{Action, Decision, DecisionKind, KnownRepository, Presence, Recommendation, RepoKey};
+
+/// Rows that match, sorted by integration, then full name.
+///
+/// # Errors
+/// Usage, when the integration is unknown; the store's.
+pub async fn list(app: &App, filter: &DiscoveredFilter) -> Result<Vec<DiscoveredRow>, Failure> {
+    let mut rows = Vec::new();
+    for integration in app.integrations(filter.integration.as_deref())? {
+        let mut of_one = rows_of(app, integration).await?;
+        of_one.retain(|row| is_wanted(row, filter));
+        of_one.sort_by(|a, b| a.repository.full_name.cmp(&b.repository.full_name));
+        rows.extend(of_one);
+    }
+    Ok(rows)
+}
+
+fn is_wanted(row: &DiscoveredRow, filter: &DiscoveredFilter) -> bool {
+    let state = match filter.state.unwrap_or(StateFilter::Pending) {
+        StateFilter::All => true,
+        StateFilter::Pending => row.state == DiscoveredState::Pending,
+        StateFilter::Ignored => row.state == DiscoveredState::Ignored,
+        StateFilter::Hidden => row.state == DiscoveredState::Hidden,
+    };
+    let action = filter.action.is_none_or(|action| action == row.recommendation.action);
+    let search = filter.search.as_deref().is_none_or(|search| {
+        let search = search.to_lowercase();
+        let entity = row.recommendation.entity.as_deref().unwrap_or_default();
+        [row.repository.full_name.as_str(), row.repository.name.as_str(), entity]
+            .iter()
+            .any(|text| text.to_lowercase().contains(&search))
+    });
+    state && action && search
+}
+
+/// Every row of one integration, in the store's order.
+async fn rows_of(app: &App, integration: &Integration) -> Result<Vec<DiscoveredRow>, Failure> {
+    let key = integration.key();
+    let linked: BTreeSet<RepoKey> =
+        app.store.links(&integration.catalog).await?.into_iter().map(|link| link.repo).collect();
+    let decisions: BTreeMap<RepoKey, Decision> = app
+        .store
+        .decisions(&integration.catalog)
+        .await?
+        .into_iter()
+        .map(|decision| (decision.repo.clone(), decision))
+        .collect();
+    let recommendations: BTreeMap<RepoKey, Recommendation> =
+        app.store.recommendations(&key).await?.into_iter().map(|one| (one.repo.clone(), one)).collect();
+    let mut rows = Vec::new();
+    for known in app.repositories(&key).await? {
+        let repo = &known.repository.key;
+        if linked.contains(repo) {
+            continue;
+        }
+        rows.extend(row(integration, &known, recommendations.get(repo), decisions.get(repo)));
+    }
+    Ok(rows)
+}
+
+/// One row; `None` for repositories that are gone, moved or inaccessible.
+fn row(
+    integration: &Integration,
+    known: &KnownRepository,
+    recommendation: Option<&Recommendation>,
+    decision: Option<&Decision>,
+) -> Option<DiscoveredRow> {
+    let hidden_by = match &known.presence {
+        Presence::Excluded { filter } => Some(filter.clone()),
+        presence if presence.is_served() => None,
+        _ => return None,
+    };
+    let state = match decision.map(|decision| &decision.kind) {
+        _ if hidden_by.is_some() => DiscoveredState::Hidden,
+        Some(DecisionKind::Ignored) => DiscoveredState::Ignored,
+        _ => DiscoveredState::Pending,
+    };
+    let tombstone = match decision.map(|decision| &decision.kind) {
+        Some(DecisionKind::Unlinked { entity }) => Some(format!("unlinked from {entity}")),
+        Some(DecisionKind::Undone { entity }) => Some(format!("undone from {entity}")),
+        _ => None,
+    };
+    let (recommended, kind, entity_type, owner, unseen) = match recommendation {
+        Some(one) => (
+            Recommended {
+                action: one.action,
+                entity: one.entity.as_ref().map(ToString::to_string),
+                rule: one.rule,
+                reason: one.reason.clone(),
+            },
+            one.kind.clone(),
+            one.entity_type.clone(),
+            one.owner.clone(),
+            match &one.unseen {
+                crate::model::Unseen::Allowed => None,
+                crate::model::Unseen::Withheld { because } => Some(because.clone()),
+            },
+        ),
+        None => {
+            let reason = match &hidden_by {
+                Some(filter) => format!("hidden by the filter {filter}"),
+                None => "not judged yet: no sync has got that far since it was discovered".to_owned(),
+            };
+            let recommended = Recommended { action: Action::None, entity: None, rule: None, reason };
+            (recommended, integration.kind.clone(), Some(integration.entity_type.clone()), None, None)
+        }
+    };
+    Some(DiscoveredRow {
+        integration: integration.name.clone(),
+        repository: RepositoryName::from(&known.repository),
+        recommendation: recommended,
+        kind,
+        r#type: entity_type,
+        owner,
+        detected_at: known.first_seen,
+        state,
+        needs_review: unseen,
+        hidden_by,
+        tombstone,
+    })
+}
+
+/// Rules tried, both values, candidates, near misses (P3.6).
+pub(super) async fn show(app: &App, repository: &str, integration: Option<&str>) -> Result<Answer, Failure> {
+    let (found_in, known) = app.find(repository).await?;
+    let integration = match integration {
+        Some(name) => app.integration(name)?,
+        None => found_in,
+    };
+    let explanation = judge::explain(app, integration, &known).await?;
+    let row = rows_of(app, integration).await?.into_iter().find(|row| row.repository.id == known.repository.key.id);
+    let imported =
+        imported::rows_of(app, integration).await?.into_iter().find(|row| row.repository.id == known.repository.key.id);
+    Ok(Answer::Explained(Box::new(Explained { row, imported, explanation })))
+}
+
+/// Sets repositories aside.
+pub(super) async fn ignore(app: &App, repositories: &[String]) -> Result<Answer, Failure> {
+    let mut found = Vec::new();
+    for text in repositories {
+        found.push(app.find(text).await?);
+    }
+    for (integration, known) in &found {
+        let links = app.store.links(&integration.catalog).await?;
+        if links.iter().any(|link| link.repo == known.repository.key) {
+            return Err(Failure::refused(
+                format!("{} is imported", known.repository.full_name),
+                "unlink it first: `imported unlink`",
+            ));
+        }
+    }
+    for (integration, known) in &found {
+        let decision = Decision {
+            repo: known.repository.key.clone(),
+            full_name: known.repository.full_name.clone(),
+            kind: DecisionKind::Ignored,
+            at: app.clock.now(),
+            by: app.by.clone(),
+        };
+        app.decide(&integration.catalog, &decision).await?;
+    }
+    now_rows(app, &found).await
+}
+
+/// Takes an ignore, a tombstone or a chosen target back.
+pub(super) async fn restore(app: &App, repositories: &[String]) -> Result<Answer, Failure> {
+    let mut found = Vec::new();
+    for text in repositories {
+        found.push(app.find(text).await?);
+    }
+    for (integration, known) in &found {
+        app.undecide(&integration.catalog, &known.repository.key).await?;
+    }
+    now_rows(app, &found).await
+}
+
+async fn now_rows(app: &App, found: &[(&Integration, KnownRepository)]) -> Result<Answer, Failure> {
+    let mut rows = Vec::new();
+    for integration in app.integrations(None)? {
+        let of_one = rows_of(app, integration).await?;
+        rows.extend(of_one.into_iter().filter(|row| {
+            found.iter().any(|(of, known)| of.name == integration.name && known.repository.key.id == row.repository.id)
+        }));
+    }
+    Ok(Answer::Discovered(rows))
+}

@@ -1,0 +1,337 @@
+//! `discovered import`: by hand, in bulk, or exactly what a dry run showed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::answer::{DiscoveredRow, ImportReport, ImportRow, RepositoryName, RowResult};
+use super::request::{Answer, DiscoveredFilter, ImportOptions, Selection};
+use super::{App, Failure, discovered, sync};
+use crate::apply::{Applying, preview};
+use crate::config::Integration;
+use crate::engine::import::{Chosen, carry_out, gather};
+use crate::engine::{Progress, survey, update};
+use crate::error::Report;
+use crate::model::{
+    Action, Decision, DecisionKind, EntityRef, ImportAction, ImportId, KnownRepository, Presence, Recommendation,
+};
+use crate::plan::{self, Plan, Step, Work};
+use crate::store::StoredPlan;
+
+/// What is chosen in one integration, and what cannot be.
+#[derive(Default)]
+struct Choice {
+    chosen: Vec<Chosen>,
+    names: BTreeMap<String, KnownRepository>,
+    refused: Vec<ImportRow>,
+    /// With `--plan`: only steps that come out the same are carried out.
+    promised: Option<Vec<Step>>,
+}
+
+pub(super) async fn import(
+    app: &App,
+    selection: Selection,
+    options: ImportOptions,
+    progress: &(dyn Fn(Progress) + Sync + Send),
+) -> Result<Answer, Failure> {
+    let choices = match selection {
+        Selection::Named { repositories } => named(app, &repositories, &options).await?,
+        Selection::Matching(filter) => matching(app, filter, &options).await?,
+        Selection::Plan { id } => promised(app, &id).await?,
+    };
+    let id = app.ids.next();
+    let mut rows = Vec::new();
+    let mut plans = 0;
+    for (name, choice) in choices {
+        let integration = app.integration(&name)?;
+        rows.extend(import_into(app, integration, choice, &options, &id, &mut plans, progress).await?);
+    }
+    rows.sort_by(|a: &ImportRow, b| (&a.repository.full_name, &a.entity).cmp(&(&b.repository.full_name, &b.entity)));
+    Ok(Answer::Imported(ImportReport {
+        import_id: (!options.dry_run).then(|| id.clone()),
+        plan_id: (options.dry_run && plans > 0).then_some(id),
+        dry_run: options.dry_run,
+        rows,
+    }))
+}
+
+/// Repositories by name, each as recommended or as the options say.
+async fn named(
+    app: &App,
+    repositories: &[String],
+    options: &ImportOptions,
+) -> Result<BTreeMap<String, Choice>, Failure> {
+    if options.into.is_some() && repositories.len() != 1 {
+        return Err(Failure::usage("--into takes exactly one repository", "import them one by one"));
+    }
+    let mut choices: BTreeMap<String, Choice> = BTreeMap::new();
+    for text in repositories {
+        let (integration, known) = app.find(text).await?;
+        let recommendations = app.store.recommendations(&integration.key()).await?;
+        let recommendation = recommendations.into_iter().find(|one| one.repo == known.repository.key);
+        let choice = choices.entry(integration.name.clone()).or_default();
+        add(choice, integration, known, recommendation, options);
+    }
+    Ok(choices)
+}
+
+/// Everything pending that a filter matches.
+async fn matching(
+    app: &App,
+    filter: DiscoveredFilter,
+    options: &ImportOptions,
+) -> Result<BTreeMap<String, Choice>, Failure> {
+    if options.into.is_some() {
+        return Err(Failure::usage("--into takes exactly one repository", "name the repository instead of --all"));
+    }
+    let rows: Vec<DiscoveredRow> = discovered::list(app, &filter).await?;
+    let mut choices: BTreeMap<String, Choice> = BTreeMap::new();
+    for integration in app.integrations(filter.integration.as_deref())? {
+        let wanted: BTreeSet<&str> = rows
+            .iter()
+            .filter(|row| row.integration == integration.name)
+            .map(|row| row.repository.id.as_str())
+            .collect();
+        if wanted.is_empty() {
+            continue;
+        }
+        let mut recommendations: BTreeMap<_, _> = app
+            .store
+            .recommendations(&integration.key())
+            .await?
+            .into_iter()
+            .map(|one| (one.repo.clone(), one))
+            .collect();
+        let choice = choices.entry(integration.name.clone()).or_default();
+        for known in app.repositories(&integration.key()).await? {
+            if wanted.contains(known.repository.key.id.as_str()) {
+                let recommendation = recommendations.remove(&known.repository.key);
+                add(choice, integration, known, recommendation, options);
+            }
+        }
+    }
+    Ok(choices)
+}
+
+/// What a dry run showed.
+async fn promised(app: &App, id: &str) -> Result<BTreeMap<String, Choice>, Failure> {
+    let mut choices: BTreeMap<String, Choice> = BTreeMap::new();
+    let mut part = 0;
+    while let Some(stored) = app.store.plan(&part_id(id, part)).await? {
+        part += 1;
+        let Some(integration) = app.config.integrations.iter().find(|one| one.key() == stored.integration) else {
+            continue;
+        };
+        let choice = choices.entry(integration.name.clone()).or_default();
+        for step in &stored.plan.steps {
+            let Some((known, _)) = app.store.record(&stored.integration, &step.repo).await? else { continue };
+            choice.names.insert(known.repository.key.id.clone(), known.clone());
+            choice.chosen.push(match &step.work {
+                Work::Register(new) => {
+                    let entity_type = new.document.pointer("/spec/type").or_else(|| new.document.pointer("/type"));
+                    let entity_type = entity_type.and_then(|value| value.as_str()).map(str::to_owned);
+                    Chosen::register(known, new.kind.clone(), entity_type)
+                }
+                Work::Edit(_) => Chosen::merge(known, step.entity.clone(), step.rule),
+            });
+        }
+        choice.promised = Some(stored.plan.steps);
+    }
+    if choices.is_empty() {
+        return Err(Failure::usage(
+            format!("there is no plan {id}"),
+            "make one with `discovered import … --dry-run`; plans expire with the sync history",
+        ));
+    }
+    Ok(choices)
+}
+
+fn part_id(id: &str, part: usize) -> String {
+    if part == 0 { id.to_owned() } else { format!("{id}-{part}") }
+}
+
+/// Puts one repository among what is chosen, or among what cannot be.
+fn add(
+    choice: &mut Choice,
+    integration: &Integration,
+    known: KnownRepository,
+    recommendation: Option<Recommendation>,
+    options: &ImportOptions,
+) {
+    let kind = || options.kind.clone().unwrap_or_else(|| integration.kind.clone());
+    let entity_type = || Some(options.r#type.clone().unwrap_or_else(|| integration.entity_type.clone()));
+    choice.names.insert(known.repository.key.id.clone(), known.clone());
+    let mut refuse = |action, reason: String| {
+        choice.refused.push(ImportRow {
+            repository: RepositoryName::from(&known.repository),
+            action,
+            entity: recommendation.as_ref().and_then(|one| one.entity.as_ref()).map(ToString::to_string),
+            result: RowResult::Held,
+            reason: Some(reason),
+            files: Vec::new(),
+        });
+    };
+    match (&known.presence, &options.into, &recommendation) {
+        (Presence::Excluded { filter }, _, _) => {
+            refuse(Action::None, format!("hidden by the filter {filter}: change `repositories` in the config first"));
+        }
+        (presence, _, _) if !presence.is_served() => {
+            refuse(Action::None, format!("it is {} at the source", presence.as_str()));
+        }
+        (_, Some(entity), _) => {
+            choice.chosen.push(Chosen::merge(known, EntityRef::from_canonical(entity.clone()), None));
+        }
+        (_, None, None) => {
+            refuse(Action::None, "not judged yet: sync first, or name the entity with `--into`".to_owned())
+        }
+        (_, None, Some(one)) => match one.action {
+            Action::Register => choice.chosen.push(Chosen::register(known, kind(), entity_type())),
+            Action::Merge => match one.entity.clone() {
+                Some(entity) => choice.chosen.push(Chosen::merge(known, entity, one.rule)),
+                None => refuse(Action::Merge, "its recommendation names no entity: sync again".to_owned()),
+            },
+            Action::Conflict => {
+                refuse(Action::Conflict, format!("{}; choose with `--into ENTITY`", one.reason));
+            }
+            Action::None => refuse(Action::None, format!("{}; choose with `--into ENTITY`", one.reason)),
+        },
+    }
+}
+
+/// plan → apply → record over what was chosen.
+async fn import_into(
+    app: &App,
+    integration: &Integration,
+    choice: Choice,
+    options: &ImportOptions,
+    id: &str,
+    plans: &mut usize,
+    progress: &(dyn Fn(Progress) + Sync + Send),
+) -> Result<Vec<ImportRow>, Failure> {
+    let Choice { chosen, names, refused: mut rows, promised } = choice;
+    let parts = app.assembler.parts(integration).await?;
+    let catalog = parts.catalog.as_ref();
+    let lease = app.store.catalog_lease(catalog.name()).await?;
+    let survey = survey::look(catalog).await.map_err(stopped)?;
+    let chosen: Vec<Chosen> = chosen.into_iter().map(|one| one.resolve(|text| survey.resolve(text))).collect();
+    let links = app.store.links(catalog.name()).await?;
+    let decisions = app.store.decisions(catalog.name()).await?;
+    let material = gather(&parts, app.store.as_ref(), &chosen).await.map_err(stopped)?;
+    let mut plan = update::plan_of(&parts, &survey, &material, &links, &decisions, plan::Chosen::ByHand);
+    plan::check(&plan).map_err(|faults| {
+        Failure::failed(Report::plain(
+            format!("the plan is flawed and was not carried out: {}", faults.join("; ")),
+            Some("please report this with the log".to_owned()),
+        ))
+    })?;
+    let name_of = |repo: &crate::model::RepoKey| {
+        names.get(&repo.id).map_or_else(|| super::nameless(repo), |known| (&known.repository).into())
+    };
+    if let Some(promised) = promised {
+        let (same, changed): (Vec<Step>, Vec<Step>) = plan.steps.drain(..).partition(|step| promised.contains(step));
+        plan.steps = same;
+        rows.extend(changed.into_iter().map(|step| ImportRow {
+            repository: name_of(&step.repo),
+            action: action(step.action),
+            entity: Some(step.entity.to_string()),
+            result: RowResult::Held,
+            reason: Some("repository, entity or rules changed since the dry run: look again".to_owned()),
+            files: Vec::new(),
+        }));
+    }
+    rows.extend(plan.held.iter().map(|held| ImportRow {
+        repository: name_of(&held.repo),
+        action: if held.entity.is_some() { Action::Merge } else { Action::Register },
+        entity: held.entity.as_ref().map(ToString::to_string),
+        result: RowResult::Held,
+        reason: Some(held.reason.clone()),
+        files: Vec::new(),
+    }));
+
+    if options.dry_run {
+        let outcomes = preview(catalog, &plan.steps).await;
+        if !plan.steps.is_empty() {
+            let stored = StoredPlan {
+                id: part_id(id, *plans),
+                integration: parts.key.clone(),
+                at: app.clock.now(),
+                plan: Plan { steps: plan.steps, ..Plan::default() },
+                absences: Vec::new(),
+                shrunk_to: None,
+                reason: "a dry run".to_owned(),
+            };
+            app.store.save_plan(&stored).await?;
+            *plans += 1;
+        }
+        rows.extend(outcomes.iter().map(|outcome| sync::import_row(outcome, name_of(&outcome.repo))));
+        return Ok(rows);
+    }
+
+    let import_id = ImportId(id.to_owned());
+    let total = plan.steps.len() as u64;
+    let outcomes = carry_out(
+        &Applying {
+            catalog,
+            store: app.store.as_ref(),
+            lease: &lease,
+            links: &links,
+            import_id: &import_id,
+            sync_id: None,
+            by: &app.by,
+            now: app.clock.now(),
+            stop: &app.stop,
+            progress: &|done| {
+                progress(Progress {
+                    integration: integration.name.clone(),
+                    stage: "import".to_owned(),
+                    done,
+                    total: Some(total),
+                    finished: done == total,
+                });
+            },
+        },
+        &plan,
+    )
+    .await?;
+    for outcome in &outcomes {
+        let row = sync::import_row(outcome, name_of(&outcome.repo));
+        if matches!(row.result, RowResult::Done | RowResult::Unchanged) {
+            settle(app, integration, outcome, options, &decisions).await?;
+        }
+        rows.push(row);
+    }
+    Ok(rows)
+}
+
+/// A person acted: what was decided before is settled, a chosen target is remembered.
+async fn settle(
+    app: &App,
+    integration: &Integration,
+    outcome: &crate::apply::StepOutcome,
+    options: &ImportOptions,
+    decisions: &[Decision],
+) -> Result<(), Failure> {
+    if options.into.is_some() {
+        let decision = Decision {
+            repo: outcome.repo.clone(),
+            full_name: outcome.full_name.clone(),
+            kind: DecisionKind::Target { entity: outcome.entity.clone() },
+            at: app.clock.now(),
+            by: app.by.clone(),
+        };
+        return app.decide(&integration.catalog, &decision).await;
+    }
+    if decisions.iter().any(|decision| decision.repo == outcome.repo) {
+        app.undecide(&integration.catalog, &outcome.repo).await?;
+    }
+    Ok(())
+}
+
+fn action(action: ImportAction) -> Action {
+    match action {
+        ImportAction::Register => Action::Register,
+        ImportAction::Merge => Action::Merge,
+    }
+}
+
+fn stopped(stop: crate::engine::Stop) -> Failure {
+    Failure::failed(stop.into_report())
+}

@@ -1,0 +1,136 @@
+//! `imported list|show|unlink`: what is linked.
+
+use std::collections::BTreeMap;
+
+use super::answer::{ImportedDetail, ImportedRow, RepositoryName, WrittenRow};
+use super::request::Answer;
+use super::{App, Failure};
+use crate::config::Integration;
+use crate::model::{Decision, DecisionKind, KnownRepository, Link, LinkState, RepoKey, SecondaryKind};
+use crate::store::LinkChange;
+
+/// Rows that match, sorted by integration, then full name.
+///
+/// # Errors
+/// Usage, when the integration is unknown; the store's.
+pub async fn list(app: &App, integration: Option<&str>, search: Option<&str>) -> Result<Vec<ImportedRow>, Failure> {
+    let search = search.map(str::to_lowercase);
+    let mut rows = Vec::new();
+    for integration in app.integrations(integration)? {
+        rows.extend(rows_of(app, integration).await?);
+    }
+    rows.retain(|row| {
+        search.as_deref().is_none_or(|search| {
+            [&row.repository.full_name, &row.repository.name, &row.entity]
+                .iter()
+                .any(|text| text.to_lowercase().contains(search))
+        })
+    });
+    Ok(rows)
+}
+
+/// Links of repositories that an integration knows, sorted by full name, then entity.
+pub(super) async fn rows_of(app: &App, integration: &Integration) -> Result<Vec<ImportedRow>, Failure> {
+    let known: BTreeMap<RepoKey, KnownRepository> = app
+        .repositories(&integration.key())
+        .await?
+        .into_iter()
+        .map(|known| (known.repository.key.clone(), known))
+        .collect();
+    let links = app.store.links(&integration.catalog).await?;
+    let mut rows: Vec<ImportedRow> =
+        links.iter().filter_map(|link| Some(row(integration, link, known.get(&link.repo)?))).collect();
+    rows.sort_by(|a, b| (&a.repository.full_name, &a.entity).cmp(&(&b.repository.full_name, &b.entity)));
+    Ok(rows)
+}
+
+fn row(integration: &Integration, link: &Link, known: &KnownRepository) -> ImportedRow {
+    ImportedRow {
+        integration: integration.name.clone(),
+        repository: RepositoryName::from(&known.repository),
+        repository_state: known.presence.as_str().to_owned(),
+        status: link.action.as_status().to_owned(),
+        entity: link.entity.to_string(),
+        entity_id: link.entity_id.clone(),
+        kind: link.kind.clone(),
+        r#type: link.entity_type.clone(),
+        scope: link.scope.clone(),
+        imported_at: link.imported_at,
+        imported_by: link.imported_by.clone(),
+        import_id: link.import_id.to_string(),
+        last_synced_at: link.last_synced_at,
+        link_state: match link.state {
+            LinkState::Active => "active",
+            LinkState::EntityMissing => "entity_missing",
+        }
+        .to_owned(),
+    }
+}
+
+/// One link with what we wrote and what is covered.
+pub(super) async fn show(app: &App, repository: &str) -> Result<Answer, Failure> {
+    let (integration, known) = app.find(repository).await?;
+    let links = links_of(app, integration, &known).await?;
+    let Some(link) = links.first() else { return Err(not_imported(&known)) };
+    let mut coverage = Vec::new();
+    for kind in SecondaryKind::ALL {
+        if let Some(one) = app.store.coverage_of(&integration.key(), &known.repository.key, kind).await? {
+            coverage.push(format!("{}: {}", kind.as_str(), one.describe()));
+        }
+    }
+    let fields = link.written.iter().map(|(path, written)| WrittenRow {
+        field: path.clone(),
+        value: written.value.clone(),
+        owner: if written.theirs { "theirs" } else { "ours" }.to_owned(),
+    });
+    Ok(Answer::Link(Box::new(ImportedDetail {
+        row: row(integration, link, &known),
+        former_names: known.former_names.clone(),
+        fields: fields.collect(),
+        coverage,
+    })))
+}
+
+/// Ends links: entity and data stay, a tombstone keeps auto-import from bringing them back (P4.6).
+pub(super) async fn unlink(app: &App, repositories: &[String]) -> Result<Answer, Failure> {
+    let mut found = Vec::new();
+    for text in repositories {
+        let (integration, known) = app.find(text).await?;
+        let links = links_of(app, integration, &known).await?;
+        if links.is_empty() {
+            return Err(not_imported(&known));
+        }
+        found.push((integration, known, links));
+    }
+    let mut rows = Vec::new();
+    for (integration, known, links) in found {
+        let lease = app.store.catalog_lease(&integration.catalog).await?;
+        // The tombstone first: a kill between the two leaves a link with a tombstone, which the next
+        // unlink mends, never an untombstoned repository that auto-import would take again.
+        let decision = Decision {
+            repo: known.repository.key.clone(),
+            full_name: known.repository.full_name.clone(),
+            kind: DecisionKind::Unlinked { entity: links[0].entity.clone() },
+            at: app.clock.now(),
+            by: app.by.clone(),
+        };
+        app.decide(&integration.catalog, &decision).await?;
+        let changes = links.iter().map(|link| LinkChange::Remove(link.repo.clone(), link.entity.clone())).collect();
+        app.store.change_links(&lease, changes, Vec::new()).await?;
+        rows.extend(links.iter().map(|link| row(integration, link, &known)));
+    }
+    Ok(Answer::Unlinked(rows))
+}
+
+async fn links_of(app: &App, integration: &Integration, known: &KnownRepository) -> Result<Vec<Link>, Failure> {
+    let mut links = app.store.links(&integration.catalog).await?;
+    links.retain(|link| link.repo == known.repository.key);
+    Ok(links)
+}
+
+fn not_imported(known: &KnownRepository) -> Failure {
+    Failure::usage(
+        format!("{} is not imported", known.repository.full_name),
+        "`imported list` shows what is; `discovered import` imports",
+    )
+}

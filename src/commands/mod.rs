@@ -1,0 +1,301 @@
+//! What can be done, a file per noun. The CLI calls these directly, or through the running sidecar; the
+//! API will call the same.
+
+pub mod activity;
+pub mod answer;
+pub mod check;
+pub mod discovered;
+pub mod import;
+pub mod imported;
+pub mod integration;
+pub mod request;
+pub mod store;
+pub mod sync;
+
+use std::sync::Arc;
+
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+
+use crate::assemble::Assembler;
+use crate::catalog::CatalogError;
+use crate::clock::Clock;
+use crate::config::{Config, Integration, RepositoryRef};
+use crate::engine::Progress;
+use crate::error::Report;
+use crate::ids::Ids;
+use crate::model::{Decision, IntegrationKey, KnownRepository, RepoKey};
+use crate::store::decisions_file::DecisionsFile;
+use crate::store::{Store, StoreError};
+use answer::RepositoryName;
+use request::{Answer, Request};
+
+/// How many repositories are read from the store at once.
+const BATCH: usize = 1_000;
+
+/// Everything a command works with.
+pub struct App {
+    /// The settings in force.
+    pub config: Arc<Config>,
+    /// State.
+    pub store: Arc<dyn Store>,
+    /// Turns settings into sources, catalogs and rules.
+    pub assembler: Assembler,
+    /// Time.
+    pub clock: Clock,
+    /// Ids.
+    pub ids: Arc<Ids>,
+    /// People's decisions, for git.
+    pub decisions: Option<Mutex<DecisionsFile>>,
+    /// Who is asking: `cli`.
+    pub by: String,
+    /// Stops what runs at its next checkpoint.
+    pub stop: CancellationToken,
+}
+
+/// Why a command was not done.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// In words.
+    pub report: Report,
+    /// The exit code it means.
+    pub exit: Exit,
+}
+
+/// Exit codes of the contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Exit {
+    /// 0.
+    Done,
+    /// 1.
+    Failed,
+    /// 2: usage or config.
+    Usage,
+    /// 3: done in part.
+    Partly,
+    /// 4: held or refused.
+    Refused,
+}
+
+impl Exit {
+    /// The number.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Partly => 3,
+            Self::Refused => 4,
+        }
+    }
+}
+
+impl Failure {
+    /// Exit 1.
+    pub fn failed(report: Report) -> Self {
+        Self { report, exit: Exit::Failed }
+    }
+
+    /// Exit 2.
+    pub fn usage(what: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self { report: Report::plain(what, Some(mend.into())), exit: Exit::Usage }
+    }
+
+    /// Exit 4.
+    pub fn refused(what: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self { report: Report::plain(what, Some(mend.into())), exit: Exit::Refused }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let mend = error.mend();
+        let exit = if matches!(error, StoreError::InUse { .. }) { Exit::Refused } else { Exit::Failed };
+        Self { report: Report::new("the state could not be read or written", &error, mend), exit }
+    }
+}
+
+impl From<CatalogError> for Failure {
+    fn from(error: CatalogError) -> Self {
+        let mend = error.mend();
+        Self::failed(Report::new("the catalog could not be used", &error, mend))
+    }
+}
+
+/// Carries out one request.
+///
+/// # Errors
+/// [`Failure`] when nothing, or not the whole, could be done and there is no answer to show.
+pub async fn execute(
+    app: &App,
+    request: Request,
+    progress: &(dyn Fn(Progress) + Sync + Send),
+) -> Result<Answer, Failure> {
+    match request {
+        Request::SyncNow { integrations, dry_run, full } => {
+            sync::now(app, &integrations, sync::Options { dry_run, full }, progress).await
+        }
+        Request::SyncHistory { integration, limit } => sync::history(app, integration.as_deref(), limit).await,
+        Request::SyncShow { id } => sync::show(app, &id).await,
+        Request::SyncApprove { id } => sync::approve(app, &id, progress).await,
+        Request::DiscoveredList(filter) => Ok(Answer::Discovered(discovered::list(app, &filter).await?)),
+        Request::DiscoveredShow { repository, integration } => {
+            discovered::show(app, &repository, integration.as_deref()).await
+        }
+        Request::DiscoveredImport { selection, options } => import::import(app, selection, options, progress).await,
+        Request::DiscoveredIgnore { repositories } => discovered::ignore(app, &repositories).await,
+        Request::DiscoveredRestore { repositories } => discovered::restore(app, &repositories).await,
+        Request::ImportedList { integration, search } => {
+            Ok(Answer::Links(imported::list(app, integration.as_deref(), search.as_deref()).await?))
+        }
+        Request::ImportedShow { repository } => imported::show(app, &repository).await,
+        Request::ImportedUnlink { repositories } => imported::unlink(app, &repositories).await,
+        Request::IntegrationList { name } => integration::list(app, name.as_deref()).await,
+        Request::IntegrationSuspend { name, suspended } => integration::suspend(app, &name, suspended).await,
+        Request::IntegrationAutoImport { name, on } => integration::auto_import(app, &name, on).await,
+        Request::IntegrationDelete { name, dry_run } => integration::delete(app, &name, dry_run).await,
+        Request::ActivityPullRequests { repository, limit } => activity::pull_requests(app, &repository, limit).await,
+        Request::ActivityCommits { repository, limit } => activity::commits(app, &repository, limit).await,
+        Request::StoreCheck => store::check(app).await,
+        Request::StoreExport => store::export(app).await,
+    }
+}
+
+impl App {
+    /// An integration of the config.
+    ///
+    /// # Errors
+    /// Usage, naming the nearest one.
+    pub fn integration(&self, name: &str) -> Result<&Integration, Failure> {
+        self.config.integration(name).ok_or_else(|| {
+            let names: Vec<&str> = self.config.integrations.iter().map(|one| one.name.as_str()).collect();
+            Failure::usage(format!("there is no integration `{name}`"), format!("the config has: {}", names.join(", ")))
+        })
+    }
+
+    /// The integrations a command is about: the one named, or all of the config.
+    ///
+    /// # Errors
+    /// Usage, when the name is unknown.
+    pub fn integrations(&self, name: Option<&str>) -> Result<Vec<&Integration>, Failure> {
+        match name {
+            Some(name) => Ok(vec![self.integration(name)?]),
+            None => Ok(self.config.integrations.iter().collect()),
+        }
+    }
+
+    /// Every known repository of an integration.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn repositories(&self, key: &IntegrationKey) -> Result<Vec<KnownRepository>, StoreError> {
+        let mut all = Vec::new();
+        let mut after: Option<RepoKey> = None;
+        loop {
+            let page = self.store.repositories(key, after.as_ref(), BATCH).await?;
+            let Some(last) = page.last() else { return Ok(all) };
+            after = Some(last.repository.key.clone());
+            all.extend(page);
+        }
+    }
+
+    /// Finds the repository a person means: an id, a full name, a unique slug, or a URL.
+    ///
+    /// # Errors
+    /// Usage: none, or several, which are then named.
+    pub async fn find(&self, text: &str) -> Result<(&Integration, KnownRepository), Failure> {
+        let mut found: Vec<(&Integration, KnownRepository)> = Vec::new();
+        for integration in &self.config.integrations {
+            let known = self.repositories(&integration.key()).await?;
+            found.extend(known.into_iter().filter(|known| is_meant(text, known)).map(|known| (integration, known)));
+        }
+        // An exact name outranks a slug or a former name that happens to be the same.
+        let exact = |known: &KnownRepository| {
+            known.repository.key.id == text || known.repository.full_name.eq_ignore_ascii_case(text)
+        };
+        if found.iter().any(|(_, known)| exact(known)) {
+            found.retain(|(_, known)| exact(known));
+        }
+        found.dedup_by(|a, b| a.1.repository.key == b.1.repository.key);
+        if found.len() > 1 {
+            let names: Vec<String> = found.iter().map(|(_, known)| known.repository.full_name.clone()).collect();
+            return Err(Failure::usage(
+                format!("`{text}` means several repositories"),
+                format!("name one of them in full: {}", names.join(", ")),
+            ));
+        }
+        found.pop().ok_or_else(|| {
+            Failure::usage(
+                format!("no repository `{text}` is known"),
+                "use an id, workspace/slug, a unique slug or a URL; `discovered list --state all` and `imported list` show what is known",
+            )
+        })
+    }
+
+    /// Records a decision in the store and, where one is configured, in the decisions file.
+    ///
+    /// # Errors
+    /// The store's or the file's.
+    pub async fn decide(&self, catalog: &str, decision: &Decision) -> Result<(), Failure> {
+        self.store.decide(catalog, decision).await?;
+        self.write_decisions().await
+    }
+
+    /// Takes a decision back, in both places.
+    ///
+    /// # Errors
+    /// The store's or the file's.
+    pub async fn undecide(&self, catalog: &str, repo: &RepoKey) -> Result<(), Failure> {
+        self.store.clear_decision(catalog, repo).await?;
+        self.write_decisions().await
+    }
+
+    /// Writes every decision of every configured catalog into the decisions file.
+    pub(crate) async fn write_decisions(&self) -> Result<(), Failure> {
+        let Some(file) = &self.decisions else { return Ok(()) };
+        let file = file.lock().await;
+        let mut all = Vec::new();
+        for catalog in self.config.catalogs.keys() {
+            let decisions = self.store.decisions(catalog).await?;
+            all.extend(decisions.into_iter().map(|decision| (catalog.clone(), decision)));
+        }
+        file.save(&all).map_err(|error| {
+            let mend = error.mend();
+            Failure::failed(Report::new(
+                "the decision is kept, but the decisions file could not be written",
+                &error,
+                mend,
+            ))
+        })
+    }
+
+    /// Reads the decisions file into the store: what it says outranks what the store has.
+    ///
+    /// # Errors
+    /// The file's, with its line; nothing is read then.
+    pub async fn read_decisions(&self) -> Result<(), Failure> {
+        let Some(file) = &self.decisions else { return Ok(()) };
+        let file = file.lock().await;
+        let decisions = file.load().map_err(|error| {
+            let mend = error.mend();
+            Failure { report: Report::new("the decisions file could not be read", &error, mend), exit: Exit::Usage }
+        })?;
+        for (catalog, decision) in &decisions {
+            self.store.decide(catalog, decision).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether `text` names this repository.
+fn is_meant(text: &str, known: &KnownRepository) -> bool {
+    let repository = &known.repository;
+    let is_former = known.former_names.iter().any(|name| name.eq_ignore_ascii_case(text));
+    is_former || RepositoryRef::parse(text).is_ok_and(|reference| reference.names(repository))
+}
+
+/// Names a repository that is not known any more by its key alone.
+fn nameless(key: &RepoKey) -> RepositoryName {
+    RepositoryName { id: key.id.clone(), full_name: key.to_string(), name: key.id.clone(), url: String::new() }
+}

@@ -1,0 +1,236 @@
+//! What can be asked, as data: the CLI makes it from arguments, a running sidecar receives it from a
+//! second terminal. Holds values, never places on the host or secrets.
+
+use serde::{Deserialize, Serialize};
+
+use super::answer::{
+    CommitRow, Deletion, DiscoveredRow, DryRun, ImportReport, ImportedDetail, ImportedRow, IntegrationRow,
+    PullRequestRow,
+};
+use crate::correlate::Explanation;
+use crate::model::{Action, SyncRecord};
+use crate::store::StoreReport;
+
+/// Which rows of `discovered list`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiscoveredFilter {
+    /// Only of this integration.
+    pub integration: Option<String>,
+    /// Only with this recommendation.
+    pub action: Option<Action>,
+    /// Which states; `None`: pending.
+    pub state: Option<StateFilter>,
+    /// Name, full name or entity contains this, case ignored.
+    pub search: Option<String>,
+}
+
+/// `--state`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StateFilter {
+    /// Awaiting a decision.
+    Pending,
+    /// Set aside.
+    Ignored,
+    /// Hidden by a filter.
+    Hidden,
+    /// All of them.
+    All,
+}
+
+/// What to import.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "select")]
+pub enum Selection {
+    /// These repositories.
+    Named {
+        /// Ids, full names, unique slugs or URLs.
+        repositories: Vec<String>,
+    },
+    /// Everything pending that a filter matches.
+    Matching(DiscoveredFilter),
+    /// What a dry run showed, without rows that changed since.
+    Plan {
+        /// Its id.
+        id: String,
+    },
+}
+
+/// How to import.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportOptions {
+    /// Merge into this entity (one repository only).
+    pub into: Option<String>,
+    /// Kind on register.
+    pub kind: Option<String>,
+    /// Type on register.
+    pub r#type: Option<String>,
+    /// Show, write nothing.
+    pub dry_run: bool,
+}
+
+/// One thing to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "command")]
+pub enum Request {
+    /// `sync now`.
+    SyncNow {
+        /// Names; empty: all that are not suspended.
+        integrations: Vec<String>,
+        /// Write nothing anywhere.
+        dry_run: bool,
+        /// Sweep the whole list.
+        full: bool,
+    },
+    /// `sync history`.
+    SyncHistory {
+        /// Only of this one.
+        integration: Option<String>,
+        /// At most.
+        limit: usize,
+    },
+    /// `sync show ID`.
+    SyncShow {
+        /// The sync.
+        id: String,
+    },
+    /// `sync approve ID`.
+    SyncApprove {
+        /// The sync.
+        id: String,
+    },
+    /// `discovered list`.
+    DiscoveredList(DiscoveredFilter),
+    /// `discovered show REPO`.
+    DiscoveredShow {
+        /// The repository.
+        repository: String,
+        /// Where it is known under several.
+        integration: Option<String>,
+    },
+    /// `discovered import`.
+    DiscoveredImport {
+        /// What.
+        selection: Selection,
+        /// How.
+        options: ImportOptions,
+    },
+    /// `discovered ignore`.
+    DiscoveredIgnore {
+        /// Which.
+        repositories: Vec<String>,
+    },
+    /// `discovered restore`.
+    DiscoveredRestore {
+        /// Which.
+        repositories: Vec<String>,
+    },
+    /// `imported list`.
+    ImportedList {
+        /// Only of this one.
+        integration: Option<String>,
+        /// Name, full name or entity contains this, case ignored.
+        search: Option<String>,
+    },
+    /// `imported show REPO`.
+    ImportedShow {
+        /// The repository.
+        repository: String,
+    },
+    /// `imported unlink REPO…`.
+    ImportedUnlink {
+        /// Which.
+        repositories: Vec<String>,
+    },
+    /// `integration list` and `show`.
+    IntegrationList {
+        /// Only this one.
+        name: Option<String>,
+    },
+    /// `integration suspend` and `resume`.
+    IntegrationSuspend {
+        /// Which.
+        name: String,
+        /// `false`: resume.
+        suspended: bool,
+    },
+    /// `integration auto-import`.
+    IntegrationAutoImport {
+        /// Which.
+        name: String,
+        /// On or off.
+        on: bool,
+    },
+    /// `integration delete`.
+    IntegrationDelete {
+        /// Which.
+        name: String,
+        /// Only tell what would be lost.
+        dry_run: bool,
+    },
+    /// `activity pull-requests REPO`.
+    ActivityPullRequests {
+        /// The repository.
+        repository: String,
+        /// At most.
+        limit: usize,
+    },
+    /// `activity commits REPO`.
+    ActivityCommits {
+        /// The repository.
+        repository: String,
+        /// At most.
+        limit: usize,
+    },
+    /// `store check`.
+    StoreCheck,
+    /// `store export`: the lines come as the answer.
+    StoreExport,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "answer", content = "data")]
+pub enum Answer {
+    /// Of `sync now`, `sync history` and `sync approve`.
+    Syncs(Vec<SyncRecord>),
+    /// Of `sync show`.
+    Sync(Box<SyncRecord>),
+    /// Of `sync now --dry-run`.
+    DryRuns(Vec<DryRun>),
+    /// Of `discovered list`, `ignore` and `restore`: the rows as they are now.
+    Discovered(Vec<DiscoveredRow>),
+    /// Of `discovered show`.
+    Explained(Box<Explained>),
+    /// Of `discovered import`.
+    Imported(ImportReport),
+    /// Of `imported list`.
+    Links(Vec<ImportedRow>),
+    /// Of `imported show`.
+    Link(Box<ImportedDetail>),
+    /// Of `imported unlink`: the rows as they were.
+    Unlinked(Vec<ImportedRow>),
+    /// Of `integration list`, `show`, `suspend`, `resume`, `auto-import`.
+    Integrations(Vec<IntegrationRow>),
+    /// Of `integration delete`.
+    Deleted(Deletion),
+    /// Of `activity pull-requests`.
+    PullRequests(Vec<PullRequestRow>),
+    /// Of `activity commits`.
+    Commits(Vec<CommitRow>),
+    /// Of `store check`.
+    Store(StoreReport),
+    /// Of `store export`: JSON lines.
+    Export(String),
+}
+
+/// `discovered show`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Explained {
+    /// As in the list; `None` for a repository that is imported already.
+    pub row: Option<DiscoveredRow>,
+    /// As in `imported list`, where it is imported.
+    pub imported: Option<ImportedRow>,
+    /// Rules tried, values compared, candidates, near misses.
+    pub explanation: Explanation,
+}

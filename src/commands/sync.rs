@@ -1,0 +1,255 @@
+//! `sync now|history|show|approve`.
+
+use std::time::Duration;
+
+use super::answer::{DryRun, ImportRow, RepositoryName, RowResult};
+use super::request::Answer;
+use super::{App, Failure, integration};
+use crate::apply::{StepOutcome, StepResult};
+use crate::config::{Cadence, Integration};
+use crate::engine::{self, EngineError, Progress, Run};
+use crate::error::Report;
+use crate::model::{Action, ImportAction, SyncId, SyncRecord, Trigger};
+use crate::schedule;
+use crate::store::Store;
+use crate::store::sled::SledStore;
+
+/// How a sync by hand is run.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Write nothing anywhere, print the plan.
+    pub dry_run: bool,
+    /// Sweep the whole list.
+    pub full: bool,
+}
+
+/// A sync by hand, of the integrations named or of all that do not rest.
+pub(super) async fn now(
+    app: &App,
+    names: &[String],
+    options: Options,
+    progress: &(dyn Fn(Progress) + Sync + Send),
+) -> Result<Answer, Failure> {
+    let chosen = choose(app, names).await?;
+    if options.dry_run {
+        let mut runs = Vec::new();
+        for integration in chosen {
+            runs.push(dry(app, integration, options.full, progress).await?);
+        }
+        return Ok(Answer::DryRuns(runs));
+    }
+    let mut records = Vec::new();
+    for integration in chosen {
+        records.push(one(app, integration, Trigger::Manual, options.full, progress).await?);
+    }
+    Ok(Answer::Syncs(records))
+}
+
+async fn choose<'a>(app: &'a App, names: &[String]) -> Result<Vec<&'a Integration>, Failure> {
+    if app.config.integrations.is_empty() {
+        return Err(Failure::usage(
+            "the config has no integration",
+            format!("add one to {}; `catalog-sync init` writes an example", app.config.path.display()),
+        ));
+    }
+    let mut chosen = Vec::new();
+    let mut resting = Vec::new();
+    for integration in &app.config.integrations {
+        if names.is_empty() || names.contains(&integration.name) {
+            let switches = app.store.switches(&integration.key()).await?;
+            if integration::is_suspended(integration, &switches) {
+                resting.push(integration);
+            } else {
+                chosen.push(integration);
+            }
+        }
+    }
+    for name in names {
+        app.integration(name)?;
+    }
+    // Asked for by name, or nothing else is left: say why, rather than doing nothing.
+    match resting.first() {
+        Some(resting) if !names.is_empty() || chosen.is_empty() => Err(suspended(app, resting)),
+        _ => Ok(chosen),
+    }
+}
+
+fn suspended(app: &App, integration: &Integration) -> Failure {
+    let mend = if integration.suspended {
+        format!("{}:{} says `suspended: true`", app.config.path.display(), integration.suspended_place.line)
+    } else {
+        format!("`catalog-sync integration resume {}`", integration.name)
+    };
+    Failure::refused(format!("{} is suspended", integration.name), mend)
+}
+
+/// One sync of one integration, whatever triggers it.
+///
+/// # Errors
+/// [`Failure`] when it was not begun.
+pub async fn one(
+    app: &App,
+    integration: &Integration,
+    trigger: Trigger,
+    full: bool,
+    progress: &(dyn Fn(Progress) + Sync + Send),
+) -> Result<SyncRecord, Failure> {
+    let synced = run(app, app.store.as_ref(), integration, trigger, Options { dry_run: false, full }, progress).await?;
+    Ok(synced.record)
+}
+
+async fn dry(
+    app: &App,
+    integration: &Integration,
+    full: bool,
+    progress: &(dyn Fn(Progress) + Sync + Send),
+) -> Result<DryRun, Failure> {
+    let scratch = SledStore::scratch_copy(app.store.as_ref()).await?;
+    let options = Options { dry_run: true, full };
+    let synced = run(app, &scratch, integration, Trigger::Manual, options, progress).await?;
+    let mut plan = Vec::new();
+    for outcome in &synced.outcomes {
+        let known = scratch.record(&integration.key(), &outcome.repo).await?;
+        let name = known.map_or_else(|| super::nameless(&outcome.repo), |(known, _)| (&known.repository).into());
+        plan.push(import_row(outcome, name));
+    }
+    Ok(DryRun { record: synced.record, plan })
+}
+
+async fn run(
+    app: &App,
+    store: &dyn Store,
+    integration: &Integration,
+    trigger: Trigger,
+    options: Options,
+    progress: &(dyn Fn(Progress) + Sync + Send),
+) -> Result<engine::Synced, Failure> {
+    let parts = app.assembler.parts(integration).await?;
+    let source = app.assembler.source(integration, Some(app.store.as_ref())).await?;
+    let switches = app.store.switches(&integration.key()).await?;
+    let result = engine::sync(&Run {
+        parts: &parts,
+        source: source.as_ref(),
+        requests_before: source.usage().requests,
+        store,
+        clock: &app.clock,
+        ids: &app.ids,
+        trigger,
+        dry_run: options.dry_run,
+        full: options.full,
+        auto_import: integration::auto_import_in_force(integration, &switches),
+        has_decisions_file: app.decisions.is_some(),
+        interval: interval(app, integration),
+        stop: &app.stop,
+        progress,
+    })
+    .await;
+    result.map_err(|error| {
+        let mend = error.mend();
+        match error {
+            EngineError::Store(error) => error.into(),
+            error => Failure::refused(error.to_string(), mend.unwrap_or_default()),
+        }
+    })
+}
+
+/// How long until the next sync by itself: what `complete_by` is estimated with.
+fn interval(app: &App, integration: &Integration) -> Duration {
+    match &integration.update_every {
+        Cadence::Every(every) => *every,
+        Cadence::Cron { .. } => {
+            let runs = schedule::upcoming(&integration.update_every, &integration.key(), None, app.clock.now(), 2);
+            match runs.as_slice() {
+                [first, second] => (*second - *first).to_std().unwrap_or(Duration::from_secs(3 * 3600)),
+                _ => Duration::from_secs(3 * 3600),
+            }
+        }
+    }
+}
+
+/// An outcome as a row.
+pub(super) fn import_row(outcome: &StepOutcome, repository: RepositoryName) -> ImportRow {
+    let (result, reason, files) = match &outcome.result {
+        StepResult::Done(files) => (RowResult::Done, None, files.as_slice()),
+        StepResult::Unchanged => (RowResult::Unchanged, None, [].as_slice()),
+        StepResult::Failed { reason, .. } | StepResult::Left { reason } => {
+            (RowResult::Failed, Some(reason.clone()), [].as_slice())
+        }
+    };
+    ImportRow {
+        repository,
+        action: match outcome.action {
+            ImportAction::Register => Action::Register,
+            ImportAction::Merge => Action::Merge,
+        },
+        entity: Some(outcome.entity.to_string()),
+        result,
+        reason,
+        files: files
+            .iter()
+            .map(|file| super::answer::ChangedFile { path: file.path.clone(), diff: file.diff.clone() })
+            .collect(),
+    }
+}
+
+/// Past syncs, newest first.
+pub(super) async fn history(app: &App, name: Option<&str>, limit: usize) -> Result<Answer, Failure> {
+    let key = match name {
+        Some(name) => Some(app.integration(name)?.key()),
+        None => None,
+    };
+    Ok(Answer::Syncs(app.store.syncs(key.as_ref(), limit).await?))
+}
+
+/// One sync.
+pub(super) async fn show(app: &App, id: &str) -> Result<Answer, Failure> {
+    match app.store.sync(&SyncId(id.to_owned())).await? {
+        Some((_, record)) => Ok(Answer::Sync(Box::new(record))),
+        None => Err(unknown(id)),
+    }
+}
+
+fn unknown(id: &str) -> Failure {
+    Failure::usage(format!("there is no sync {id}"), "`catalog-sync sync history` lists them")
+}
+
+/// Applies exactly what was held.
+pub(super) async fn approve(
+    app: &App,
+    id: &str,
+    progress: &(dyn Fn(Progress) + Sync + Send),
+) -> Result<Answer, Failure> {
+    let Some((key, _)) = app.store.sync(&SyncId(id.to_owned())).await? else { return Err(unknown(id)) };
+    let Some(plan) = app.store.plan(id).await? else {
+        return Err(Failure::refused(
+            format!("sync {id} holds nothing that waits for approval"),
+            "it was approved already, or a later sync holds it: `catalog-sync sync history`",
+        ));
+    };
+    let Some(integration) = app.config.integrations.iter().find(|integration| integration.key() == key) else {
+        return Err(Failure::refused(
+            format!("the integration of sync {id} is not in the config any more"),
+            "put it back, or delete its data: `catalog-sync integration delete NAME`",
+        ));
+    };
+    let parts = app.assembler.parts(integration).await?;
+    let approved = engine::approve::approve(&engine::approve::Approval {
+        parts: &parts,
+        store: app.store.as_ref(),
+        clock: &app.clock,
+        ids: &app.ids,
+        by: &app.by,
+        stop: &app.stop,
+        progress,
+        plan: &plan,
+    })
+    .await;
+    match approved {
+        Ok(record) => Ok(Answer::Syncs(vec![record])),
+        Err(EngineError::Store(error)) => Err(error.into()),
+        Err(error) => {
+            let mend = error.mend();
+            Err(Failure { report: Report::plain(error.to_string(), mend), exit: super::Exit::Refused })
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! What planning needs of each chosen repository, and carrying a plan out. An import by hand and a sync
+//! are the same from here on: plan → apply → record.
+
+use std::collections::BTreeMap;
+
+use super::Stop;
+use crate::apply::{Applying, StepOutcome, StepResult, apply};
+use crate::assemble::Parts;
+use crate::model::{Entity, EntityRef, KnownRepository, Link, Recommendation, RepoKey, Unseen};
+use crate::plan::{Mapped, Plan, Target, Wanted};
+use crate::store::{LinkChange, Store, StoreError};
+
+/// One repository and what is wanted with it.
+#[derive(Clone, Debug)]
+pub struct Chosen {
+    repository: KnownRepository,
+    aim: Aim,
+    rule: Option<usize>,
+    unseen: Unseen,
+}
+
+#[derive(Clone, Debug)]
+enum Aim {
+    Register { kind: String, entity_type: Option<String> },
+    Merge(EntityRef),
+    Update(Box<Link>),
+    Adopt(EntityRef),
+}
+
+impl Chosen {
+    /// Create an entity of this kind and type.
+    pub fn register(repository: KnownRepository, kind: String, entity_type: Option<String>) -> Self {
+        Self { repository, aim: Aim::Register { kind, entity_type }, rule: None, unseen: Unseen::Allowed }
+    }
+
+    /// Merge into this entity.
+    pub fn merge(repository: KnownRepository, entity: EntityRef, rule: Option<usize>) -> Self {
+        Self { repository, aim: Aim::Merge(entity), rule, unseen: Unseen::Allowed }
+    }
+
+    /// Bring a linked entity up to date.
+    pub fn update(repository: KnownRepository, link: Link) -> Self {
+        Self { repository, aim: Aim::Update(Box::new(link)), rule: None, unseen: Unseen::Allowed }
+    }
+
+    /// Make the link again that a mark tells of.
+    pub fn adopt(repository: KnownRepository, entity: EntityRef) -> Self {
+        Self { repository, aim: Aim::Adopt(entity), rule: None, unseen: Unseen::Allowed }
+    }
+
+    /// What is recommended: register, or merge where the recommendation names an entity.
+    pub fn recommended(repository: KnownRepository, recommendation: Recommendation) -> Self {
+        let aim = match recommendation.entity {
+            Some(entity) => Aim::Merge(entity),
+            None => Aim::Register { kind: recommendation.kind, entity_type: recommendation.entity_type },
+        };
+        Self { repository, aim, rule: recommendation.rule, unseen: recommendation.unseen }
+    }
+
+    /// A target that a person typed, looked up in the catalog.
+    pub fn resolve(mut self, find: impl FnOnce(&EntityRef) -> EntityRef) -> Self {
+        if let Aim::Merge(entity) = &self.aim {
+            self.aim = Aim::Merge(find(entity));
+        }
+        self
+    }
+
+    fn entity_ref(&self) -> Option<&EntityRef> {
+        match &self.aim {
+            Aim::Register { .. } => None,
+            Aim::Merge(entity) | Aim::Adopt(entity) => Some(entity),
+            Aim::Update(link) => Some(&link.entity),
+        }
+    }
+}
+
+/// A choice with all that planning needs to see.
+#[derive(Clone, Debug)]
+pub struct Material {
+    chosen: Chosen,
+    entity: Option<Entity>,
+    fields: Vec<Mapped>,
+    many: bool,
+}
+
+impl Material {
+    /// As planning takes it.
+    pub fn wanted<'a>(&'a self, parts: &'a Parts) -> Wanted<'a> {
+        let target = match (&self.chosen.aim, &self.entity) {
+            (Aim::Register { kind, entity_type }, _) => {
+                Target::Register { kind, entity_type: entity_type.as_deref(), owner: None }
+            }
+            (Aim::Merge(entity), None) => Target::MergeMissing(entity),
+            (Aim::Adopt(entity), None) => Target::MergeMissing(entity),
+            (Aim::Merge(_), Some(entity)) => Target::Merge(entity),
+            (Aim::Adopt(_), Some(entity)) => Target::Adopt(entity),
+            (Aim::Update(link), entity) => Target::Update(link, entity.as_ref()),
+        };
+        Wanted {
+            repository: &self.chosen.repository.repository,
+            integration: &parts.integration.name,
+            tags: &parts.integration.tags,
+            target,
+            rule: self.chosen.rule,
+            fields: &self.fields,
+            many: self.many,
+            first_seen_under_auto_import: self.chosen.repository.first_seen_under_auto_import,
+            unseen: &self.chosen.unseen,
+        }
+    }
+}
+
+/// Reads the records and entities of what was chosen, and evaluates the field rules.
+pub(crate) async fn gather(parts: &Parts, store: &dyn Store, choices: &[Chosen]) -> Result<Vec<Material>, Stop> {
+    let mut material = Vec::with_capacity(choices.len());
+    for chosen in choices {
+        let entity = match chosen.entity_ref() {
+            Some(entity) => parts.catalog.entity(entity).await?,
+            None => None,
+        };
+        let Some((_, record)) = store.record(&parts.key, &chosen.repository.repository.key).await? else { continue };
+        material.push(Material {
+            fields: parts.rules.mapped(&record.raw),
+            many: chosen.rule.is_some_and(|rule| parts.rules.says_many(rule)),
+            chosen: chosen.clone(),
+            entity,
+        });
+    }
+    Ok(material)
+}
+
+/// Applies a plan, then takes its notes over into the links.
+///
+/// # Errors
+/// Only the store's.
+pub async fn carry_out(applying: &Applying<'_>, plan: &Plan) -> Result<Vec<StepOutcome>, StoreError> {
+    let outcomes = apply(applying, &plan.steps).await?;
+    if plan.notes.is_empty() {
+        return Ok(outcomes);
+    }
+    let links = applying.store.links(applying.catalog.name()).await?;
+    let mut links: BTreeMap<(RepoKey, EntityRef), (Link, bool)> =
+        links.into_iter().map(|link| ((link.repo.clone(), link.entity.clone()), (link, false))).collect();
+    for note in &plan.notes {
+        // A step that did not come about leaves its field as it was: nothing to remember yet.
+        let failed = outcomes.iter().any(|outcome| {
+            outcome.repo == note.repo
+                && outcome.entity == note.entity
+                && matches!(outcome.result, StepResult::Failed { .. } | StepResult::Left { .. })
+        });
+        if let Some((link, changed)) = links.get_mut(&(note.repo.clone(), note.entity.clone()))
+            && !failed
+        {
+            let before = link.clone();
+            note.remember(link);
+            *changed |= *link != before;
+        }
+    }
+    let changes: Vec<LinkChange> =
+        links.into_values().filter(|(_, changed)| *changed).map(|(link, _)| LinkChange::Put(Box::new(link))).collect();
+    if !changes.is_empty() {
+        applying.store.change_links(applying.lease, changes, Vec::new()).await?;
+    }
+    Ok(outcomes)
+}

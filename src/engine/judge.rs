@@ -1,0 +1,263 @@
+//! Records × entities → recommendations, stored. Skipped when nothing that it reads has changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use super::survey::Survey;
+use super::{Progress, Run, Stop};
+use crate::assemble::Parts;
+use crate::commands::{App, Failure};
+use crate::config::Integration;
+use crate::correlate::{Candidates, EntityFacts, Explanation, RepositoryFacts, correlate, explain as explained};
+use crate::discover::Discovered;
+use crate::error::Report;
+use crate::model::{
+    Action, Decision, EntityRef, IntegrationKey, KnownRepository, Link, Recommendation, RepoKey, SyncRecord,
+};
+use crate::plan::would_register;
+use crate::recommend::{self, Other, Standing, recommend};
+use crate::store::{CrawlLease, Store, StoredCandidates};
+
+/// How many records or entities are read at once.
+const BATCH: usize = 500;
+
+/// What correlation and recommendation came to.
+pub struct Judged {
+    /// One per repository that is there, sorted by repository.
+    pub recommendations: Vec<Recommendation>,
+}
+
+/// Everything judging reads, as facts: records and entities themselves are not held.
+struct Bench {
+    repositories: Vec<RepositoryFacts>,
+    standings: Vec<Standing>,
+    entities: Vec<EntityFacts>,
+    others: Vec<Other>,
+    taken: BTreeSet<EntityRef>,
+    links: Vec<Link>,
+    decisions: Vec<Decision>,
+}
+
+impl Bench {
+    fn inputs<'a>(&'a self, parts: &'a Parts, candidates: &'a [Candidates]) -> recommend::Inputs<'a> {
+        recommend::Inputs {
+            registration: parts.integration.registration,
+            kind: &parts.integration.kind,
+            entity_type: &parts.integration.entity_type,
+            rules: &parts.rules,
+            repositories: &self.repositories,
+            standings: &self.standings,
+            candidates,
+            others: &self.others,
+            entities: &self.entities,
+            taken: &self.taken,
+            links: &self.links,
+            decisions: &self.decisions,
+        }
+    }
+}
+
+/// Judges every repository and keeps the verdicts; `None`: nothing changed since the last time, what is
+/// kept still holds and nothing needs planning.
+pub(super) async fn judge(
+    run: &Run<'_>,
+    lease: &CrawlLease,
+    survey: &Survey,
+    discovered: &Discovered,
+    known: &[KnownRepository],
+) -> Result<Option<Judged>, Stop> {
+    let is_quiet = discovered.new.is_empty() && discovered.changed.is_empty() && !discovered.presence_changed;
+    let state = run.store.integration(&run.parts.key).await?;
+    let now = inputs_hash(run, survey).await?;
+    if is_quiet && !run.dry_run && state.and_then(|state| state.correlated) == Some(now) {
+        return Ok(None);
+    }
+    let bench = bench(run.parts, run.store, known, &survey.reading.unreadable, &|done| {
+        (run.progress)(Progress {
+            integration: run.parts.integration.name.clone(),
+            stage: "correlate".to_owned(),
+            done,
+            total: Some(known.len() as u64),
+            finished: done == known.len() as u64,
+        });
+    })
+    .await?;
+    if !bench.repositories.is_empty() && !bench.entities.is_empty() {
+        let lint = run.parts.rules.lint(&bench.repositories, &bench.entities);
+        if lint.rules_match_nothing {
+            let report = Report::plain(
+                format!(
+                    "no rule of {} has a catalog path that exists in any entity (rules_match_nothing)",
+                    run.parts.rules.name()
+                ),
+                Some(
+                    "check the rules file against an entity of the catalog: `catalog-sync rules check FILE`".to_owned(),
+                ),
+            );
+            return Err(Stop::Failed { stage: "correlate", report });
+        }
+    }
+    let candidates = correlate(&run.parts.rules, &bench.repositories, &bench.entities);
+    let recommendations = recommend(&bench.inputs(run.parts, &candidates));
+    let stored = candidates
+        .iter()
+        .map(|found| {
+            let facts = &bench.repositories[found.repository];
+            StoredCandidates {
+                repo: facts.repo(),
+                full_name: facts.full_name().to_owned(),
+                integration: run.parts.key.clone(),
+                candidates: found.to_stored(&bench.entities),
+            }
+        })
+        .collect();
+    run.store.save_recommendations(lease, stored, recommendations.clone(), true).await?;
+    Ok(Some(Judged { recommendations }))
+}
+
+/// Remembers what was read, so that the next sync can tell that nothing changed. Only after a sync that
+/// left nothing to do again.
+pub(super) async fn remember(
+    run: &Run<'_>,
+    lease: &CrawlLease,
+    record: &SyncRecord,
+    survey: &Survey,
+) -> Result<(), Stop> {
+    let Some(mut state) = run.store.integration(&run.parts.key).await? else { return Ok(()) };
+    let is_settled = record.imported.failed == 0 && !record.held.iter().any(|held| held.approvable);
+    let before = state.correlated.take();
+    state.correlated = if is_settled { Some(inputs_hash(run, survey).await?) } else { None };
+    if state.correlated != before {
+        run.store.save_integration(lease, &state).await?;
+    }
+    Ok(())
+}
+
+/// Hash of everything that decides recommendations and plan, but the records: those are known to be
+/// unchanged when discovery found nothing.
+async fn inputs_hash(run: &Run<'_>, survey: &Survey) -> Result<String, Stop> {
+    let Parts { integration, key, rules, catalog } = run.parts;
+    let links = run.store.links(catalog.name()).await?;
+    let decisions = run.store.decisions(catalog.name()).await?;
+    let mut others = run.store.candidates(catalog.name()).await?;
+    others.retain(|one| one.integration != *key);
+    let inputs = json!({
+        "catalog": survey.reading.version,
+        "rules": rules.hash(),
+        "name": integration.name,
+        "registration": integration.registration.as_str(),
+        "kind": integration.kind,
+        "type": integration.entity_type,
+        "tags": integration.tags,
+        "auto_import": run.auto_import,
+        "links": links,
+        "decisions": decisions,
+        "others": others,
+    });
+    Ok(hex::encode(Sha256::digest(inputs.to_string())))
+}
+
+/// Reads what judging needs, page by page.
+async fn bench(
+    parts: &Parts,
+    store: &dyn Store,
+    known: &[KnownRepository],
+    unreadable: &[EntityRef],
+    progress: &(dyn Fn(u64) + Sync + Send),
+) -> Result<Bench, Stop> {
+    let abilities = parts.catalog.abilities();
+    let mut repositories = Vec::with_capacity(known.len());
+    let mut standings = Vec::with_capacity(known.len());
+    let mut after: Option<RepoKey> = None;
+    loop {
+        let page = store.records(&parts.key, after.as_ref(), BATCH).await?;
+        let Some((last, _)) = page.last() else { break };
+        after = Some(last.repository.key.clone());
+        for (known, raw) in &page {
+            let facts = parts.rules.repository_facts(&known.repository, raw);
+            repositories.push(facts.with_former_names(&known.former_names));
+            standings.push(Standing {
+                presence: known.presence.clone(),
+                register_as: would_register(&known.repository, &abilities, &parts.integration.kind)
+                    .map_err(|error| error.to_string()),
+            });
+        }
+        progress(repositories.len() as u64);
+    }
+    Ok(Bench {
+        repositories,
+        standings,
+        entities: entity_facts(parts).await?,
+        others: others(parts, store).await?,
+        taken: unreadable.iter().cloned().collect(),
+        links: store.links(parts.catalog.name()).await?,
+        decisions: store.decisions(parts.catalog.name()).await?,
+    })
+}
+
+async fn entity_facts(parts: &Parts) -> Result<Vec<EntityFacts>, Stop> {
+    let mut facts = Vec::new();
+    let mut after: Option<EntityRef> = None;
+    loop {
+        let page = parts.catalog.entities(after.as_ref(), BATCH).await?;
+        let Some(last) = page.last() else { return Ok(facts) };
+        after = Some(last.entity_ref.clone());
+        facts.extend(page.iter().map(|entity| parts.rules.entity_facts(entity)));
+    }
+}
+
+/// Repositories of the other integrations on this catalog, as they were judged last.
+async fn others(parts: &Parts, store: &dyn Store) -> Result<Vec<Other>, Stop> {
+    let mut by_integration: BTreeMap<IntegrationKey, Vec<StoredCandidates>> = BTreeMap::new();
+    for one in store.candidates(parts.catalog.name()).await? {
+        if one.integration != parts.key {
+            by_integration.entry(one.integration.clone()).or_default().push(one);
+        }
+    }
+    let abilities = parts.catalog.abilities();
+    let mut others = Vec::new();
+    for (key, stored) in by_integration {
+        let mut waiting: BTreeMap<RepoKey, EntityRef> = BTreeMap::new();
+        for one in store.recommendations(&key).await? {
+            if one.action == Action::Register
+                && let Some((known, _)) = store.record(&key, &one.repo).await?
+                && let Ok(entity) = would_register(&known.repository, &abilities, &one.kind)
+            {
+                waiting.insert(one.repo, entity);
+            }
+        }
+        others.extend(stored.into_iter().map(|one| Other {
+            registers_as: waiting.get(&one.repo).cloned(),
+            repo: one.repo,
+            full_name: one.full_name,
+            candidates: one.candidates,
+        }));
+    }
+    Ok(others)
+}
+
+/// Rules tried, both values, candidates and near misses of one repository (P3.6), judged on what is
+/// stored and on the catalog as it is now.
+///
+/// # Errors
+/// The store's, the catalog's.
+pub async fn explain(app: &App, integration: &Integration, known: &KnownRepository) -> Result<Explanation, Failure> {
+    let parts = app.assembler.parts(integration).await?;
+    let reading = parts.catalog.read().await?;
+    let all = app.repositories(&parts.key).await?;
+    let bench = bench(&parts, app.store.as_ref(), &all, &reading.unreadable, &|_| {})
+        .await
+        .map_err(|stop| Failure::failed(stop.into_report()))?;
+    let candidates = correlate(&parts.rules, &bench.repositories, &bench.entities);
+    let recommendations = recommend(&bench.inputs(&parts, &candidates));
+    let Some(at) = bench.repositories.iter().position(|facts| facts.repo() == known.repository.key) else {
+        return Err(Failure::usage(
+            format!("{} has no record in {}", known.repository.full_name, integration.name),
+            "sync first",
+        ));
+    };
+    let verdict = recommendations.iter().find(|one| one.repo == known.repository.key);
+    Ok(explained(&parts.rules, &bench.repositories, at, &bench.entities, &candidates[at], verdict))
+}

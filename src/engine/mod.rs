@@ -1,0 +1,521 @@
+//! One sync: the stages in order, on one screen.
+//!
+//! discover → correlate → recommend → plan → apply → backfill → record. What ends a sync early is a
+//! [`Stop`]; what fails for one repository is an error in the record, and the sync goes on.
+
+pub mod approve;
+pub mod import;
+pub mod judge;
+pub mod survey;
+pub mod update;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+
+use crate::apply::StepOutcome;
+use crate::assemble::Parts;
+use crate::backfill;
+use crate::catalog::CatalogError;
+use crate::clock::Clock;
+use crate::discover::{Behaviour, DiscoverError, Discovered, Discovery, discover};
+use crate::error::Report;
+use crate::ids::Ids;
+use crate::model::{
+    Action, DecisionKind, HeldEntry, KnownRepository, Outcome, Presence, RepoKey, Secondary, SecondaryKind, SyncError,
+    SyncId, SyncRecord, Trigger,
+};
+use crate::plan::Plan;
+use crate::source::{Source, SourceError};
+use crate::store::{CrawlLease, IntegrationState, Store, StoreError, StoredPlan};
+
+/// How many repositories are read from the store at once.
+const BATCH: usize = 1_000;
+
+/// How far a stage has got.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Name of the integration.
+    pub integration: String,
+    /// `discover`, `correlate`, `apply`, `pull_requests`, `commits`.
+    pub stage: String,
+    /// Done so far.
+    pub done: u64,
+    /// In all, where known.
+    pub total: Option<u64>,
+    /// The stage is over.
+    pub finished: bool,
+}
+
+/// Everything a sync works with.
+pub struct Run<'a> {
+    /// The integration with its catalog and rules.
+    pub parts: &'a Parts,
+    /// Where repositories come from.
+    pub source: &'a dyn Source,
+    /// Requests its source had sent before this sync.
+    pub requests_before: u64,
+    /// State.
+    pub store: &'a dyn Store,
+    /// Time.
+    pub clock: &'a Clock,
+    /// Ids.
+    pub ids: &'a Ids,
+    /// What started it.
+    pub trigger: Trigger,
+    /// Write no entity; the store is a scratch copy.
+    pub dry_run: bool,
+    /// Sweep the whole list.
+    pub full: bool,
+    /// Whether auto-import is in force.
+    pub auto_import: bool,
+    /// Whether a decisions file tells what people decided before a store was lost.
+    pub has_decisions_file: bool,
+    /// How long until the next sync by itself.
+    pub interval: Duration,
+    /// Stop at the next checkpoint.
+    pub stop: &'a CancellationToken,
+    /// Reports how far it has got.
+    pub progress: &'a (dyn Fn(Progress) + Sync + Send),
+}
+
+/// Why a sync was not begun.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// Another sync of this integration runs (P2.4).
+    #[error("a sync of {0} is running")]
+    Running(String),
+    /// The config asks for something that cannot be changed any more (P5.4, P2.6).
+    #[error("{what}")]
+    Locked {
+        /// What.
+        what: String,
+        /// The way out.
+        mend: String,
+    },
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl EngineError {
+    /// What a person can do about it.
+    pub fn mend(&self) -> Option<String> {
+        match self {
+            Self::Running(_) => Some("wait for it to end; `sync history` shows it".to_owned()),
+            Self::Locked { mend, .. } => Some(mend.clone()),
+            Self::Store(error) => error.mend(),
+        }
+    }
+}
+
+/// What a sync gives back.
+#[derive(Debug)]
+pub struct Synced {
+    /// As kept.
+    pub record: SyncRecord,
+    /// What became of the plan's steps.
+    pub outcomes: Vec<StepOutcome>,
+}
+
+/// Why a sync ended early.
+#[derive(Debug)]
+pub enum Stop {
+    /// Nothing can be concluded.
+    Failed {
+        /// Where.
+        stage: &'static str,
+        /// In words.
+        report: Report,
+    },
+    /// A limit; the rest follows.
+    RateLimited {
+        /// When requests are possible again.
+        resume_at: Option<DateTime<Utc>>,
+    },
+    /// Waits for approval.
+    Held(Box<StoredPlan>),
+    /// Asked to.
+    Cancelled,
+    /// The credential was refused while items were fetched; the error is in the record.
+    Refused,
+}
+
+impl Stop {
+    /// In words, for a command that ends because of it.
+    pub fn into_report(self) -> Report {
+        match self {
+            Self::Failed { report, .. } => report,
+            Self::RateLimited { .. } => Report::plain("the request budget of this hour is used up", None),
+            Self::Held(plan) => Report::plain(plan.reason, None),
+            Self::Cancelled => Report::plain("stopped", None),
+            Self::Refused => Report::plain("the credential was refused", None),
+        }
+    }
+}
+
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Self {
+        let mend = error.mend();
+        Self::Failed { stage: "store", report: Report::new("the state could not be read or written", &error, mend) }
+    }
+}
+
+impl From<CatalogError> for Stop {
+    fn from(error: CatalogError) -> Self {
+        let mend = error.mend();
+        Self::Failed { stage: "catalog", report: Report::new("the catalog could not be read", &error, mend) }
+    }
+}
+
+impl From<DiscoverError> for Stop {
+    fn from(error: DiscoverError) -> Self {
+        match error {
+            DiscoverError::Stopped => Self::Cancelled,
+            DiscoverError::Source(SourceError::BudgetExhausted { resume_at }) => {
+                Self::RateLimited { resume_at: Some(resume_at) }
+            }
+            error => {
+                let mend = error.mend();
+                let report = Report::new("the repositories could not be listed", &error, mend);
+                Self::Failed { stage: "discover", report }
+            }
+        }
+    }
+}
+
+/// Runs one sync to its end, whatever that is, and records it.
+///
+/// # Errors
+/// [`EngineError`] when it was not begun; everything later is in the record.
+pub async fn sync(run: &Run<'_>) -> Result<Synced, EngineError> {
+    let key = &run.parts.key;
+    let Some(lease) = run.store.crawl_lease(key, Duration::ZERO).await? else {
+        return Err(EngineError::Running(run.parts.integration.name.clone()));
+    };
+    let started_at = run.clock.now();
+    let mut record = SyncRecord::begun(SyncId(run.ids.next()), &run.parts.integration.name, run.trigger, started_at);
+    begin(run, &lease, started_at).await?;
+    run.store.save_sync(key, &record).await?;
+
+    let mut outcomes = Vec::new();
+    let ended = stages(run, &lease, &mut record, &mut outcomes).await;
+    conclude(run, &mut record, ended).await?;
+    Ok(Synced { record, outcomes })
+}
+
+/// The stages.
+async fn stages(
+    run: &Run<'_>,
+    lease: &CrawlLease,
+    record: &mut SyncRecord,
+    outcomes: &mut Vec<StepOutcome>,
+) -> Result<(), Stop> {
+    let survey = survey::survey(run, record).await?;
+    let discovered = discovery(run, lease, record).await?;
+    let known = known_repositories(run).await?;
+
+    if let Some(judged) = judge::judge(run, lease, &survey, &discovered, &known).await? {
+        let updated = update::update(run, lease, record, &survey, &judged, &known).await?;
+        outcomes.extend(updated);
+        judge::remember(run, lease, record, &survey).await?;
+    }
+    stop_if_asked(run)?;
+    backfilling(run, lease, record, known).await
+}
+
+/// Makes the integration's state, and refuses what cannot be changed any more.
+async fn begin(run: &Run<'_>, lease: &CrawlLease, now: DateTime<Utc>) -> Result<(), EngineError> {
+    let integration = &run.parts.integration;
+    let selected = integration.secondary_kinds.keys().copied().collect();
+    let mut state = run.store.integration(&run.parts.key).await?.unwrap_or_else(|| IntegrationState {
+        key: run.parts.key.clone(),
+        name: integration.name.clone(),
+        created_at: now,
+        discovery: Default::default(),
+        locked_kinds: None,
+        start_date: None,
+        last_started_at: None,
+        rules_hash: None,
+        correlated: None,
+        notes: Default::default(),
+    });
+    refuse_locked(&state, integration)?;
+    state.name = integration.name.clone();
+    state.locked_kinds = Some(selected);
+    state.start_date = Some(integration.start_date);
+    state.last_started_at = Some(now);
+    run.store.save_integration(lease, &state).await?;
+    Ok(())
+}
+
+/// P5.4 and P2.6: which kinds are selected is locked, the start date only moves earlier.
+///
+/// # Errors
+/// [`EngineError::Locked`] with the way out.
+pub fn refuse_locked(state: &IntegrationState, integration: &crate::config::Integration) -> Result<(), EngineError> {
+    let words = |kinds: &BTreeSet<SecondaryKind>| {
+        if kinds.is_empty() {
+            return "none".to_owned();
+        }
+        kinds.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(" and ")
+    };
+    let selected = integration.secondary_kinds.keys().copied().collect();
+    if let Some(locked) = state.locked_kinds.as_ref().filter(|locked| **locked != selected) {
+        return Err(EngineError::Locked {
+            what: format!(
+                "the secondary kinds of {} are locked since its first sync ({}), the config selects {}",
+                integration.name,
+                words(locked),
+                words(&selected)
+            ),
+            mend: format!(
+                "put `secondary_kinds` back, or run `integration delete {}` and sync again: links are adopted again from the marks in the catalog",
+                integration.name
+            ),
+        });
+    }
+    let later = match (state.start_date, integration.start_date) {
+        (Some(None), Some(now)) => Some(("the beginning".to_owned(), now)),
+        (Some(Some(before)), Some(now)) if now > before => Some((before.to_string(), now)),
+        _ => None,
+    };
+    match later {
+        Some((before, now)) => Err(EngineError::Locked {
+            what: format!(
+                "the start date of {} may only move earlier: it was {before}, the config says {now}",
+                integration.name
+            ),
+            mend: format!("put `start_date` back to {before} or earlier"),
+        }),
+        None => Ok(()),
+    }
+}
+
+async fn discovery(run: &Run<'_>, lease: &CrawlLease, record: &mut SyncRecord) -> Result<Discovered, Stop> {
+    let integration = &run.parts.integration;
+    let hides = |repository: &crate::model::Repository| integration.repositories.hides(repository);
+    let report = |done, total, finished| {
+        (run.progress)(Progress {
+            integration: integration.name.clone(),
+            stage: "discover".to_owned(),
+            done,
+            total,
+            finished,
+        });
+    };
+    let found = discover(&Discovery {
+        source: run.source,
+        store: run.store,
+        lease,
+        behaviour: Behaviour {
+            hides: &hides,
+            sweep_every: integration.complete_sweep_every,
+            guard: run.parts.guard(),
+            auto_import: run.auto_import,
+            full: run.full,
+        },
+        now: run.clock.now(),
+        sync_id: record.id.clone(),
+        stop: run.stop,
+        progress: &|done, total| report(done, total, false),
+    })
+    .await?;
+    report(found.seen, Some(found.seen), true);
+    record.sweep = found.swept;
+    record.repositories.seen = found.seen;
+    record.repositories.new = found.new.len() as u64;
+    record.repositories.changed = found.changed.len() as u64;
+    record.repositories.gone = found.gone.len() as u64;
+    record.repositories.failed = found.errors.len() as u64;
+    record.errors.extend(found.errors.iter().cloned());
+    match &found.held {
+        Some(held) => Err(Stop::Held(Box::new(StoredPlan {
+            id: record.id.to_string(),
+            integration: run.parts.key.clone(),
+            at: run.clock.now(),
+            plan: Plan::default(),
+            absences: held.changes.clone(),
+            shrunk_to: None,
+            reason: held.reason.clone(),
+        }))),
+        None => Ok(found),
+    }
+}
+
+/// Every known repository of the integration, sorted by key.
+async fn known_repositories(run: &Run<'_>) -> Result<Vec<KnownRepository>, StoreError> {
+    let mut all = Vec::new();
+    let mut after: Option<RepoKey> = None;
+    loop {
+        let page = run.store.repositories(&run.parts.key, after.as_ref(), BATCH).await?;
+        let Some(last) = page.last() else { return Ok(all) };
+        after = Some(last.repository.key.clone());
+        all.extend(page);
+    }
+}
+
+fn stop_if_asked(run: &Run<'_>) -> Result<(), Stop> {
+    if run.stop.is_cancelled() { Err(Stop::Cancelled) } else { Ok(()) }
+}
+
+async fn backfilling(
+    run: &Run<'_>,
+    lease: &CrawlLease,
+    record: &mut SyncRecord,
+    known: Vec<KnownRepository>,
+) -> Result<(), Stop> {
+    if run.dry_run || run.parts.integration.secondary_kinds.is_empty() {
+        return Ok(());
+    }
+    let stages = |done: &backfill::Progress, finished: bool| {
+        (run.progress)(Progress {
+            integration: run.parts.integration.name.clone(),
+            stage: "backfill".to_owned(),
+            done: done.pages,
+            total: Some(done.planned.max(done.pages)),
+            finished,
+        });
+    };
+    let known: Vec<KnownRepository> = known.into_iter().filter(|known| known.presence.is_served()).collect();
+    let report = backfill::run(backfill::BackfillInputs {
+        source: run.source,
+        store: run.store,
+        lease,
+        integration: &run.parts.key,
+        repositories: known.clone(),
+        pull_requests: run.parts.kind(SecondaryKind::PullRequests),
+        commits: run.parts.kind(SecondaryKind::Commits),
+        start_date: run.parts.start_date(),
+        now: run.clock.now(),
+        rotation_share: backfill::ROTATION_SHARE,
+        concurrency: backfill::CONCURRENCY,
+        stop: run.stop.clone(),
+        progress: &|progress| stages(&progress, false),
+        interval: run.interval,
+    })
+    .await?;
+    stages(&backfill::Progress::default(), true);
+    mark_forbidden(run, lease, record, &report.unreadable, known).await?;
+    let failed: BTreeSet<&str> = report.errors.iter().filter_map(|error| error.repository.as_deref()).collect();
+    record.repositories.failed += failed.len() as u64;
+    record.secondary = Secondary { pull_requests: report.pull_requests, commits: report.commits };
+    record.oldest_pull_request_check = report.oldest_pull_request_check;
+    record.errors.extend(report.errors);
+    if report.unauthorized {
+        // The refusal itself is among the errors; nothing was concluded from it.
+        return Err(Stop::Refused);
+    }
+    if report.stopped {
+        return Err(Stop::Cancelled);
+    }
+    if report.rate_limited {
+        let resume_at = run.source.usage().resume_at;
+        return Err(Stop::RateLimited { resume_at });
+    }
+    Ok(())
+}
+
+/// Repositories that are listed and forbidden below: their sync pauses until they are listed anew.
+async fn mark_forbidden(
+    run: &Run<'_>,
+    lease: &CrawlLease,
+    record: &mut SyncRecord,
+    unreadable: &[backfill::Unreadable],
+    known: Vec<KnownRepository>,
+) -> Result<(), StoreError> {
+    let mut reasons: BTreeMap<&RepoKey, &str> = BTreeMap::new();
+    for one in unreadable {
+        if one.is_forbidden {
+            reasons.entry(&one.repo).or_insert(&one.reason);
+        } else {
+            record.notes.push(format!("{}: no {}: {}", one.full_name, one.kind.as_str(), one.reason));
+        }
+    }
+    if reasons.is_empty() {
+        return Ok(());
+    }
+    let mut changes = Vec::new();
+    for known in known {
+        let Some(reason) = reasons.get(&known.repository.key) else { continue };
+        record.repositories.failed += 1;
+        record.errors.push(SyncError {
+            repository: Some(known.repository.full_name.clone()),
+            stage: "backfill".to_owned(),
+            message: format!("it is listed and may not be read: {reason}"),
+            retry: "next_sweep".to_owned(),
+        });
+        changes.push(KnownRepository { presence: Presence::Inaccessible { reason: (*reason).to_owned() }, ..known });
+    }
+    let Some(state) = run.store.integration(&run.parts.key).await? else { return Ok(()) };
+    run.store.finish_walk(lease, changes, state.discovery).await
+}
+
+/// Writes down how it ended.
+async fn conclude(run: &Run<'_>, record: &mut SyncRecord, ended: Result<(), Stop>) -> Result<(), StoreError> {
+    let key = &run.parts.key;
+    record.outcome = match ended {
+        Ok(()) if record.imported.failed > 0 || record.repositories.failed > 0 || !record.errors.is_empty() => {
+            Outcome::Partial
+        }
+        Ok(()) if record.held.iter().any(|entry| entry.approvable) => Outcome::Held,
+        Ok(()) => Outcome::Completed,
+        Err(Stop::Cancelled) => Outcome::Cancelled,
+        Err(Stop::Refused) => Outcome::Failed,
+        Err(Stop::RateLimited { resume_at }) => {
+            let when =
+                resume_at.map_or_else(|| "later".to_owned(), |at| format!("at {}", at.format("%Y-%m-%dT%H:%M:%SZ")));
+            record.notes.push(format!("the request budget of this hour is used up; it goes on {when}"));
+            Outcome::RateLimited
+        }
+        Err(Stop::Failed { stage, report }) => {
+            record.errors.push(SyncError {
+                repository: None,
+                stage: stage.to_owned(),
+                message: report.one_line(),
+                retry: "next_sync".to_owned(),
+            });
+            Outcome::Failed
+        }
+        Err(Stop::Held(plan)) => {
+            record.held.push(HeldEntry {
+                repository: None,
+                entity: None,
+                reason: format!("{}; look, then `catalog-sync sync approve {}`", plan.reason, record.id),
+                approvable: true,
+            });
+            run.store.save_plan(&plan).await?;
+            Outcome::Held
+        }
+    };
+    let ignored: BTreeSet<RepoKey> = run
+        .store
+        .decisions(run.parts.catalog.name())
+        .await?
+        .into_iter()
+        .filter(|decision| decision.kind == DecisionKind::Ignored)
+        .map(|decision| decision.repo)
+        .collect();
+    let linked: BTreeSet<RepoKey> =
+        run.store.links(run.parts.catalog.name()).await?.into_iter().map(|link| link.repo).collect();
+    for one in run.store.recommendations(key).await? {
+        if ignored.contains(&one.repo) || linked.contains(&one.repo) {
+            continue;
+        }
+        match one.action {
+            Action::Register => record.recommendations.register += 1,
+            Action::Merge => record.recommendations.merge += 1,
+            Action::Conflict => record.recommendations.conflict += 1,
+            Action::None => {}
+        }
+    }
+    let usage = run.source.usage();
+    record.requests = usage.requests.saturating_sub(run.requests_before);
+    record.requests_remaining = usage.remaining;
+    record.duration_ms = u64::try_from((run.clock.now() - record.started_at).num_milliseconds()).unwrap_or(0);
+    run.store.save_budget(&run.parts.integration.connector, &run.source.budget_snapshot()).await?;
+    run.store.save_sync(key, record).await
+}

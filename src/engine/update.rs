@@ -1,0 +1,262 @@
+//! What a sync does to the catalog unseen: auto-import, linked entities brought up to date, links adopted
+//! from marks. Plan first, whole; then apply.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::import::{Chosen as Choice, Material, carry_out, gather};
+use super::judge::Judged;
+use super::survey::Survey;
+use super::{Progress, Run, Stop};
+use crate::apply::{StepOutcome, StepResult};
+use crate::assemble::Parts;
+use crate::model::{
+    Action, Decision, DecisionKind, EntityRef, HeldEntry, ImportAction, ImportId, KnownRepository, Link, RepoKey,
+    SyncError, SyncRecord, Unseen,
+};
+use crate::plan::{self, Chosen, EditPurpose, Guard, Plan};
+use crate::store::{CrawlLease, StoredPlan};
+
+/// State note: auto-import waits because the store was new and the catalog had our marks (invariant 3).
+const UNCONFIRMED: &str = "auto_import_unconfirmed";
+
+/// Plans and applies.
+pub(super) async fn update(
+    run: &Run<'_>,
+    lease: &CrawlLease,
+    record: &mut SyncRecord,
+    survey: &Survey,
+    judged: &Judged,
+    known: &[KnownRepository],
+) -> Result<Vec<StepOutcome>, Stop> {
+    let catalog = run.parts.catalog.as_ref();
+    let catalog_lease = run.store.catalog_lease(catalog.name()).await?;
+    let links = run.store.links(catalog.name()).await?;
+    let decisions = run.store.decisions(catalog.name()).await?;
+    let choices = choose(run, survey, judged, known, &links, &decisions);
+    let material = gather(run.parts, run.store, &choices).await?;
+    let decisions_lost = is_unconfirmed(run, lease, survey).await?;
+    let state = run.store.integration(&run.parts.key).await?;
+    let rules_hash = run.parts.rules.hash().to_owned();
+    let before = state.as_ref().and_then(|state| state.rules_hash.clone());
+    let plan = plan_of(
+        run.parts,
+        survey,
+        &material,
+        &links,
+        &decisions,
+        Chosen::Unattended {
+            guard: Guard::BLAST_RADIUS,
+            rules_changed: before.is_some_and(|before| before != rules_hash),
+            decisions_lost,
+        },
+    );
+    if let Err(faults) = plan::check(&plan) {
+        let report = crate::error::Report::plain(
+            format!("the plan is flawed and was not carried out: {}", faults.join("; ")),
+            Some("please report this with the log".to_owned()),
+        );
+        return Err(Stop::Failed { stage: "plan", report });
+    }
+    note(record, &plan);
+    if run.dry_run {
+        return Ok(crate::apply::preview(catalog, &plan.steps).await);
+    }
+    let import_id = ImportId(run.ids.next());
+    let total = plan.steps.len() as u64;
+    let report = |done, finished| {
+        (run.progress)(Progress {
+            integration: run.parts.integration.name.clone(),
+            stage: "apply".to_owned(),
+            done,
+            total: Some(total),
+            finished,
+        });
+    };
+    let outcomes = carry_out(
+        &crate::apply::Applying {
+            catalog,
+            store: run.store,
+            lease: &catalog_lease,
+            links: &links,
+            import_id: &import_id,
+            sync_id: Some(&record.id),
+            by: "auto-import",
+            now: run.clock.now(),
+            stop: run.stop,
+            progress: &|done| report(done, done == total),
+        },
+        &plan,
+    )
+    .await?;
+    count(record, &outcomes);
+    hold(run, record, &plan).await?;
+    if plan.approvable().next().is_none()
+        && let Some(mut state) = run.store.integration(&run.parts.key).await?
+        && state.rules_hash.as_ref() != Some(&rules_hash)
+    {
+        state.rules_hash = Some(rules_hash);
+        run.store.save_integration(lease, &state).await?;
+    }
+    Ok(outcomes)
+}
+
+/// Makes the plan of a choice.
+pub fn plan_of(
+    parts: &Parts,
+    survey: &Survey,
+    material: &[Material],
+    links: &[Link],
+    decisions: &[Decision],
+    chosen: Chosen,
+) -> Plan {
+    let abilities = parts.catalog.abilities();
+    let wanted: Vec<plan::Wanted<'_>> = material.iter().map(|one| one.wanted(parts)).collect();
+    plan::plan(&plan::Inputs {
+        wanted: &wanted,
+        abilities: &abilities,
+        taken: &survey.reading.entity_refs,
+        duplicates: &survey.reading.duplicates,
+        unreadable: &survey.reading.unreadable,
+        marks: &survey.marks,
+        links,
+        decisions,
+        chosen,
+    })
+}
+
+/// What this sync wants: updates of links, adoptions, and what auto-import may take.
+fn choose(
+    run: &Run<'_>,
+    survey: &Survey,
+    judged: &Judged,
+    known: &[KnownRepository],
+    links: &[Link],
+    decisions: &[Decision],
+) -> Vec<Choice> {
+    let served: BTreeMap<&RepoKey, &KnownRepository> =
+        known.iter().filter(|known| known.presence.is_served()).map(|known| (&known.repository.key, known)).collect();
+    let decided: BTreeMap<&RepoKey, &DecisionKind> =
+        decisions.iter().map(|decision| (&decision.repo, &decision.kind)).collect();
+    let mut choices = Vec::new();
+    let mut busy: BTreeSet<&RepoKey> = BTreeSet::new();
+    let mut linked: BTreeSet<(&RepoKey, &EntityRef)> = BTreeSet::new();
+    for link in links {
+        linked.insert((&link.repo, &link.entity));
+        busy.insert(&link.repo);
+        if let Some(known) = served.get(&link.repo) {
+            choices.push(Choice::update((*known).clone(), link.clone()));
+        }
+    }
+    for (entity, repo) in &survey.marks {
+        let tombstoned = matches!(
+            decided.get(repo),
+            Some(DecisionKind::Unlinked { entity: of } | DecisionKind::Undone { entity: of }) if of == entity
+        );
+        if let Some(known) = served.get(repo)
+            && !tombstoned
+            && !linked.contains(&(repo, entity))
+            && !links.iter().any(|link| link.repo == *repo)
+        {
+            busy.insert(&known.repository.key);
+            choices.push(Choice::adopt((*known).clone(), entity.clone()));
+        }
+    }
+    if !run.auto_import {
+        return choices;
+    }
+    for one in &judged.recommendations {
+        let Some(known) = served.get(&one.repo) else { continue };
+        let is_decided = matches!(
+            decided.get(&one.repo),
+            Some(DecisionKind::Ignored | DecisionKind::Unlinked { .. } | DecisionKind::Undone { .. })
+        );
+        let may = matches!(one.action, Action::Register | Action::Merge)
+            && one.unseen == Unseen::Allowed
+            && known.first_seen_under_auto_import
+            && !is_decided
+            && !busy.contains(&one.repo);
+        if may {
+            choices.push(Choice::recommended((*known).clone(), one.clone()));
+        }
+    }
+    choices
+}
+
+/// Whether auto-import waits for confirmation: a new store over a catalog that carries our marks, and no
+/// decisions file to tell what people decided. Remembered until `sync approve`.
+async fn is_unconfirmed(run: &Run<'_>, lease: &CrawlLease, survey: &Survey) -> Result<bool, Stop> {
+    if run.has_decisions_file {
+        return Ok(false);
+    }
+    let Some(mut state) = run.store.integration(&run.parts.key).await? else { return Ok(false) };
+    if let Some(waits) = state.notes.get(UNCONFIRMED) {
+        return Ok(waits.as_bool().unwrap_or(false));
+    }
+    let is_ours = |repo: &RepoKey| repo.instance == run.parts.key.instance;
+    let waits = state.rules_hash.is_none() && survey.marks.iter().any(|(_, repo)| is_ours(repo));
+    state.notes.insert(UNCONFIRMED.to_owned(), waits.into());
+    run.store.save_integration(lease, &state).await?;
+    Ok(waits)
+}
+
+/// A person has confirmed: auto-import goes on.
+pub(super) fn confirm(state: &mut crate::store::IntegrationState) {
+    state.notes.insert(UNCONFIRMED.to_owned(), false.into());
+}
+
+/// What was held and what was noticed, for the record.
+fn note(record: &mut SyncRecord, plan: &Plan) {
+    record.held.extend(plan.held.iter().map(|held| HeldEntry {
+        repository: Some(held.full_name.clone()),
+        entity: held.entity.as_ref().map(ToString::to_string),
+        reason: held.reason.clone(),
+        approvable: held.step.is_some(),
+    }));
+    let notes = plan.notes.iter().filter(|note| note.is_for_people());
+    record.notes.extend(notes.map(ToString::to_string));
+}
+
+pub(super) fn count(record: &mut SyncRecord, outcomes: &[StepOutcome]) {
+    for outcome in outcomes {
+        match &outcome.result {
+            StepResult::Done(_) => match (outcome.purpose, outcome.action) {
+                (Some(EditPurpose::Update | EditPurpose::Adopt), _) => record.imported.updated += 1,
+                (_, ImportAction::Register) => record.imported.registered += 1,
+                (_, ImportAction::Merge) => record.imported.merged += 1,
+            },
+            // Linked without a write: a merge into an entity that had everything already.
+            StepResult::Unchanged if outcome.purpose == Some(EditPurpose::Merge) => record.imported.merged += 1,
+            StepResult::Unchanged => {}
+            StepResult::Failed { reason, .. } | StepResult::Left { reason } => {
+                record.imported.failed += 1;
+                record.errors.push(SyncError {
+                    repository: Some(outcome.full_name.clone()),
+                    stage: "apply".to_owned(),
+                    message: reason.clone(),
+                    retry: "next_sync".to_owned(),
+                });
+            }
+        }
+    }
+}
+
+/// Keeps what `sync approve` would carry out.
+async fn hold(run: &Run<'_>, record: &SyncRecord, plan: &Plan) -> Result<(), Stop> {
+    let held: Vec<_> = plan.held.iter().filter(|held| held.step.is_some()).cloned().collect();
+    if held.is_empty() {
+        return Ok(());
+    }
+    let reason = held[0].reason.clone();
+    run.store
+        .save_plan(&StoredPlan {
+            id: record.id.to_string(),
+            integration: run.parts.key.clone(),
+            at: run.clock.now(),
+            plan: Plan { held, ..Plan::default() },
+            absences: Vec::new(),
+            shrunk_to: None,
+            reason,
+        })
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,327 @@
+//! `run`: the scheduler, health, commands from other terminals, config reload, and a stop that
+//! checkpoints.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use futures::future::BoxFuture;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::cli::remote::RunFile;
+use crate::clock::Clock;
+use crate::commands::{App, Failure, integration, sync};
+use crate::config::{Integration, Loaded, Stamp};
+use crate::error::Report;
+use crate::model::{IntegrationKey, Trigger};
+use crate::schedule;
+use crate::server::command::Commands;
+use crate::server::health::Readiness;
+use crate::server::{self, command, health};
+
+/// How often the config file is looked at.
+const LOOK_AT_CONFIG_EVERY: chrono::Duration = chrono::Duration::seconds(5);
+/// How long a stop waits for syncs to reach their checkpoint.
+const STOP_WITHIN: Duration = Duration::from_secs(5);
+/// How often old records are dropped.
+const EXPIRE_EVERY: chrono::Duration = chrono::Duration::hours(24);
+/// An integration whose sync could not begin is tried again after this.
+const RETRY_AFTER: chrono::Duration = chrono::Duration::minutes(1);
+
+/// How the sidecar gets a new config: reads the file again.
+pub type Reload = Box<dyn Fn() -> Result<Loaded, Report> + Send + Sync>;
+/// Makes an app for a config over the same store.
+pub type Rebuild = Box<dyn Fn(crate::config::Config) -> App + Send + Sync>;
+
+/// A running sidecar.
+pub struct Sidecar {
+    app: RwLock<Arc<App>>,
+    work: Mutex<JoinSet<()>>,
+    clock: Clock,
+    stop: CancellationToken,
+    woken: Notify,
+    /// Integrations whose sync runs now.
+    running: Mutex<BTreeMap<IntegrationKey, DateTime<Utc>>>,
+    /// The files of the config as they were when last read.
+    stamp: Mutex<Stamp>,
+    /// Not before this, after a sync that could not begin.
+    not_before: Mutex<BTreeMap<IntegrationKey, DateTime<Utc>>>,
+}
+
+impl Commands for Sidecar {
+    fn app(&self) -> Arc<App> {
+        self.current()
+    }
+
+    fn spawn(&self, work: BoxFuture<'static, ()>) {
+        self.work.lock().unwrap_or_else(PoisonError::into_inner).spawn(work);
+    }
+}
+
+/// What `run` needs.
+pub struct Settings {
+    /// With the first config.
+    pub app: App,
+    /// Of that config's files.
+    pub stamp: Stamp,
+    /// Reads the config again.
+    pub reload: Reload,
+    /// Makes an app for a new config.
+    pub rebuild: Rebuild,
+    /// The store's directory, where `run.json` goes.
+    pub store: PathBuf,
+    /// A random token for `run.json`.
+    pub token: String,
+    /// Cancelled by SIGTERM and SIGINT.
+    pub stop: CancellationToken,
+    /// Notified by SIGHUP.
+    pub hangup: Arc<Notify>,
+}
+
+/// Runs until stopped.
+///
+/// # Errors
+/// A port that is taken, or `run.json` that cannot be written; nothing was started then.
+pub async fn run(settings: Settings) -> Result<(), Report> {
+    let Settings { app, stamp, reload, rebuild, store, token, stop, hangup } = settings;
+    let server = app.config.server.clone();
+    let readiness = Arc::new(Readiness::default());
+    let sidecar = Arc::new(Sidecar {
+        clock: app.clock.clone(),
+        app: RwLock::new(Arc::new(app)),
+        work: Mutex::default(),
+        stop: stop.clone(),
+        woken: Notify::new(),
+        running: Mutex::default(),
+        not_before: Mutex::default(),
+        stamp: Mutex::new(stamp),
+    });
+
+    let listener = server::bind(server.listen, "server.listen").await?;
+    let address = listener.local_addr().map_err(|error| Report::new("the listener has no address", &error, None))?;
+    let mut router = command::routes(sidecar.clone(), &token);
+    let stop_serving = CancellationToken::new();
+    let mut servers = JoinSet::new();
+    match server.health_listen {
+        Some(other) => {
+            let listener = server::bind(other, "server.health_listen").await?;
+            servers.spawn(server::serve(listener, health::routes(readiness.clone()), stop_serving.clone()));
+        }
+        None => router = router.merge(health::routes(readiness.clone())),
+    }
+    servers.spawn(server::serve(listener, router, stop_serving.clone()));
+
+    let run_file = RunFile { address: format!("http://{address}"), token, pid: std::process::id() };
+    run_file.write(&store).map_err(|error| {
+        Report::new(
+            "run.json could not be written into the store",
+            &error,
+            Some("check free space and permissions of the store directory".to_owned()),
+        )
+    })?;
+    readiness.set(true);
+    info!(%address, "running");
+
+    schedule_until_stopped(&sidecar, &reload, &rebuild, &hangup).await;
+
+    readiness.set(false);
+    info!("stopping: syncs go to their next checkpoint");
+    finish(&sidecar).await;
+    stop_serving.cancel();
+    run_file.remove(&store);
+    // Connections that stay open are not worth waiting for.
+    let _ =
+        tokio::time::timeout(Duration::from_millis(500), async { while servers.join_next().await.is_some() {} }).await;
+    info!("stopped");
+    Ok(())
+}
+
+/// Waits for running work, but not longer than a supervisor would.
+async fn finish(sidecar: &Sidecar) {
+    let mut work = std::mem::take(&mut *sidecar.work.lock().unwrap_or_else(PoisonError::into_inner));
+    let all = async { while work.join_next().await.is_some() {} };
+    if tokio::time::timeout(STOP_WITHIN, all).await.is_err() {
+        warn!("a sync did not reach a checkpoint in time; the next one goes on from the last");
+    }
+}
+
+/// The loop: what is due is started, the config is looked at, old records go.
+async fn schedule_until_stopped(sidecar: &Arc<Sidecar>, reload: &Reload, rebuild: &Rebuild, hangup: &Notify) {
+    let mut next_look = sidecar.clock.now() + LOOK_AT_CONFIG_EVERY;
+    let mut next_expiry = sidecar.clock.now();
+    while !sidecar.stop.is_cancelled() {
+        let now = sidecar.clock.now();
+        if now >= next_expiry {
+            expire(&sidecar.current(), now).await;
+            next_expiry = now + EXPIRE_EVERY;
+        }
+        let next_run = sidecar.start_due(now).await;
+        let wake = next_run.map_or(next_look, |next| next.min(next_look));
+        tokio::select! {
+            () = sidecar.stop.cancelled() => break,
+            () = sidecar.woken.notified() => {}
+            () = hangup.notified() => sidecar.reload(reload, rebuild).await,
+            () = sidecar.clock.sleep_until(wake) => {}
+        }
+        // Also when the clock jumped back: then `next_look` would be far away.
+        let now = sidecar.clock.now();
+        if now >= next_look || next_look - now > LOOK_AT_CONFIG_EVERY {
+            if sidecar.config_changed() {
+                sidecar.reload(reload, rebuild).await;
+            }
+            next_look = now + LOOK_AT_CONFIG_EVERY;
+        }
+        sidecar.reap();
+    }
+}
+
+async fn expire(app: &App, now: DateTime<Utc>) {
+    let before = |age: Duration| now - chrono::Duration::from_std(age).unwrap_or(chrono::Duration::days(36_500));
+    let retention = &app.config.retention;
+    match app.store.expire(before(retention.syncs), before(retention.undo)).await {
+        Ok(0) => {}
+        Ok(records) => info!(records, "dropped old records"),
+        Err(failed) => {
+            let mend = failed.mend();
+            warn!("{}", Report::new("old records could not be dropped", &failed, mend).one_line());
+        }
+    }
+}
+
+impl Sidecar {
+    fn current(&self) -> Arc<App> {
+        self.app.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes over a changed config; a bad one is reported and the old one stays.
+    async fn reload(self: &Arc<Self>, reload: &Reload, rebuild: &Rebuild) {
+        let loaded = match reload() {
+            Ok(loaded) => loaded,
+            Err(report) => {
+                // Told once: it is looked at again when it changes again.
+                let mut stamp = self.stamp.lock().unwrap_or_else(PoisonError::into_inner);
+                *stamp = stamp.renewed();
+                error!("{}; the old config stays in force", report.one_line());
+                return;
+            }
+        };
+        *self.stamp.lock().unwrap_or_else(PoisonError::into_inner) = loaded.stamp;
+        let app = Arc::new(rebuild(loaded.config));
+        match app.read_decisions().await {
+            Ok(()) => {
+                *self.app.write().unwrap_or_else(PoisonError::into_inner) = app;
+                info!("the config was read again");
+            }
+            Err(failure) => error!("{}; the old config stays in force", failure.report.one_line()),
+        }
+    }
+
+    /// Whether the files of the config differ from what was read.
+    fn config_changed(&self) -> bool {
+        self.stamp.lock().unwrap_or_else(PoisonError::into_inner).has_changed()
+    }
+
+    /// Starts every sync that is due, and tells when the next one will be.
+    async fn start_due(self: &Arc<Self>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let app = self.current();
+        let mut next: Option<DateTime<Utc>> = None;
+        for integration in &app.config.integrations {
+            let key = integration.key();
+            if self.running.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&key) {
+                continue;
+            }
+            let due = match self.due(&app, integration, now).await {
+                Ok(Some(due)) => due,
+                Ok(None) => continue,
+                Err(failure) => {
+                    error!(integration = integration.name, "{}", failure.report.one_line());
+                    now + RETRY_AFTER
+                }
+            };
+            if due <= now {
+                self.start(app.clone(), integration.clone(), now);
+            } else {
+                next = Some(next.map_or(due, |next: DateTime<Utc>| next.min(due)));
+            }
+        }
+        next
+    }
+
+    /// When an integration is due; `None`: it rests.
+    async fn due(
+        &self,
+        app: &App,
+        integration: &Integration,
+        now: DateTime<Utc>,
+    ) -> Result<Option<DateTime<Utc>>, Failure> {
+        let key = integration.key();
+        let switches = app.store.switches(&key).await?;
+        if integration::is_suspended(integration, &switches) {
+            return Ok(None);
+        }
+        let last = app.store.integration(&key).await?.and_then(|state| state.last_started_at);
+        let due = schedule::next_due(&integration.update_every, &key, last, now);
+        let not_before = self.not_before.lock().unwrap_or_else(PoisonError::into_inner).get(&key).copied();
+        Ok(due.map(|due| not_before.map_or(due, |not_before| due.max(not_before))))
+    }
+
+    fn start(self: &Arc<Self>, app: Arc<App>, integration: Integration, now: DateTime<Utc>) {
+        let key = integration.key();
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), now);
+        let sidecar = self.clone();
+        let work = async move {
+            let name = integration.name.clone();
+            info!(integration = name, "sync begins");
+            match sync::one(&app, &integration, Trigger::Schedule, false, &|_| {}).await {
+                Ok(record) => {
+                    let errors = record.errors.len();
+                    info!(
+                        integration = name,
+                        sync = %record.id,
+                        outcome = record.outcome.as_str(),
+                        requests = record.requests,
+                        new = record.repositories.new,
+                        imported = record.imported.registered + record.imported.merged,
+                        errors,
+                        "sync ended"
+                    );
+                    for failed in &record.errors {
+                        warn!(
+                            integration = name,
+                            stage = failed.stage,
+                            repository = failed.repository,
+                            "{}",
+                            failed.message
+                        );
+                    }
+                    for note in &record.notes {
+                        info!(integration = name, "{note}");
+                    }
+                }
+                Err(failure) => {
+                    error!(integration = name, "sync did not begin: {}", failure.report.one_line());
+                    let mut not_before = sidecar.not_before.lock().unwrap_or_else(PoisonError::into_inner);
+                    not_before.insert(key.clone(), sidecar.clock.now() + RETRY_AFTER);
+                }
+            }
+            sidecar.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+            sidecar.woken.notify_one();
+        };
+        self.spawn(Box::pin(work));
+    }
+
+    /// Forgets finished work; a panic in it is told, not swallowed.
+    fn reap(&self) {
+        let mut work = self.work.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(ended) = work.try_join_next() {
+            if let Err(failed) = ended {
+                error!("a task ended unexpectedly: {failed}; please report this with the log");
+            }
+        }
+    }
+}
