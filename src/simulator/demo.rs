@@ -171,7 +171,7 @@ const SAMPLES: &[Sample] = &[
         branch: "",
         commits: 0,
         pull_requests: 0,
-        age_days: 12,
+        age_days: 14,
         idle_days: 12,
     },
     Sample {

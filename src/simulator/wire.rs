@@ -336,7 +336,9 @@ impl Wire<'_> {
             json.object(key, |json| {
                 json.object("branch", |json| {
                     json.string("name", branch);
-                    json.object("links", |_| {});
+                    if key == "source" {
+                        json.object("links", |_| {});
+                    }
                 });
                 match (commit, from) {
                     (Some(hash), Some(from)) => json.object("commit", |json| self.commit_short(json, from, hash)),

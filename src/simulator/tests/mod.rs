@@ -3,7 +3,9 @@
 mod access;
 mod faults;
 mod lists;
+mod shapes;
 mod walks;
+mod worlds;
 
 use serde_json::Value;
 
