@@ -71,6 +71,8 @@ enum Rank {
     Chosen,
     Marked,
     Rule(usize),
+    /// By a rule, on an entity whose link a person ended: no match for anybody else's claim.
+    Left,
 }
 
 /// What a repository is after.
@@ -156,7 +158,8 @@ impl<'a> Judge<'a> {
                 continue;
             }
             let decision = self.decisions.get(&repo).copied();
-            let links = links.get(&repo).cloned().unwrap_or_default();
+            let mut links = links.get(&repo).cloned().unwrap_or_default();
+            links.sort_by(|a, b| a.entity.cmp(&b.entity));
             let wish = self.first_wish(at, &repo, decision, marked.get(&repo).map_or(&[], Vec::as_slice));
             subjects.push(Subject { at, repo, facts, decision, links, wish });
         }
@@ -168,19 +171,18 @@ impl<'a> Judge<'a> {
             self.give_way(subject, &firm);
         }
         for subject in &subjects {
-            let is_choice = matches!(subject.wish, Wish::Entities(Rank::Chosen, _));
-            if subject.is_ignored() || subject.is_settled() && !is_choice {
+            if subject.is_ignored() {
                 continue;
             }
             match &subject.wish {
-                Wish::Entities(rank, entities) => {
-                    for entity in entities {
-                        let entity = inputs.entities[*entity].entity_ref();
-                        if !subject.left(&entity) {
-                            self.claims.entry(entity).or_default().insert((*rank, subject.repo.clone()));
-                        }
+                Wish::Entities(rank, _) => {
+                    for entity in self.wanted(subject) {
+                        let entity = inputs.entities[entity].entity_ref();
+                        let rank = subject.rank(*rank, &entity);
+                        self.claims.entry(entity).or_default().insert((rank, subject.repo.clone()));
                     }
                 }
+                Wish::New if subject.is_settled() => {}
                 Wish::New => {
                     if let Ok(entity) = &inputs.standings[subject.at].register_as {
                         self.newcomers.entry(entity.clone()).or_default().insert(subject.repo.clone());
@@ -258,14 +260,15 @@ impl<'a> Judge<'a> {
     /// is one repository's only.
     fn firm_claims(&self, subjects: &[Subject<'_>]) -> HashMap<String, Vec<(Rank, RepoKey)>> {
         let mut firm: HashMap<String, Vec<(Rank, RepoKey)>> = HashMap::new();
-        for subject in subjects.iter().filter(|subject| !subject.is_ignored() && !subject.is_settled()) {
-            let Wish::Entities(rank, entities) = &subject.wish else { continue };
+        for subject in subjects.iter().filter(|subject| !subject.is_ignored()) {
+            let Wish::Entities(rank, _) = &subject.wish else { continue };
             if matches!(rank, Rank::Rule(rule) if self.inputs.rules.is_contains_alone(*rule)) {
                 continue;
             }
-            for entity in entities {
-                let entity = self.inputs.entities[*entity].ref_text().to_owned();
-                firm.entry(entity).or_default().push((*rank, subject.repo.clone()));
+            for entity in self.wanted(subject) {
+                let entity = self.inputs.entities[entity].entity_ref();
+                let rank = subject.rank(*rank, &entity);
+                firm.entry(entity.as_str().to_owned()).or_default().push((rank, subject.repo.clone()));
             }
         }
         for (repo, rank, entity) in self.claims_of_others() {
@@ -312,12 +315,10 @@ impl<'a> Judge<'a> {
                 Some(DecisionKind::Target { entity }) => {
                     claims.push((other.repo.clone(), Rank::Chosen, entity.clone()))
                 }
-                left => {
-                    let candidates = other.candidates.iter().filter(|(entity, _)| !has_left(left.copied(), entity));
-                    claims.extend(
-                        candidates.map(|(entity, rule)| (other.repo.clone(), Rank::Rule(*rule), entity.clone())),
-                    );
-                }
+                decision => claims.extend(other.candidates.iter().map(|(entity, rule)| {
+                    let rank = if has_left(decision.copied(), entity) { Rank::Left } else { Rank::Rule(*rule) };
+                    (other.repo.clone(), rank, entity.clone())
+                })),
             }
         }
         claims
@@ -325,14 +326,9 @@ impl<'a> Judge<'a> {
 
     fn verdict(&self, subject: &Subject<'a>) -> Option<Recommendation> {
         let mut verdict = match (&subject.wish, subject.is_settled()) {
-            (Wish::Entities(rank, entities), settled) => {
-                let wanted: Vec<usize> = entities
-                    .iter()
-                    .copied()
-                    .filter(|at| !settled || !subject.holds(self.inputs.entities[*at].ref_text()))
-                    .collect();
-                let is_news = *rank == Rank::Chosen || *rank != Rank::Marked && self.says_many(*rank);
-                if settled && (wanted.is_empty() || !is_news) {
+            (Wish::Entities(rank, _), settled) => {
+                let wanted = self.wanted(subject);
+                if settled && wanted.is_empty() {
                     return None;
                 }
                 self.merge(subject, *rank, &wanted)
@@ -348,6 +344,20 @@ impl<'a> Judge<'a> {
             verdict.unseen = Unseen::Withheld { because };
         }
         Some(verdict)
+    }
+
+    /// The entities a repository still wants. One that is linked wants only what a person chose, or the rest
+    /// of what a rule that says `many` finds.
+    fn wanted(&self, subject: &Subject<'_>) -> Vec<usize> {
+        let Wish::Entities(rank, entities) = &subject.wish else { return Vec::new() };
+        if !subject.is_settled() {
+            return entities.clone();
+        }
+        if *rank != Rank::Chosen && !self.says_many(*rank) {
+            return Vec::new();
+        }
+        let is_news = |at: &usize| !subject.holds(self.inputs.entities[*at].ref_text());
+        entities.iter().copied().filter(is_news).collect()
     }
 
     /// What makes a person act first, whatever is recommended.
@@ -368,7 +378,7 @@ impl<'a> Judge<'a> {
     fn merge(&self, subject: &Subject<'_>, rank: Rank, wanted: &[usize]) -> Recommendation {
         let rule = match rank {
             Rank::Rule(rule) => Some(rule),
-            Rank::Chosen | Rank::Marked => None,
+            Rank::Chosen | Rank::Marked | Rank::Left => None,
         };
         if wanted.len() > 1 && !self.says_many(rank) {
             let rivals: Vec<String> = wanted.iter().map(|at| self.inputs.entities[*at].ref_text().to_owned()).collect();
@@ -390,13 +400,15 @@ impl<'a> Judge<'a> {
         let entity = &self.inputs.entities[first];
         let reason = match rank {
             Rank::Chosen => "chosen by a person".to_owned(),
-            Rank::Marked => "it carries this repository's mark".to_owned(),
+            Rank::Marked | Rank::Left => "it carries this repository's mark".to_owned(),
             Rank::Rule(rule) => {
                 let parted = &self.inputs.candidates[subject.at].parted_by;
                 let parted: String = parted.iter().map(|rule| format!(", parted from others by rule {rule}")).collect();
                 format!("rule {rule}: {}{parted}", self.inputs.rules.describe(rule))
             }
         };
+        let lost = judged.iter().filter_map(|(_, contest)| contest.as_ref().err());
+        let reason = lost.fold(reason, |reason, contest| format!("{reason}; not also the rest: {}", contest.reason));
         let withheld = won.iter().find_map(|at| self.withheld(subject, rank, &self.inputs.entities[*at]));
         Recommendation {
             repo: subject.repo.clone(),
@@ -433,6 +445,7 @@ impl<'a> Judge<'a> {
             let holder = self.name_of(&repo);
             return Err(Contest { reason: format!("{name} carries the mark of {holder}"), rivals: vec![holder] });
         }
+        let rank = subject.rank(rank, &entity.entity_ref());
         let claims = self.claims.get(&entity.entity_ref());
         let rivals = claims.into_iter().flatten().filter(|(other, repo)| *repo != subject.repo && *other <= rank);
         let rivals: BTreeSet<String> = rivals.map(|(_, repo)| self.name_of(repo)).collect();
@@ -513,7 +526,8 @@ impl<'a> Judge<'a> {
         }
         let reason = match inputs.registration {
             Registration::Register => format!("becomes {entity}; registration is register"),
-            _ => format!("no entity matches; becomes {entity}"),
+            _ if inputs.candidates[subject.at].ranked.is_empty() => format!("no entity matches; becomes {entity}"),
+            _ => format!("the entities it shares a name with are others'; becomes {entity}"),
         };
         let verdict = self.nothing(subject, Action::Register, None, reason, Vec::new());
         Recommendation { unseen: Unseen::Allowed, ..verdict }
@@ -540,6 +554,7 @@ impl<'a> Judge<'a> {
         mut rivals: Vec<String>,
     ) -> Recommendation {
         rivals.sort();
+        rivals.dedup();
         Recommendation {
             repo: subject.repo.clone(),
             action,
@@ -580,8 +595,8 @@ impl Subject<'_> {
         self.links.iter().any(|link| link.entity.as_str() == entity)
     }
 
-    fn left(&self, entity: &EntityRef) -> bool {
-        has_left(self.decision, entity)
+    fn rank(&self, rank: Rank, entity: &EntityRef) -> Rank {
+        if has_left(self.decision, entity) { Rank::Left } else { rank }
     }
 }
 

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::facts::{EntityFacts, RepositoryFacts};
+use super::join::rule_holds;
 use super::rule::Rules;
 use super::similar::most_similar;
 use super::{Candidate, Candidates, MAX_CLAIMS_BY_CONTAINS, WhyNot};
@@ -109,7 +110,7 @@ pub fn explain(
         found: candidates
             .ranked
             .iter()
-            .filter(|one| one.rule == index)
+            .filter(|one| rule_holds(rule, repository, &entities[one.entity]))
             .take(SHOWN)
             .map(|one| entities[one.entity].entity_ref())
             .collect(),
@@ -214,7 +215,7 @@ impl fmt::Display for Explanation {
         if let Some(entity) = &self.entity {
             write!(f, " {}", safe(entity.as_str()))?;
         }
-        for (label, text) in [("because", &self.reason), ("not unseen", &self.withheld)] {
+        for (label, text) in [("because", &self.reason), ("never unseen", &self.withheld)] {
             if let Some(text) = text {
                 write!(f, "\n  {label}: {}", safe(text))?;
             }

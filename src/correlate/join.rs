@@ -252,6 +252,12 @@ fn each_owner<'a>(
     }
 }
 
+/// Whether a rule brings a pair together, whatever other repositories and entities there are.
+pub(super) fn rule_holds(rule: &Rule, repository: &RepositoryFacts, entity: &EntityFacts) -> bool {
+    rule.finds(&entity.kind().to_lowercase())
+        && rule.comparisons.iter().all(|comparison| holds(comparison, repository, entity).is_some())
+}
+
 /// Whether a comparison holds for a pair, and how strong its `contains` is.
 fn holds(comparison: &Comparison, repository: &RepositoryFacts, entity: &EntityFacts) -> Option<(u16, u16)> {
     let pairs = repository

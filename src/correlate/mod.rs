@@ -16,6 +16,8 @@ pub mod path;
 pub mod rule;
 pub mod similar;
 mod source;
+#[cfg(test)]
+mod tests;
 
 use std::cmp::Reverse;
 

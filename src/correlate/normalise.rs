@@ -1,7 +1,6 @@
 //! What is done to both values of a comparison before they are compared.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use regex::Regex;
 
@@ -48,16 +47,17 @@ impl Normaliser {
     }
 }
 
-impl fmt::Display for Normaliser {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Normaliser {
+    /// For people. A regex is only mentioned: it is long, and stands in the rules file.
+    pub fn in_words(&self) -> String {
         let Self { regex, ignore_case, trim_prefix, trim_suffix, slug } = self;
         let mut words = Vec::new();
-        words.extend(regex.as_ref().map(|regex| format!("regex {regex}")));
+        words.extend(regex.as_ref().map(|_| "by regex".to_owned()));
         words.extend(ignore_case.then(|| "ignoring case".to_owned()));
         words.extend(trim_prefix.as_ref().map(|prefix| format!("without prefix {prefix}")));
         words.extend(trim_suffix.as_ref().map(|suffix| format!("without suffix {suffix}")));
         words.extend(slug.then(|| "as slugs".to_owned()));
-        f.write_str(&words.join(", "))
+        words.join(", ")
     }
 }
 

@@ -345,7 +345,7 @@ impl Reader {
         match RegexBuilder::new(&text).size_limit(MAX_REGEX_BYTES).build() {
             Err(error) => {
                 let what = error.to_string();
-                let what = what.lines().last().unwrap_or_default().trim().to_owned();
+                let what = what.lines().last().unwrap_or_default().trim().trim_start_matches("error: ").to_owned();
                 self.fault(node, format!("not a regex: {what}"), "use the syntax of Rust's regex crate");
                 None
             }

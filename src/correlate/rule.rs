@@ -258,7 +258,7 @@ impl Rules {
             Operator::Contains { direction: Direction::Forward, .. } => format!("{from} contains {to}"),
             Operator::Contains { direction: Direction::Reverse, .. } => format!("{from} is contained in {to}"),
         };
-        let mut with = ingested.normaliser.to_string();
+        let mut with = ingested.normaliser.in_words();
         if matches!(comparison.operator, Operator::Contains { boundaries: Boundaries::Any, .. }) {
             let joint = if with.is_empty() { "" } else { ", " };
             with = format!("anywhere{joint}{with}");
