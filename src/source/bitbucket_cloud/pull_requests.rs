@@ -7,7 +7,7 @@
 use std::cmp::Reverse;
 use std::collections::HashSet;
 
-use chrono::{DateTime, Duration, Utc};
+use chrono::{DateTime, Duration, SubsecRound, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -152,7 +152,7 @@ fn begin(way: Way, cloud: &BitbucketCloud, path: &str, window: Window, last: Opt
         Way::Windows => {
             // A day of grace for clocks that differ.
             let upper = window.to.unwrap_or_else(|| cloud.session.now() + Duration::days(1));
-            At::Windows { upper }
+            At::Windows { upper: whole_micros(upper) + Duration::microseconds(1) }
         }
     }
 }
@@ -248,7 +248,7 @@ impl Walk<'_> {
     }
 
     async fn windowed(&self, upper: DateTime<Utc>) -> Result<ItemPage, SourceError> {
-        let floor = self.window.from.unwrap_or(BEGINNING);
+        let floor = whole_micros(self.window.from.unwrap_or(BEGINNING));
         if upper < floor {
             return Ok(ItemPage::default());
         }
@@ -262,7 +262,7 @@ impl Walk<'_> {
         while let Some(here) = place {
             let page = self.cloud.page(&here, self.cloud.get(&here, Who::Any)?).await?;
             let found = rows(&page, window, None);
-            kept.extend(found.kept.into_iter().filter(|it| seen.insert(it.id)));
+            kept.extend(found.kept.into_iter().filter(|it| self.window.holds(it) && seen.insert(it.id)));
             unreadable.extend(found.unreadable);
             place = page.next;
         }
@@ -279,7 +279,7 @@ impl Walk<'_> {
         let (mut too_many, mut few) = (floor, upper + Duration::microseconds(1));
         let mut found = None;
         while few - too_many > Duration::microseconds(1) {
-            let middle = too_many + (few - too_many) / 2;
+            let middle = whole_micros(too_many + (few - too_many) / 2);
             match self.count(middle, upper).await? {
                 count if count > PAGE => too_many = middle,
                 count if count >= FEW => return Ok(middle),
@@ -305,6 +305,11 @@ impl Walk<'_> {
             message: "a count without a `size`".to_owned(),
         })
     }
+}
+
+/// What Cloud keeps and a query can say; bounds in between would disagree with the server about an instant.
+fn whole_micros(at: DateTime<Utc>) -> DateTime<Utc> {
+    at.trunc_subsecs(6)
 }
 
 /// Sorted walks of single states on their way to one sorted walk.

@@ -1,7 +1,8 @@
-//! Pull requests where everything is as it should be; where the server cannot sort, see `simulated`.
+//! Pull requests, also where the server cannot sort them.
 
 use super::*;
 use crate::model::{Item, PullRequestState};
+use chrono::{DateTime, Duration, Utc};
 
 fn row(id: u64, state: &str, updated: &str) -> Value {
     json!({"id": id, "title": "t", "state": state, "created_on": "2026-01-01T00:00:00+00:00", "updated_on": updated})
@@ -85,4 +86,150 @@ async fn an_outage_teaches_nothing_about_a_repository() {
     assert_eq!(server.seen().len(), 8, "two, two per state, four to count");
     cloud.secondary(&a_repository(), &ask, None).await.unwrap();
     assert_eq!(server.seen()[8].all("state").len(), 4);
+}
+
+/// 230 pull requests over some years, in all states, some updated in the same instant.
+fn history() -> Vec<(u64, &'static str, DateTime<Utc>)> {
+    let begin: DateTime<Utc> = "2021-05-01T00:00:00Z".parse().unwrap();
+    let states = ["MERGED", "MERGED", "OPEN", "DECLINED", "MERGED", "SUPERSEDED", "DECLINED"];
+    (1..=230_u64)
+        .map(|id| {
+            // A busy last month, a quiet past, and 70 touched at once by a script.
+            let at = match id {
+                1..=60 => begin + Duration::days(i64::try_from(id * 17).unwrap()),
+                61..=130 => begin + Duration::days(1500),
+                _ => begin + Duration::days(1600) + Duration::minutes(i64::try_from(id * 7919 % 40_000).unwrap()),
+            };
+            (id, states[(id % 7) as usize], at)
+        })
+        .collect()
+}
+
+/// Answers as Cloud does, and with 500 where `fails` says so.
+async fn server(fails: impl Fn(&Seen) -> bool + Send + Sync + 'static) -> Server {
+    Server::start(move |seen, base| {
+        if fails(seen) {
+            return status(500, "<html><title>Something went wrong</title></html>");
+        }
+        let mut rows = history();
+        rows.retain(|(_, state, at)| {
+            let within = |part: &str| {
+                let (bound, is_floor) = match part.strip_prefix("updated_on>=") {
+                    Some(bound) => (bound, true),
+                    None => (part.strip_prefix("updated_on<=").unwrap(), false),
+                };
+                let bound: DateTime<Utc> = bound.trim_matches('"').parse().unwrap();
+                if is_floor { *at >= bound } else { *at <= bound }
+            };
+            let q = seen.one("q");
+            seen.all("state").contains(state) && (q.is_empty() || q.split(" AND ").all(within))
+        });
+        if seen.one("sort") == "-updated_on" {
+            rows.sort_by_key(|(_, _, at)| std::cmp::Reverse(*at));
+        }
+        let size = rows.len();
+        if seen.one("fields") == "size" {
+            return ok(json!({"size": size}));
+        }
+        let pagelen: usize = seen.one("pagelen").parse().unwrap();
+        if pagelen > 50 {
+            return status(400, r#"{"type":"error","error":{"message":"Invalid pagelen"}}"#);
+        }
+        let page: usize = seen.one("page").parse().unwrap_or(1);
+        let values: Vec<Value> = rows
+            .iter()
+            .skip((page - 1) * pagelen)
+            .take(pagelen)
+            .map(|(id, state, at)| row(*id, state, &at.to_rfc3339()))
+            .collect();
+        let mut answer = json!({"size": size, "values": values});
+        if page * pagelen < size {
+            let mut query = url::form_urlencoded::Serializer::new(String::new());
+            query.extend_pairs(seen.query.iter().filter(|(name, _)| name != "page"));
+            query.append_pair("page", &(page + 1).to_string());
+            let path = seen.path.trim_start_matches("/2.0");
+            answer["next"] = json!(format!("{base}{path}?{}", query.finish()));
+        }
+        ok(answer)
+    })
+    .await
+}
+
+/// Walks to the end; every cursor goes through its stored form. Ids in order.
+async fn walk(cloud: &BitbucketCloud, ask: &Ask) -> Vec<(DateTime<Utc>, u64)> {
+    let mut found = Vec::new();
+    let mut cursor: Option<Cursor> = None;
+    for _ in 0..100 {
+        let page = cloud.secondary(&a_repository(), ask, cursor.as_ref()).await.unwrap();
+        assert!(page.unreadable.is_empty());
+        found.extend(page.items.iter().zip(ids(&page)).map(|(item, id)| (item.at(), id)));
+        match page.next {
+            Some(next) => cursor = Some(serde_json::from_str(&serde_json::to_string(&next).unwrap()).unwrap()),
+            None => return found,
+        }
+    }
+    panic!("the walk does not end");
+}
+
+/// Newest first, each once, exactly those of the window.
+#[track_caller]
+fn check_walk(found: &[(DateTime<Utc>, u64)], from: Option<DateTime<Utc>>, to: Option<DateTime<Utc>>) {
+    assert!(found.is_sorted_by(|a, b| a.0 >= b.0), "newest first");
+    let mut got: Vec<u64> = found.iter().map(|(_, id)| *id).collect();
+    got.sort_unstable();
+    let within = |at: DateTime<Utc>| from.is_none_or(|from| from <= at) && to.is_none_or(|to| at <= to);
+    let wanted: Vec<u64> = history().into_iter().filter(|(_, _, at)| within(*at)).map(|(id, ..)| id).collect();
+    assert_eq!(got, wanted);
+}
+
+fn windows() -> [(Option<DateTime<Utc>>, Option<DateTime<Utc>>); 4] {
+    let at = |text: &str| Some(text.parse().unwrap());
+    [
+        (None, None),
+        (at("2022-01-01T00:00:00Z"), None),
+        (None, at("2025-09-20T00:00:00Z")),
+        (at("2022-01-01T00:00:00Z"), at("2025-09-20T00:00:00Z")),
+    ]
+}
+
+// Section 8: sort with all four states answers 500 on large repositories; then one sorted walk per
+// state, merged, and remembered for the repository.
+#[tokio::test]
+async fn states_are_walked_one_by_one_where_all_at_once_fail() {
+    for (from, to) in windows() {
+        let server = server(|seen| !seen.one("sort").is_empty() && seen.all("state").len() == 4).await;
+        let cloud = server.cloud();
+        let ask = Ask::PullRequests { from, to };
+        check_walk(&walk(&cloud, &ask).await, from, to);
+        check_walk(&walk(&cloud, &ask).await, from, to);
+        let failed = server.seen().iter().filter(|seen| seen.all("state").len() == 4).count();
+        assert_eq!(failed, 2, "tried twice, then never again");
+    }
+}
+
+// Section 8: if that fails, too, windows of the update time; never the unsorted first page.
+#[tokio::test]
+async fn windows_are_found_where_the_server_cannot_sort() {
+    for (from, to) in windows() {
+        let server = server(|seen| !seen.one("sort").is_empty()).await;
+        let cloud = server.cloud();
+        let ask = Ask::PullRequests { from, to };
+        check_walk(&walk(&cloud, &ask).await, from, to);
+        let asked = server.seen().len();
+        for seen in server.seen().iter().filter(|seen| seen.one("sort").is_empty()) {
+            assert!(seen.one("q").contains(">=") && seen.one("q").contains("<="), "both bounds: {:?}", seen.query);
+        }
+        let first = cloud.secondary(&a_repository(), &ask, None).await.unwrap();
+        assert!(!first.items.is_empty() && server.seen()[asked].one("sort").is_empty(), "remembered");
+    }
+}
+
+// The same in the middle of a walk: it goes on from where it was.
+#[tokio::test]
+async fn a_walk_that_fails_in_the_middle_goes_on_another_way() {
+    let server = server(|seen| seen.all("state").len() == 4 && seen.one("page") == "3").await;
+    let found = walk(&server.cloud(), &Ask::PullRequests { from: None, to: None }).await;
+    assert!(found.is_sorted_by(|a, b| a.0 >= b.0));
+    let distinct: std::collections::BTreeSet<u64> = found.iter().map(|(_, id)| *id).collect();
+    assert_eq!(distinct.len(), 230, "none is lost; those of the last instant may come twice");
 }
