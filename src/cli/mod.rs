@@ -147,6 +147,7 @@ async fn checked(start: &Start, screen: &Screen, names: &[String], offline: bool
     let assembler = local::assembler(start, &config);
     let mut rows = check::check(&config, &assembler, names, offline).await?;
     if !offline {
+        rows.splice(1..1, config.check_secrets(&start.environment).iter().map(|fault| check::of_fault(&config, fault)));
         rows.extend(local::check_store(start, &config).await);
     }
     let is_bad = |row: &CheckRow| row.code != "ok" && row.code != "warning";

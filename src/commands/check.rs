@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Failure;
 use super::answer::CheckRow;
 use crate::assemble::Assembler;
-use crate::config::{Config, Integration};
+use crate::config::{Config, Fault, Integration};
 use crate::source::{Finding, FindingCode};
 
 /// Looks at everything the integrations named use (all, when none is named). What fails is a row.
@@ -125,6 +125,17 @@ fn of_finding(about: &str, finding: Finding) -> CheckRow {
         FindingCode::Unreachable => "unreachable",
     };
     CheckRow { about: about.to_owned(), code: code.to_owned(), subject, message, mend, curl }
+}
+
+/// A secret that is missing or too open, at its line of the config.
+pub fn of_fault(config: &Config, fault: &Fault) -> CheckRow {
+    let place = format!("{}:{}", config.path.display(), fault.place.line);
+    let code = if fault.is_error() { "invalid_secret" } else { "warning" };
+    let mut message = fault.what.clone();
+    if let Some(because) = &fault.because {
+        message = format!("{message}: {because}");
+    }
+    row("config", code, &place, &message, fault.mend.as_deref())
 }
 
 fn failed(about: &str, code: &str, subject: &str, failure: &Failure) -> CheckRow {

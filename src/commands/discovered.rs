@@ -59,7 +59,8 @@ async fn rows_of(app: &App, integration: &Integration) -> Result<Vec<DiscoveredR
     let mut rows = Vec::new();
     for known in app.repositories(&key).await? {
         let repo = &known.repository.key;
-        if linked.contains(repo) {
+        // Of linked ones only those that need a decision again: a missing entity, more entities by `many`.
+        if linked.contains(repo) && !recommendations.contains_key(repo) {
             continue;
         }
         rows.extend(row(integration, &known, recommendations.get(repo), decisions.get(repo)));

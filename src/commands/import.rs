@@ -11,10 +11,11 @@ use crate::engine::import::{Chosen, carry_out, gather};
 use crate::engine::{Progress, survey, update};
 use crate::error::Report;
 use crate::model::{
-    Action, Decision, DecisionKind, EntityRef, ImportAction, ImportId, KnownRepository, Presence, Recommendation,
+    Action, Decision, DecisionKind, EntityRef, ImportAction, ImportId, KnownRepository, LinkState, Presence,
+    Recommendation,
 };
 use crate::plan::{self, Plan, Step, Work};
-use crate::store::StoredPlan;
+use crate::store::{LinkChange, StoredPlan};
 
 /// What is chosen in one integration, and what cannot be.
 #[derive(Default)]
@@ -184,10 +185,7 @@ fn add(
         }
         (_, None, Some(one)) => match one.action {
             Action::Register => choice.chosen.push(Chosen::register(known, kind(), entity_type())),
-            Action::Merge => match one.entity.clone() {
-                Some(entity) => choice.chosen.push(Chosen::merge(known, entity, one.rule)),
-                None => refuse(Action::Merge, "its recommendation names no entity: sync again".to_owned()),
-            },
+            Action::Merge => choice.chosen.extend(Chosen::recommended(known, one.clone())),
             Action::Conflict => {
                 refuse(Action::Conflict, format!("{}; choose with `--into ENTITY`", one.reason));
             }
@@ -295,6 +293,15 @@ async fn import_into(
         let row = sync::import_row(outcome, name_of(&outcome.repo));
         if matches!(row.result, RowResult::Done | RowResult::Unchanged) {
             settle(app, integration, outcome, options, &decisions).await?;
+            let missing = links.iter().filter(|link| {
+                link.repo == outcome.repo && link.state == LinkState::EntityMissing && link.entity != outcome.entity
+            });
+            // Linked anew by hand: the link to the entity that went is settled (P2.13).
+            let ended: Vec<_> =
+                missing.map(|link| LinkChange::Remove(link.repo.clone(), link.entity.clone())).collect();
+            if !ended.is_empty() {
+                app.store.change_links(&lease, ended, Vec::new()).await?;
+            }
         }
         rows.push(row);
     }

@@ -11,7 +11,6 @@ use crate::assemble::Parts;
 use crate::clock::Clock;
 use crate::ids::Ids;
 use crate::model::{ImportId, KnownRepository, Outcome, SyncId, SyncRecord, Trigger};
-use crate::plan::Plan;
 use crate::store::{CrawlLease, Store, StoredPlan};
 
 /// How long an approval waits for a sync that runs.
@@ -55,8 +54,8 @@ pub async fn approve(approval: &Approval<'_>) -> Result<SyncRecord, EngineError>
     }
     record.repositories.gone = accept_absences(approval, &lease).await?;
 
-    let steps: Vec<_> = held.plan.approvable().cloned().collect();
-    if !steps.is_empty() {
+    let plan = held.plan.approved();
+    if !plan.steps.is_empty() {
         let catalog = parts.catalog.as_ref();
         // The document places of the plan are found again from a fresh reading.
         if let Err(error) = catalog.read().await {
@@ -65,8 +64,7 @@ pub async fn approve(approval: &Approval<'_>) -> Result<SyncRecord, EngineError>
         let catalog_lease = store.catalog_lease(catalog.name()).await?;
         let links = store.links(catalog.name()).await?;
         let import_id = ImportId(ids.next());
-        let total = steps.len() as u64;
-        let plan = Plan { steps, ..Plan::default() };
+        let total = plan.steps.len() as u64;
         let outcomes = carry_out(
             &Applying {
                 catalog,

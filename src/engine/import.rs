@@ -48,13 +48,16 @@ impl Chosen {
         Self { repository, aim: Aim::Adopt(entity), rule: None, unseen: Unseen::Allowed }
     }
 
-    /// What is recommended: register, or merge where the recommendation names an entity.
-    pub fn recommended(repository: KnownRepository, recommendation: Recommendation) -> Self {
-        let aim = match recommendation.entity {
-            Some(entity) => Aim::Merge(entity),
-            None => Aim::Register { kind: recommendation.kind, entity_type: recommendation.entity_type },
+    /// What is recommended: register, or merge where the recommendation names an entity, or several
+    /// (`many: true`).
+    pub fn recommended(repository: KnownRepository, recommendation: Recommendation) -> Vec<Self> {
+        let Recommendation { entity, also, kind, entity_type, rule, unseen, .. } = recommendation;
+        let aims = match entity {
+            Some(entity) => std::iter::once(entity).chain(also).map(Aim::Merge).collect(),
+            None => vec![Aim::Register { kind, entity_type }],
         };
-        Self { repository, aim, rule: recommendation.rule, unseen: recommendation.unseen }
+        let chosen = |aim| Self { repository: repository.clone(), aim, rule, unseen: unseen.clone() };
+        aims.into_iter().map(chosen).collect()
     }
 
     /// A target that a person typed, looked up in the catalog.

@@ -499,10 +499,8 @@ async fn conclude(run: &Run<'_>, record: &mut SyncRecord, ended: Result<(), Stop
         .filter(|decision| decision.kind == DecisionKind::Ignored)
         .map(|decision| decision.repo)
         .collect();
-    let linked: BTreeSet<RepoKey> =
-        run.store.links(run.parts.catalog.name()).await?.into_iter().map(|link| link.repo).collect();
     for one in run.store.recommendations(key).await? {
-        if ignored.contains(&one.repo) || linked.contains(&one.repo) {
+        if ignored.contains(&one.repo) {
             continue;
         }
         match one.action {

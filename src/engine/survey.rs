@@ -24,6 +24,9 @@ pub struct Survey {
 /// Reads the catalog, and stops the sync where it shrank too much to be believed.
 pub(super) async fn survey(run: &Run<'_>, record: &mut SyncRecord) -> Result<Survey, Stop> {
     let catalog = run.parts.catalog.as_ref();
+    if let Some(snapshot) = run.store.catalog_snapshot(catalog.name()).await? {
+        catalog.restore(&snapshot);
+    }
     let reading = catalog.read().await?;
     note_problems(&reading, record);
     let previous = run.store.known_entities(catalog.name()).await?;
@@ -44,6 +47,7 @@ pub(super) async fn survey(run: &Run<'_>, record: &mut SyncRecord) -> Result<Sur
     let all: BTreeSet<&EntityRef> = reading.entity_refs.iter().chain(&reading.unreadable).collect();
     let all: Vec<EntityRef> = all.into_iter().cloned().collect();
     run.store.save_known_entities(catalog.name(), &all).await?;
+    run.store.save_catalog_snapshot(catalog.name(), &catalog.snapshot()).await?;
 
     Ok(Survey { marks: marks(catalog).await?, reading })
 }

@@ -174,9 +174,10 @@ fn choose(
             && one.unseen == Unseen::Allowed
             && known.first_seen_under_auto_import
             && !is_decided
-            && !busy.contains(&one.repo);
+            // A linked repository only goes on to more entities where its rule says `many`.
+            && (!busy.contains(&one.repo) || one.rule.is_some_and(|rule| run.parts.rules.says_many(rule)));
         if may {
-            choices.push(Choice::recommended((*known).clone(), one.clone()));
+            choices.extend(Choice::recommended((*known).clone(), one.clone()));
         }
     }
     choices

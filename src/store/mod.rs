@@ -330,6 +330,11 @@ pub trait Store: Send + Sync {
     /// Replaces them; costs no write when equal.
     async fn save_known_entities(&self, catalog: &str, refs: &[EntityRef]) -> Result<(), StoreError>;
 
+    /// Which entities each file of a catalog held when last read ([`crate::catalog::Catalog::snapshot`]).
+    async fn catalog_snapshot(&self, catalog: &str) -> Result<Option<Value>, StoreError>;
+    /// Keeps it; costs no write when equal. Left out of exports: the next reading makes it anew.
+    async fn save_catalog_snapshot(&self, catalog: &str, snapshot: &Value) -> Result<(), StoreError>;
+
     /// Stores items with their coverage, atomically per batch; several batches share one flush.
     async fn record_items(&self, lease: &CrawlLease, batches: Vec<ItemBatch>) -> Result<(), StoreError>;
     /// Items of a repository and kind by [`Item::at`], newest first, at most `limit`.
