@@ -10,6 +10,7 @@ pub mod survey;
 pub mod update;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -321,7 +322,12 @@ async fn discovery(run: &Run<'_>, lease: &CrawlLease, record: &mut SyncRecord) -
         now: run.clock.now(),
         sync_id: record.id.clone(),
         stop: run.stop,
-        progress: &|done, total| report(done, total, false),
+        // An unchanged workspace has nothing to show.
+        progress: &|done, total| {
+            if done > 0 {
+                report(done, total, false);
+            }
+        },
     })
     .await?;
     report(found.seen, Some(found.seen), true);
@@ -380,6 +386,7 @@ async fn backfilling(
             finished,
         });
     };
+    let latest = Mutex::new(backfill::Progress::default());
     let known: Vec<KnownRepository> = known.into_iter().filter(|known| known.presence.is_served()).collect();
     let report = backfill::run(backfill::BackfillInputs {
         source: run.source,
@@ -394,11 +401,17 @@ async fn backfilling(
         rotation_share: backfill::ROTATION_SHARE,
         concurrency: backfill::CONCURRENCY,
         stop: run.stop.clone(),
-        progress: &|progress| stages(&progress, false),
+        progress: &|progress| {
+            *latest.lock().unwrap_or_else(PoisonError::into_inner) = progress;
+            stages(&progress, false);
+        },
         interval: run.interval,
     })
     .await?;
-    stages(&backfill::Progress::default(), true);
+    let last = *latest.lock().unwrap_or_else(PoisonError::into_inner);
+    if last.pages > 0 {
+        stages(&last, true);
+    }
     mark_forbidden(run, lease, record, &report.unreadable, known).await?;
     let failed: BTreeSet<&str> = report.errors.iter().filter_map(|error| error.repository.as_deref()).collect();
     record.repositories.failed += failed.len() as u64;
