@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::model::{Entity, EntityFormat, EntityRef};
 use crate::plan::{FieldPath, Step};
 
-pub use recognise::{Identity, MarkPaths, Recognised, format_of, mark_paths};
+pub use recognise::{Identity, MarkPaths, Recognised, format_of, mark_paths, recognise};
 
 /// What a catalog is able to do. Data, so that planning stays pure.
 #[derive(Clone, Debug, PartialEq, Eq)]

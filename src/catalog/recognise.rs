@@ -3,13 +3,13 @@
 use serde_json::Value;
 
 use super::{backstage, harness};
-use crate::model::{EntityFormat, EntityRef, Mark};
+use crate::model::{EntityFormat, EntityRef, ImportAction, Mark, RepoKey};
 use crate::plan::FieldPath;
 
 /// Where the parts of our mark stand in a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MarkPaths {
-    /// The repository: the `Display` of its `RepoKey`.
+    /// The repository: the `Display` of its [`RepoKey`].
     pub repository: FieldPath,
     /// The integration's name.
     pub integration: FieldPath,
@@ -23,6 +23,17 @@ pub fn mark_paths(format: EntityFormat) -> MarkPaths {
         EntityFormat::Backstage => backstage::mark_paths(),
         EntityFormat::Harness => harness::mark_paths(),
     }
+}
+
+/// Our mark, if the document carries a whole and readable one.
+pub(super) fn mark(document: &Value, format: EntityFormat) -> Option<Mark> {
+    let paths = mark_paths(format);
+    let text = |path: &FieldPath| path.get(document).and_then(Value::as_str).map(str::to_owned);
+    Some(Mark {
+        repository: RepoKey::parse(&text(&paths.repository)?)?,
+        integration: text(&paths.integration).unwrap_or_default(),
+        action: ImportAction::from_mark(&text(&paths.action)?)?,
+    })
 }
 
 /// What an entity document says about itself.

@@ -1,11 +1,11 @@
-//! Backstage entity format: what a document is, what its rules allow, where our mark stands. No I/O.
+//! Backstage entity format: what a document is, and what its rules allow. No I/O.
 //!
 //! Rules as in Backstage's descriptor format and its `KubernetesValidatorFunctions`.
 
 use serde_json::Value;
 
-use crate::catalog::{Identity, MarkPaths, Recognised};
-use crate::model::{EntityRef, ImportAction, Mark, RepoKey};
+use crate::catalog::recognise::{Identity, MarkPaths, Recognised, mark};
+use crate::model::{EntityFormat, EntityRef};
 use crate::plan::FieldPath;
 
 /// Annotation of our mark: the repository (`bitbucket.org/{uuid}`).
@@ -50,19 +50,8 @@ pub fn recognise(document: &Value) -> Recognised {
         kind: kind.to_owned(),
         entity_type: text("/spec/type").map(str::to_owned),
         owner: text("/spec/owner").map(str::to_owned),
-        mark: mark(document),
+        mark: mark(document, EntityFormat::Backstage),
     }))
-}
-
-/// Our mark, if the document carries a whole and readable one.
-pub fn mark(document: &Value) -> Option<Mark> {
-    let annotations = document.pointer("/metadata/annotations")?;
-    let text = |name: &str| annotations.get(name).and_then(Value::as_str);
-    Some(Mark {
-        repository: RepoKey::parse(text(REPOSITORY)?)?,
-        integration: text(INTEGRATION).unwrap_or_default().to_owned(),
-        action: ImportAction::from_mark(text(ACTION)?)?,
-    })
 }
 
 /// Why `name` cannot be a `metadata.name`; `Ok` when it can.
@@ -159,6 +148,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::model::RepoKey;
 
     // P4.9, section 9 "Registering": slug made valid for the format.
     #[test]
@@ -212,12 +202,12 @@ mod tests {
     #[test]
     fn documents_are_recognised() {
         let document = json!({"apiVersion": "backstage.io/v1alpha1", "kind": "Component",
-            "metadata": {"name": "Payments", "annotations": {REPOSITORY: "bitbucket.org/{u}", INTEGRATION: "acme", ACTION: "MERGE"}},
+            "metadata": {"name": "Payments", "annotations": {"catalog-sync.dev/repository": "bitbucket.org/{u}",
+                "catalog-sync.dev/integration": "acme", "catalog-sync.dev/action": "MERGE"}},
             "spec": {"type": "service", "owner": "team"}});
         let Recognised::Entity(identity) = recognise(&document) else { panic!() };
         assert_eq!(identity.entity_ref.as_str(), "component:default/payments");
         assert_eq!(identity.mark.unwrap().repository, RepoKey::cloud("{u}"));
-        assert_eq!(mark_paths().repository.get(&document), Some(&json!("bitbucket.org/{u}")));
         for (document, wanted) in [
             (json!({"kind": "Location", "metadata": {"name": "x"}}), "by design"),
             (json!({"kind": "Template", "metadata": {"name": "x"}}), "by design"),

@@ -60,13 +60,15 @@ pub(super) fn read(text: &str) -> Vec<Document> {
 }
 
 fn read_one(part: &str, first_line: usize, line: usize) -> Found {
+    // A template engine's placeholders seldom are YAML, or mean something else in it.
+    let may_be_template = part.contains("{{") || part.contains("{%");
+    let template = || {
+        let reason = "a template: it holds placeholders where values belong".to_owned();
+        Found::Problem { line, reason, is_fault: false }
+    };
     let value = match parse(part) {
         Ok(value) => value,
-        // A template engine's placeholders seldom are YAML.
-        Err(_) if part.contains("{{") || part.contains("{%") => {
-            let reason = "a template: it holds placeholders where values belong".to_owned();
-            return Found::Problem { line, reason, is_fault: false };
-        }
+        Err(_) if may_be_template => return template(),
         Err(NotYaml { line_in_part, reason }) => {
             let line = line_in_part.map_or(line, |at| first_line + at);
             return Found::Problem { line, reason, is_fault: true };
@@ -80,6 +82,7 @@ fn read_one(part: &str, first_line: usize, line: usize) -> Found {
         },
         Recognised::NotOurs => Found::NotOurs,
         Recognised::ByDesign(reason) => Found::Problem { line, reason, is_fault: false },
+        Recognised::Fault(_) if may_be_template => template(),
         Recognised::Fault(reason) => Found::Problem { line, reason, is_fault: true },
     }
 }
@@ -100,11 +103,24 @@ pub(super) fn parse(part: &str) -> Result<Yaml, NotYaml> {
     }
     let not_yaml = |error: serde_yaml::Error| NotYaml {
         line_in_part: error.location().map(|location| location.line().saturating_sub(1)),
-        reason: crate::error::escape_control(&error.to_string()),
+        reason: crate::error::escape_control(&without_places(&error.to_string())),
     };
     let mut value: Yaml = serde_yaml::from_str(part).map_err(not_yaml)?;
     value.apply_merge().map_err(not_yaml)?;
     Ok(value)
+}
+
+/// The parser counts lines within the document; ours count within the file and are told beside.
+fn without_places(message: &str) -> String {
+    let mut parts = message.split(" at line ");
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let rest = part.trim_start_matches(|c: char| c.is_ascii_digit());
+        let rest =
+            rest.strip_prefix(" column ").map_or(rest, |rest| rest.trim_start_matches(|c: char| c.is_ascii_digit()));
+        out.push_str(rest);
+    }
+    out
 }
 
 /// The parser's depth limit comes after its scanner, which is slow on `[[[[…`: the line on which more than

@@ -223,8 +223,9 @@ fn significant_range(node: &SyntaxNode) -> Option<Range<usize>> {
                 start.get_or_insert(range.start);
                 end = end.max(range.end);
             }
-            NodeOrToken::Node(scalar) if scalar.kind() == Kind::SCALAR && keeps_line_breaks(&scalar) => {
-                end = end.max(scalar.text_range().end().into());
+            NodeOrToken::Node(scalar) if scalar.kind() == Kind::SCALAR && is_block_scalar(&scalar) => {
+                let start: usize = scalar.text_range().start().into();
+                end = end.max(start + block_scalar_length(&scalar.text().to_string()));
             }
             NodeOrToken::Node(_) => {}
         }
@@ -232,11 +233,30 @@ fn significant_range(node: &SyntaxNode) -> Option<Range<usize>> {
     start.map(|start| start..end)
 }
 
-fn keeps_line_breaks(scalar: &SyntaxNode) -> bool {
-    let Some(first) = scalar.first_token() else { return false };
-    matches!(first.kind(), Kind::PIPE | Kind::GREATER)
-        && scalar.text().to_string().lines().next().is_some_and(|header| {
-            let header = header.split('#').next().unwrap_or_default();
-            header.contains('+')
-        })
+fn is_block_scalar(scalar: &SyntaxNode) -> bool {
+    scalar.first_token().is_some_and(|first| matches!(first.kind(), Kind::PIPE | Kind::GREATER))
+}
+
+/// Up to the last line that is text: also one of spaces only, where they are more than the indentation.
+/// One that keeps its line breaks (`|+`) goes on behind them.
+fn block_scalar_length(text: &str) -> usize {
+    let header = text.lines().next().unwrap_or_default();
+    if header.split('#').next().unwrap_or_default().contains('+') {
+        // The indentation of what follows may be part of the tree's scalar.
+        let kept = text.trim_end_matches([' ', '\t']);
+        return if kept.ends_with('\n') { kept.len() } else { text.len() };
+    }
+    let indent_of = |line: &str| line.len() - line.trim_start_matches(' ').len();
+    let indent = text.lines().skip(1).find(|line| !line.trim().is_empty()).map_or(usize::MAX, indent_of);
+    let (mut at, mut length) = (0, header.trim_end().len());
+    for (number, line) in text.split_inclusive('\n').enumerate() {
+        let is_whole = line.ends_with('\n');
+        let line_text = line.trim_end_matches(['\n', '\r']);
+        let is_text = !line_text.trim().is_empty() || (is_whole && line_text.len() > indent);
+        if number > 0 && is_text {
+            length = at + line_text.len();
+        }
+        at += line.len();
+    }
+    length
 }

@@ -17,11 +17,19 @@ mod verify;
 mod write;
 
 #[cfg(test)]
+mod cases;
+#[cfg(test)]
+mod corpus;
+#[cfg(test)]
+mod disturbed;
+#[cfg(test)]
+mod invented;
+#[cfg(test)]
 mod tests;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use serde_json::Value;
@@ -92,6 +100,8 @@ struct Inner {
     /// The catalog itself first, then `also_read`.
     roots: Vec<Root>,
     index: Mutex<Index>,
+    /// A file written more recently may be in the middle of being written.
+    quiet: Duration,
     /// One writer at a time within this process; holds what has to be looked at again.
     writer: Mutex<Late>,
 }
@@ -99,9 +109,13 @@ struct Inner {
 impl DirectoryCatalog {
     /// Nothing is read or checked yet.
     pub fn open(settings: DirectorySettings) -> Self {
+        Self::open_with(settings, steps::QUIET)
+    }
+
+    fn open_with(settings: DirectorySettings, quiet: Duration) -> Self {
         let mut roots = vec![Root { path: settings.root.clone(), read_only: false }];
         roots.extend(settings.also_read.iter().map(|path| Root { path: path.clone(), read_only: true }));
-        let inner = Inner { settings, roots, index: Mutex::default(), writer: Mutex::default() };
+        let inner = Inner { settings, roots, index: Mutex::default(), quiet, writer: Mutex::default() };
         Self { inner: Arc::new(inner) }
     }
 

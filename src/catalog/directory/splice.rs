@@ -340,13 +340,18 @@ impl Editor<'_> {
         }
     }
 
+    /// `end` without line breaks before it, which a block scalar may keep: the line has to end.
+    fn behind_text(&self, start: usize, end: usize) -> usize {
+        start + self.text[start..end].trim_end().len()
+    }
+
     /// Something on one line in place of the value that is there.
     fn replace_inline(&self, entry: &Entry, text: &str) -> Splice {
         let range = &entry.value.range;
         match entry.value.shape {
             Shape::Empty => splice(entry.colon_end..entry.colon_end, format!(" {text}")),
             Shape::Map { flow: false, .. } | Shape::List { flow: false, .. } => {
-                splice(entry.colon_end..range.end, format!(" {text}"))
+                splice(entry.colon_end..self.behind_text(entry.colon_end, range.end), format!(" {text}"))
             }
             _ => {
                 // A block scalar that keeps its line breaks ends behind them; one has to stay.
@@ -544,14 +549,6 @@ impl Editor<'_> {
             chain.pop();
         }
         let Some(&(map, entry)) = chain.last() else { return self.refuse(0, "the root of a document is not a field") };
-        if let [(_, parent), (map, _)] = chain[..]
-            && count(map) == 1
-        {
-            if parent.value.has_anchor {
-                return self.refuse(parent.start, "an anchor stands on it");
-            }
-            return Ok(vec![splice(parent.colon_end..parent.value.range.end, " {}")]);
-        }
         let Shape::Map { flow, entries } = &map.shape else { return self.refuse(map.range.start, "not a map") };
         if *flow {
             let at = entries.iter().position(|other| other.start == entry.start).unwrap_or(0);
@@ -569,9 +566,25 @@ impl Editor<'_> {
             .comments
             .iter()
             .filter(|comment| comment.start >= entry.start && comment.end <= behind)
-            .map(|comment| format!("{indent}{}", self.text[comment.clone()].trim_end()))
+            .map(|comment| {
+                let line = line_start(self.text, comment.start);
+                if self.text[line..comment.start].trim().is_empty() {
+                    self.text[line..].split('\n').next().unwrap_or_default().trim_end_matches('\r').to_owned()
+                } else {
+                    format!("{indent}{}", self.text[comment.clone()].trim_end())
+                }
+            })
             .collect();
-        Ok(vec![self.replace_lines(entry.start, entry.end, &kept)?])
+        let lines = self.replace_lines(entry.start, entry.end, &kept)?;
+        match chain[..] {
+            [(_, parent), (map, _)] if count(map) == 1 => {
+                if parent.value.has_anchor {
+                    return self.refuse(parent.start, "an anchor stands on it");
+                }
+                Ok(vec![splice(parent.colon_end..parent.colon_end, " {}"), lines])
+            }
+            _ => Ok(vec![lines]),
+        }
     }
 
     fn flow_entry(&self, path: &[String], wanted: &Wanted<'_>, context: Context) -> String {

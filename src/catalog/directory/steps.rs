@@ -15,13 +15,13 @@ use super::{Inner, documents, emit, lock, shown};
 use crate::catalog::recognise::{Recognised, recognise};
 use crate::catalog::{Applied, CatalogError, FieldWritten, FileDiff};
 use crate::model::EntityRef;
-use crate::plan::{Edit, FieldPath, NewEntity, Step, Work};
+use crate::plan::{Edit, NewEntity, Step, Work, register};
 
 /// How often an edit starts over because somebody saved the file meanwhile.
 const TRIES: usize = 8;
 
 /// A file written more recently than this may be in the middle of being written: wait until it is not.
-const QUIET: Duration = Duration::from_millis(100);
+pub(super) const QUIET: Duration = Duration::from_millis(100);
 
 impl Inner {
     pub(super) fn diff(&self, step: &Step) -> Result<Applied, CatalogError> {
@@ -51,8 +51,11 @@ impl Inner {
                 return Ok(applied(&path, &before, edited, &step.entity));
             }
             self.not_busy(&path)?;
-            if !late.is_ours(&write::hash(&original.bytes)) && !is_quiet(&original) {
-                continue;
+            if !late.is_ours(&write::hash(&original.bytes)) {
+                if !is_quiet(&original, self.quiet) {
+                    continue;
+                }
+                self.not_busy(&path)?;
             }
             match write::replace(&original, edited.text.as_bytes()).map_err(|source| io_error(&path, source))? {
                 Replaced::TheirsIsNewer => continue,
@@ -178,7 +181,10 @@ impl Inner {
         self.make_sure_it_was_read()?;
         let done = Applied {
             files: vec![FileDiff { path: path.clone(), diff: unified(&path, None, &body) }],
-            fields: vec![FieldWritten { path: FieldPath(Vec::new()), before: None, after: Some(new.document.clone()) }],
+            fields: register::written(new)
+                .into_iter()
+                .map(|(path, value)| FieldWritten { path, before: None, after: Some(value) })
+                .collect(),
             entity_id: identity.entity_id.clone(),
         };
         let nothing = Applied { entity_id: identity.entity_id, ..Applied::default() };
@@ -288,6 +294,15 @@ impl Inner {
                 if let Ok(text) = std::str::from_utf8(&text) {
                     lock(&self.index).wrote(&replaced.path, text, self.now());
                 }
+                // Both the file they wrote into and ours, which was in place for a while, may be open still.
+                late.remember(LateFile {
+                    file: present.file,
+                    path: replaced.path.clone(),
+                    old: replaced.ours,
+                    ours,
+                    step: replaced.step.clone(),
+                    at: self.now(),
+                });
                 late.remember(LateFile { old: write::hash(&bytes), ours, at: self.now(), ..replaced });
             }
         }
@@ -323,11 +338,11 @@ fn no_double_but_for_case(root: &Dir, path: &Path) -> Result<(), CatalogError> {
 
 /// Waits, if need be, until a file that was written a moment ago has been left alone for a moment; `false`:
 /// it changed meanwhile.
-fn is_quiet(original: &Original) -> bool {
+fn is_quiet(original: &Original, quiet: Duration) -> bool {
     match original.age() {
-        Some(age) if age >= QUIET => true,
+        Some(age) if age >= quiet => true,
         age => {
-            std::thread::sleep(QUIET.saturating_sub(age.unwrap_or_default()));
+            std::thread::sleep(quiet.saturating_sub(age.unwrap_or_default()));
             original.holds_same_text().unwrap_or(false)
         }
     }

@@ -1,10 +1,9 @@
-//! Harness IDP entity format: what a document is, what its rules allow, where our mark and the
-//! ingested properties stand. No I/O.
+//! Harness IDP entity format: what a document is and what its rules allow. No I/O.
 
 use serde_json::Value;
 
-use crate::catalog::{Identity, MarkPaths, Recognised};
-use crate::model::{EntityRef, ImportAction, Mark, RepoKey};
+use crate::catalog::recognise::{Identity, MarkPaths, Recognised, mark};
+use crate::model::{EntityFormat, EntityRef};
 use crate::plan::FieldPath;
 
 /// Where our mark stands.
@@ -55,19 +54,8 @@ pub fn recognise(document: &Value) -> Recognised {
         kind: kind.to_owned(),
         entity_type: text("type").or_else(|| document.pointer("/spec/type").and_then(Value::as_str)).map(str::to_owned),
         owner: text("owner").map(str::to_owned),
-        mark: mark(document),
+        mark: mark(document, EntityFormat::Harness),
     }))
-}
-
-/// Our mark, if the document carries a whole and readable one.
-pub fn mark(document: &Value) -> Option<Mark> {
-    let integration = document.pointer("/metadata/integration")?;
-    let text = |name: &str| integration.get(name).and_then(Value::as_str);
-    Some(Mark {
-        repository: RepoKey::parse(text("repository")?)?,
-        integration: text("name").unwrap_or_default().to_owned(),
-        action: ImportAction::from_mark(text("action")?)?,
-    })
 }
 
 /// Words that Harness keeps for expressions.
@@ -146,6 +134,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::model::ImportAction;
 
     // P4.8, section 9 "Registering".
     #[test]
@@ -178,7 +167,6 @@ mod tests {
         assert_eq!(identity.entity_ref.as_str(), "component:account.o.p/Pay_ments");
         assert_eq!(identity.entity_id, "Pay_ments");
         assert_eq!(identity.mark.unwrap().action, ImportAction::Register);
-        assert_eq!(mark_paths().action.get(&document), Some(&json!("REGISTER")));
         assert!(matches!(recognise(&json!({"kind": "component"})), Recognised::Fault(_)));
         assert!(matches!(recognise(&json!({"kind": "Workflow", "identifier": "x"})), Recognised::ByDesign(_)));
     }
