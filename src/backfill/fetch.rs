@@ -19,8 +19,8 @@ use super::{BackfillInputs, BackfillReport, Progress, Unreadable};
 use crate::error::Report;
 use crate::model::coverage::{Coverage, Head, Ranges, UnknownHeads};
 use crate::model::sync::SecondaryCounts;
-use crate::model::{IntegrationKey, Item, Presence, RepoKey, SecondaryKind, SyncError};
-use crate::source::{Ask, ItemPage, Source, SourceError};
+use crate::model::{IntegrationKey, Item, Presence, RepoKey, Repository, SecondaryKind, SyncError};
+use crate::source::{Ask, Cursor, ItemPage, Source, SourceError};
 use crate::store::{ItemBatch, Store, StoreError};
 
 /// So many stored commits are named when the server no longer knows the head they hung on: 100 hashes
@@ -179,8 +179,10 @@ impl<'a> Backfill<'a> {
         let mut tasks: FuturesUnordered<BoxFuture<'a, Event>> = FuturesUnordered::new();
         let mut fetching = 0;
         let mut recording: Option<Recording<'a>> = None;
+        // Left over from a sync that was cut off. A stream with work is marked after it: its head moves.
+        let busy: HashSet<usize> = self.queues.values().flatten().map(|work| work.stream).collect();
         for stream in 0..self.streams.len() {
-            if !self.streams[stream].is_out && is_due_for_marking(&self.streams[stream]) {
+            if !busy.contains(&stream) && is_due_for_marking(&self.streams[stream]) {
                 tasks.push(self.read_for_marking(stream));
             }
         }
@@ -500,23 +502,18 @@ async fn fetch(
     integration: &IntegrationKey,
     request: Request,
 ) -> Result<Fetched, Failure> {
-    let Request { repo, kind, ask, cursor, looks_up, branch } = request;
-    let page = match source.secondary(&repo, &ask, cursor.as_ref()).await {
-        Ok(page) => page,
-        Err(SourceError::UnknownCommits { hashes }) => {
-            let stored = store.items(integration, &repo.key, kind, LEAVE_OUT_STORED).await?;
-            let stored = stored.into_iter().filter_map(|item| match item {
-                Item::Commit(commit) if !commit.unreachable => Some(commit.hash),
-                _ => None,
-            });
-            return Err(Failure::Unknown { hashes, stored: stored.collect() });
-        }
-        Err(error) => return Err(error.into()),
-    };
+    let Request { repo, kind, mut ask, cursor, looks_up, branch } = request;
+    let mut page = ask_page(source, store, integration, &repo, kind, &ask, cursor.as_ref()).await?;
     let mut head = None;
     if let Some(branch) = branch.filter(|_| page.items.is_empty() && page.next.is_none()) {
-        let ask = Ask::Commits { include: branch, exclude: vec![] };
-        head = head_of(&source.secondary(&repo, &ask, None).await?);
+        let whole = Ask::Commits { include: branch, exclude: vec![] };
+        head = head_of(&source.secondary(&repo, &whole, None).await?);
+        // The branch may have moved since the empty answer: ask what its head, by its hash, brings.
+        if let (Some(found), Ask::Commits { exclude, .. }) = (&head, &ask) {
+            ask = Ask::Commits { include: found.hash.clone(), exclude: exclude.clone() };
+            page = ask_page(source, store, integration, &repo, kind, &ask, None).await?;
+            head = head.filter(|_| page.items.is_empty());
+        }
     }
     let mut stored = HashMap::new();
     if looks_up && !page.items.is_empty() {
@@ -524,7 +521,31 @@ async fn fetch(
         let found = store.stored_items(integration, &repo.key, kind, &ids).await?;
         stored = found.into_iter().map(|item| (item.id(), item)).collect();
     }
-    Ok(Fetched { page, stored, head })
+    Ok(Fetched { ask, page, stored, head })
+}
+
+/// One page; where the server does not know the hashes named, with what could be named instead.
+async fn ask_page(
+    source: &dyn Source,
+    store: &dyn Store,
+    integration: &IntegrationKey,
+    repo: &Repository,
+    kind: SecondaryKind,
+    ask: &Ask,
+    cursor: Option<&Cursor>,
+) -> Result<ItemPage, Failure> {
+    match source.secondary(repo, ask, cursor).await {
+        Ok(page) => Ok(page),
+        Err(SourceError::UnknownCommits { hashes }) => {
+            let stored = store.items(integration, &repo.key, kind, LEAVE_OUT_STORED).await?;
+            let stored = stored.into_iter().filter_map(|item| match item {
+                Item::Commit(commit) if !commit.unreachable => Some(commit.hash),
+                _ => None,
+            });
+            Err(Failure::Unknown { hashes, stored: stored.collect() })
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn head_of(page: &ItemPage) -> Option<Head> {

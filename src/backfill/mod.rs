@@ -10,6 +10,8 @@ mod budget;
 mod fetch;
 mod marks;
 mod stream;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 

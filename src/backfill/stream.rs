@@ -44,6 +44,8 @@ pub(super) struct Request {
 /// What came.
 #[derive(Debug)]
 pub(super) struct Fetched {
+    /// The answer to this.
+    pub ask: Ask,
     pub page: ItemPage,
     /// Of its rows, those stored, as stored.
     pub stored: HashMap<ItemId, Item>,
@@ -79,7 +81,8 @@ pub(super) struct Stream {
     /// It is passed over in this sync: it failed, or cannot be read.
     pub is_out: bool,
     walk: Option<Walk>,
-    cursor: Option<Cursor>,
+    /// What the walk's present listing was asked for, and where its next page is.
+    cursor: Option<(Ask, Cursor)>,
     unknown_rounds: u32,
 }
 
@@ -179,7 +182,10 @@ impl Stream {
                 (ask, self.coverage.stored > 0, branch, expected_rows(self.kind, walk.limit(), known))
             }
         };
-        let cursor = self.cursor.clone();
+        let (ask, cursor) = match self.cursor.clone() {
+            Some((ask, cursor)) => (ask, Some(cursor)),
+            None => (ask, None),
+        };
         Some((Request { repo: self.repo.clone(), kind: self.kind, ask, cursor, looks_up, branch }, rows))
     }
 
@@ -208,6 +214,7 @@ impl Stream {
             Walk::Commits(walk) => walk.is_newest,
         };
         let next = fetched.page.next.clone();
+        let asked = fetched.ask.clone();
         let settled = match &mut walk {
             Walk::PullRequests(walk) => self.settle_pull_requests(walk, fetched, room, terms),
             Walk::Commits(walk) => self.settle_commits(walk, fetched, room, terms),
@@ -222,8 +229,8 @@ impl Stream {
         // An overdue gap had its page: the newest end comes before the rest of it.
         let goes_on = settled.goes_on && !self.is_due;
         if goes_on {
+            self.cursor = if lists_anew(&mut walk, &asked) { None } else { next.map(|next| (asked, next)) };
             self.walk = Some(walk);
-            self.cursor = next;
         }
         Settled { goes_on, ..settled }
     }
@@ -247,7 +254,7 @@ impl Stream {
                 }
                 match fetched.stored.get(&ItemId::Number(row.id)) {
                     None if start.is_some_and(|start| row.updated_at < start) => Verdict::Outside,
-                    None => Verdict::New,
+                    None => walk.unstored(row.updated_at),
                     Some(Item::PullRequest(stored)) if stored.updated_at > row.updated_at || stored == row => {
                         Verdict::Stored
                     }
@@ -267,7 +274,7 @@ impl Stream {
         let mut items = Vec::new();
         for (row, verdict) in rows.into_iter().zip(verdicts).take(taken.rows).filter(|row| row.1.is_write()) {
             let was_open = fetched.stored.get(&ItemId::Number(row.id)).is_some_and(is_open);
-            self.coverage.stored += u64::from(verdict == Verdict::New);
+            self.coverage.stored += u64::from(verdict != Verdict::Changed);
             let item = Item::PullRequest(row);
             self.coverage.open += u64::from(is_open(&item));
             self.coverage.open = self.coverage.open.saturating_sub(u64::from(was_open));
@@ -352,6 +359,18 @@ impl Stream {
         self.is_out = true;
         self.walk = None;
     }
+}
+
+/// Pull requests updated meanwhile leave a listing that is bounded above, and its pages shift: rows
+/// would be skipped. So the rest is listed anew from the last row down, unless a page full of one
+/// instant made no way. Without an upper bound they move to the top, and rows at worst come twice.
+fn lists_anew(walk: &mut Walk, asked: &Ask) -> bool {
+    let (Walk::PullRequests(walk), Ask::PullRequests { to: Some(to), .. }) = (walk, asked) else { return false };
+    let makes_way = walk.gap.to.is_some_and(|left| left < *to);
+    if makes_way {
+        walk.list_anew();
+    }
+    makes_way
 }
 
 fn first_window(terms: Terms) -> Window {

@@ -217,6 +217,9 @@ fn waiting(known: u64, more: bool) -> String {
 pub enum Verdict {
     /// Not stored yet.
     New,
+    /// Not stored yet, and come up after the walk began: it belongs to the window, but did not at the
+    /// moment of a first fetch, so it takes nobody's place there.
+    Newer,
     /// Stored in another form.
     Changed,
     /// Stored just so, or newer.
@@ -230,7 +233,7 @@ pub enum Verdict {
 impl Verdict {
     /// Whether taking the row costs a write, and so counts toward the cap.
     pub fn is_write(self) -> bool {
-        matches!(self, Self::New | Self::Changed)
+        matches!(self, Self::New | Self::Newer | Self::Changed)
     }
 }
 

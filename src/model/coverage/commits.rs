@@ -429,6 +429,8 @@ impl CommitRanges {
             since: now,
         };
         let is_earlier = wanted.start != old.start;
+        // What comes from beneath an old head may be unreachable by now.
+        self.recheck |= !self.former.is_empty();
         if let Some(first) = self.gaps.iter_mut().find(|gap| gap.limit.is_some()) {
             let already = old.first_sync.limit().unwrap_or(0);
             first.limit = match (limit, first.rerooted) {

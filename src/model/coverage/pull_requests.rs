@@ -63,9 +63,11 @@ pub struct PullRequestWalk {
     pub gap: PullRequestGap,
     /// It asks for the newest end, and no page has come yet.
     pub is_newest: bool,
+    /// The last update of the first row it met.
+    top: Option<DateTime<Utc>>,
     /// Index of its gap in the coverage, once recorded there.
     place: Option<usize>,
-    /// Rows met so far.
+    /// Rows of the present listing met so far.
     met: u64,
 }
 
@@ -83,6 +85,16 @@ pub struct PullRequestPage<'a> {
 }
 
 impl PullRequestWalk {
+    /// Goes on with a new listing of what is left instead of the next page of the old one.
+    pub fn list_anew(&mut self) {
+        self.met = 0;
+    }
+
+    /// What a row means that is not stored.
+    pub fn unstored(&self, updated_at: DateTime<Utc>) -> Verdict {
+        if self.top.is_some_and(|top| updated_at > top) { Verdict::Newer } else { Verdict::New }
+    }
+
     /// Which rows count toward the window's limit: those never stored before.
     pub fn counts(verdict: Verdict) -> bool {
         verdict == Verdict::New
@@ -102,20 +114,20 @@ impl PullRequestRanges {
             more: true,
             since: window.fetched_at,
         };
-        PullRequestWalk { gap, is_newest: true, place: None, met: 0 }
+        PullRequestWalk { gap, is_newest: true, top: None, place: None, met: 0 }
     }
 
     /// The walk for what is new since.
     pub fn newer(&self, window: &Window, now: DateTime<Utc>) -> PullRequestWalk {
         let from = self.newest.max(window.start);
         let gap = PullRequestGap { from, to: None, limit: None, settles: false, known: 0, more: true, since: now };
-        PullRequestWalk { gap, is_newest: true, place: None, met: 0 }
+        PullRequestWalk { gap, is_newest: true, top: None, place: None, met: 0 }
     }
 
     /// The walk over the gap waiting longest.
     pub fn resume(&self) -> Option<PullRequestWalk> {
         let place = (0..self.gaps.len()).min_by_key(|&place| self.gaps[place].since)?;
-        Some(PullRequestWalk { gap: self.gaps[place].clone(), is_newest: false, place: Some(place), met: 0 })
+        Some(PullRequestWalk { gap: self.gaps[place].clone(), is_newest: false, top: None, place: Some(place), met: 0 })
     }
 
     /// Records that `taken` of a page was stored; returns whether the walk goes on.
@@ -123,6 +135,7 @@ impl PullRequestRanges {
         if walk.is_newest {
             self.newest = self.newest.max(page.rows.first().copied());
             walk.is_newest = false;
+            walk.top = page.rows.first().copied();
         }
         walk.met += page.rows.len() as u64;
         let gap = &mut walk.gap;

@@ -1,0 +1,174 @@
+//! What the window is, told from the world alone. Answers are problems in words, or `None`.
+
+use std::collections::{BTreeSet, HashSet};
+
+use chrono::{DateTime, Utc};
+
+use super::Terms;
+use super::world::Repo;
+use crate::backfill::FirstSync;
+use crate::model::coverage::{Coverage, Ranges};
+use crate::model::{Item, ItemId};
+
+pub struct View<'a> {
+    pub repo: &'a Repo,
+    pub terms: &'a Terms,
+    pub coverage: &'a Coverage,
+    pub stored: &'a [Item],
+}
+
+fn depth(first_sync: FirstSync) -> usize {
+    match first_sync {
+        FirstSync::Newest(depth) => depth as usize,
+        FirstSync::All => usize::MAX,
+    }
+}
+
+impl View<'_> {
+    fn is_after_start(&self, at: DateTime<Utc>) -> bool {
+        self.terms.start.is_none_or(|start| at >= start)
+    }
+
+    /// Pull requests that belong to the window, and those that may (ties at its bottom, and what
+    /// slid into a first fetch of several pages while others moved up).
+    fn pull_requests(&self) -> (BTreeSet<u64>, BTreeSet<u64>) {
+        let Some(then) = &self.repo.pull_requests_then else { return Default::default() };
+        let then: Vec<_> = then.iter().filter(|row| self.is_after_start(row.1)).collect();
+        let depth = depth(self.terms.pull_requests.first_sync);
+        let touched = || self.repo.touched.iter().copied();
+        let boundary = |depth: usize| then.get(depth.saturating_sub(1)).map(|row| row.1);
+        let must = match boundary(depth).filter(|_| then.len() > depth) {
+            Some(bottom) => then.iter().filter(|row| row.1 > bottom).map(|row| row.0).chain(touched()).collect(),
+            None => then.iter().map(|row| row.0).chain(touched()).collect(),
+        };
+        let deepest = depth.saturating_add(self.repo.touched.len());
+        let may = match boundary(deepest) {
+            Some(bottom) => then.iter().filter(|row| row.1 >= bottom).map(|row| row.0).chain(touched()).collect(),
+            None => then.iter().map(|row| row.0).chain(touched()).collect(),
+        };
+        (must, may)
+    }
+
+    /// Commits that belong to the window as far as the branch at `head` goes: the newest at the first
+    /// fetch, and what came since.
+    fn commits(&self, head: &str) -> HashSet<String> {
+        let Some(then) = &self.repo.head_then else { return HashSet::new() };
+        let first = self.repo.log(then, &[]).into_iter().take(depth(self.terms.commits.first_sync));
+        let since = self.repo.log(head, std::slice::from_ref(then));
+        first.chain(since).filter(|hash| self.is_after_start(self.repo.commits[hash].at)).collect()
+    }
+
+    fn stored_numbers(&self) -> BTreeSet<u64> {
+        self.stored.iter().filter_map(|item| if let ItemId::Number(id) = item.id() { Some(id) } else { None }).collect()
+    }
+
+    fn stored_hashes(&self) -> HashSet<String> {
+        self.stored
+            .iter()
+            .filter_map(|item| if let ItemId::Hash(hash) = item.id() { Some(hash) } else { None })
+            .collect()
+    }
+}
+
+/// At any point: stored is allowed, and what is missing lies in a gap or above the newest end.
+pub fn pull_requests(view: &View<'_>, may_be_wider: bool) -> Option<String> {
+    let (must, may) = view.pull_requests();
+    let stored = view.stored_numbers();
+    if let Some(extra) = stored.iter().find(|id| !may.contains(id) && !may_be_wider) {
+        return Some(format!("pull request {extra} is stored, and outside the window"));
+    }
+    let open = view.stored.iter().filter(|item| match item {
+        Item::PullRequest(it) => it.state == crate::model::PullRequestState::Open,
+        Item::Commit(_) => false,
+    });
+    if view.coverage.open != open.count() as u64 {
+        return Some("the count of open pull requests is wrong".to_owned());
+    }
+    let Ranges::PullRequests(ranges) = &view.coverage.ranges else { return Some("wrong ranges".to_owned()) };
+    view.coverage.window.as_ref()?;
+    for id in must {
+        let now = &view.repo.pull_requests[&id];
+        let is_stored = view.stored.contains(&Item::PullRequest(now.clone()));
+        let is_above = ranges.newest.is_none_or(|newest| now.updated_at >= newest);
+        let is_in_gap = ranges.gaps.iter().any(|gap| {
+            gap.from.is_none_or(|from| now.updated_at >= from) && gap.to.is_none_or(|to| now.updated_at <= to)
+        });
+        // An extension shows as a gap from the next sync on.
+        let is_to_be_extended = may_be_wider;
+        if !is_stored && !is_above && !is_in_gap && !is_to_be_extended {
+            return Some(format!("pull request {id} of {} is lost", now.updated_at));
+        }
+    }
+    None
+}
+
+pub fn pull_requests_in_the_end(view: &View<'_>) -> Option<String> {
+    let (must, _) = view.pull_requests();
+    for id in must {
+        let now = Item::PullRequest(view.repo.pull_requests[&id].clone());
+        if !view.stored.contains(&now) {
+            return Some(format!("pull request {id} is missing or stale: {now:?}"));
+        }
+    }
+    view.stored
+        .iter()
+        .find(|item| match item {
+            Item::PullRequest(it) => view.repo.pull_requests[&it.id] != *it,
+            Item::Commit(_) => true,
+        })
+        .map(|item| format!("stale: {item:?}"))
+}
+
+/// At any point, on a server that forgets nothing.
+pub fn commits(view: &View<'_>, may_be_wider: bool) -> Option<String> {
+    let Ranges::Commits(ranges) = &view.coverage.ranges else { return Some("wrong ranges".to_owned()) };
+    let then = view.repo.head_then.as_ref()?;
+    let before = view.repo.reach(std::slice::from_ref(then));
+    let first: HashSet<_> = view.repo.log(then, &[]).into_iter().take(depth(view.terms.commits.first_sync)).collect();
+    let stored = view.stored_hashes();
+    if let Some(extra) = stored.iter().find(|hash| {
+        let is_allowed = first.contains(*hash) || !before.contains(*hash);
+        !is_allowed && !may_be_wider || !view.is_after_start(view.repo.commits[*hash].at)
+    }) {
+        return Some(format!("commit {extra} is stored, and outside the window"));
+    }
+    view.coverage.window.as_ref()?;
+    let head = ranges.head.as_ref()?;
+    for hash in view.commits(&head.hash) {
+        let is_in_gap = ranges
+            .gaps
+            .iter()
+            .any(|gap| view.repo.reach(&gap.heads).contains(&hash) && !view.repo.reach(&gap.exclude).contains(&hash));
+        if !stored.contains(&hash) && !is_in_gap && !may_be_wider {
+            return Some(format!("commit {hash} is lost"));
+        }
+    }
+    None
+}
+
+/// After enough undisturbed syncs. A server that forgets lets us ask for the newest of the present
+/// branch only.
+pub fn commits_in_the_end(view: &View<'_>, forgets: bool) -> Option<String> {
+    let Ranges::Commits(ranges) = &view.coverage.ranges else { return Some("wrong ranges".to_owned()) };
+    let head = view.repo.head.as_ref()?;
+    let stored = view.stored_hashes();
+    let mut must = view.commits(head);
+    if forgets {
+        let depth = depth(view.terms.commits.first_sync);
+        let newest: HashSet<_> = view.repo.log(head, &[]).into_iter().take(depth).collect();
+        must.retain(|hash| newest.contains(hash));
+    }
+    if let Some(missing) = must.iter().find(|hash| !stored.contains(*hash)) {
+        return Some(format!("commit {missing} is missing"));
+    }
+    if ranges.torn {
+        return None;
+    }
+    let reachable = view.repo.reach(std::slice::from_ref(head));
+    view.stored.iter().find_map(|item| match item {
+        Item::Commit(commit) if commit.unreachable == reachable.contains(&commit.hash) => {
+            Some(format!("commit {} is marked wrongly", commit.hash))
+        }
+        _ => None,
+    })
+}
