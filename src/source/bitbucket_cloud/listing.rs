@@ -100,7 +100,7 @@ pub(super) fn not_before(at: DateTime<Utc>) -> String {
 
 /// An instant as an upper bound: never earlier.
 pub(super) fn not_after(at: DateTime<Utc>) -> String {
-    let beyond = i64::from(at.timestamp_subsec_nanos() % 1000 > 0);
+    let beyond = i64::from(!at.timestamp_subsec_nanos().is_multiple_of(1000));
     not_before(at + chrono::Duration::microseconds(beyond))
 }
 

@@ -6,6 +6,7 @@ mod faults;
 mod limits;
 mod looking;
 mod pull_requests;
+mod simulated;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

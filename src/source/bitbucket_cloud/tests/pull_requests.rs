@@ -182,7 +182,9 @@ fn check_walk(found: &[(DateTime<Utc>, u64)], from: Option<DateTime<Utc>>, to: O
     assert_eq!(got, wanted);
 }
 
-fn windows() -> [(Option<DateTime<Utc>>, Option<DateTime<Utc>>); 4] {
+type Bound = Option<DateTime<Utc>>;
+
+fn windows() -> [(Bound, Bound); 4] {
     let at = |text: &str| Some(text.parse().unwrap());
     [
         (None, None),
