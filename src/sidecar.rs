@@ -157,7 +157,7 @@ async fn schedule_until_stopped(sidecar: &Arc<Sidecar>, reload: &Reload, rebuild
     while !sidecar.stop.is_cancelled() {
         let now = sidecar.clock.now();
         if now >= next_expiry {
-            expire(&sidecar.current(), now).await;
+            expire(&sidecar.current()).await;
             next_expiry = now + EXPIRE_EVERY;
         }
         let next_run = sidecar.start_due(now).await;
@@ -180,10 +180,8 @@ async fn schedule_until_stopped(sidecar: &Arc<Sidecar>, reload: &Reload, rebuild
     }
 }
 
-async fn expire(app: &App, now: DateTime<Utc>) {
-    let before = |age: Duration| now - chrono::Duration::from_std(age).unwrap_or(chrono::Duration::days(36_500));
-    let retention = &app.config.retention;
-    match app.store.expire(before(retention.syncs), before(retention.undo)).await {
+async fn expire(app: &App) {
+    match sync::expire(app).await {
         Ok(0) => {}
         Ok(records) => info!(records, "dropped old records"),
         Err(failed) => {

@@ -11,7 +11,7 @@ use crate::engine::{self, EngineError, Progress, Run};
 use crate::error::Report;
 use crate::model::{Action, ImportAction, SyncId, SyncRecord, Trigger};
 use crate::schedule;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use crate::store::sled::SledStore;
 
 /// How a sync by hand is run.
@@ -42,7 +42,20 @@ pub(super) async fn now(
     for integration in chosen {
         records.push(one(app, integration, Trigger::Manual, options.full, progress).await?);
     }
+    // Whoever syncs by cron and never runs the sidecar keeps no more history than they asked for.
+    expire(app).await?;
     Ok(Answer::Syncs(records))
+}
+
+/// Drops syncs, plans and journal entries that are older than the config keeps them; returns how many.
+///
+/// # Errors
+/// The store's.
+pub async fn expire(app: &App) -> Result<u64, StoreError> {
+    let now = app.clock.now();
+    let before = |age: Duration| now - chrono::Duration::from_std(age).unwrap_or(chrono::Duration::days(36_500));
+    let retention = &app.config.retention;
+    app.store.expire(before(retention.syncs), before(retention.undo)).await
 }
 
 async fn choose<'a>(app: &'a App, names: &[String]) -> Result<Vec<&'a Integration>, Failure> {
@@ -104,7 +117,7 @@ async fn dry(
     full: bool,
     progress: &(dyn Fn(Progress) + Sync + Send),
 ) -> Result<DryRun, Failure> {
-    let scratch = SledStore::scratch_copy(app.store.as_ref()).await?;
+    let scratch = SledStore::scratch_copy(app.store.as_ref(), &app.config.store).await?;
     let options = Options { dry_run: true, full };
     let synced = run(app, &scratch, integration, Trigger::Manual, options, progress).await?;
     let mut plan = Vec::new();

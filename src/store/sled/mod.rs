@@ -75,15 +75,18 @@ impl SledStore {
         Ok(Self::over(open::open(path, true, Clock::System.now()).await?))
     }
 
-    /// A scratch store with the contents of another: for dry runs, which must write nothing that stays.
+    /// A scratch store with the contents of another: for dry runs, which must write nothing that stays. It
+    /// lies in the other's folder, the one place that is sure to be writable (P7.9); one that a killed dry
+    /// run left there goes when the store is opened next.
     ///
     /// # Errors
     /// Those of either store.
-    pub async fn scratch_copy(of: &dyn Store) -> Result<Self, StoreError> {
+    pub async fn scratch_copy(of: &dyn Store, folder: &Path) -> Result<Self, StoreError> {
         let mut lines = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::fast());
         of.export(&mut lines).await?;
         let packed = lines.finish().map_err(|source| StoreError::Io { doing: "copy itself".to_owned(), source })?;
-        let scratch = Self::temporary().await?;
+        let path = folder.join(format!("{}{}", open::SCRATCH, ulid::Ulid::new()));
+        let scratch = Self::over(open::open(path, true, Clock::System.now()).await?);
         let mut lines = std::io::BufReader::new(flate2::read::DeflateDecoder::new(packed.as_slice()));
         scratch.import(&mut lines).await?;
         Ok(scratch)

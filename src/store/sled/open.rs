@@ -47,6 +47,9 @@ pub(super) async fn open(path: PathBuf, temporary: bool, now: DateTime<Utc>) -> 
         prepare_folder(&at)?;
         let tree = Tree { db: open_sled(&at, temporary)?, path: Arc::new(at) };
         restrict_files(&tree.path);
+        if !temporary {
+            remove_scratch(&tree.path);
+        }
         check_schema(&tree)?;
         recover(&tree, now)?;
         Ok(tree)
@@ -97,6 +100,18 @@ fn prepare_folder(path: &Path) -> Result<(), StoreError> {
         restrict(path, 0o700);
     }
     Ok(())
+}
+
+/// Names of scratch stores begin with this.
+pub(super) const SCRATCH: &str = "scratch-";
+
+/// Removes what killed dry runs left. We have the lock, so none of them runs.
+fn remove_scratch(path: &Path) {
+    let entries = fs::read_dir(path).into_iter().flatten().flatten();
+    for entry in entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(SCRATCH)) {
+        // Left behind, it costs only space, and the next opening tries again.
+        let _ = fs::remove_dir_all(entry.path());
+    }
 }
 
 /// sled makes its files as the umask says; the folder keeps others out until this has run.
