@@ -217,7 +217,15 @@ async fn sweep(run: &Discovery<'_>, discovery: &mut DiscoveryState, walk: &mut W
     let mut checkpoint = resume_or_begin(run, discovery, walk).await?;
     loop {
         stop_if_asked(run)?;
-        let page = run.source.repositories(&checkpoint.listing, checkpoint.cursor.as_ref()).await?;
+        let page = match run.source.repositories(&checkpoint.listing, checkpoint.cursor.as_ref()).await {
+            // Kept by an older program, or under another address: the walk begins anew.
+            Err(SourceError::StaleCursor) if checkpoint.cursor.is_some() => {
+                discovery.sweep = None;
+                checkpoint = resume_or_begin(run, discovery, walk).await?;
+                continue;
+            }
+            page => page?,
+        };
         if checkpoint.pages == 0 {
             checkpoint.began_at = page.server_date.unwrap_or(run.now);
         }

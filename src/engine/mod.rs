@@ -215,6 +215,7 @@ async fn stages(
     record: &mut SyncRecord,
     outcomes: &mut Vec<StepOutcome>,
 ) -> Result<(), Stop> {
+    run.source.begin_sync().map_err(DiscoverError::Source)?;
     let survey = survey::survey(run, record).await?;
     let discovered = discovery(run, lease, record).await?;
     let known = known_repositories(run).await?;
