@@ -308,9 +308,9 @@ impl EntityFacts {
         self.packed.extra(Extra::MarkedFor).and_then(RepoKey::parse)
     }
 
-    /// The sources it names, for people: `bitbucket.org/acme/payments`.
+    /// The sources it names, for people: `github.com/acme/payments`, or without a host where it names none.
     pub fn sources(&self) -> Vec<String> {
-        self.packed.all(Extra::Source as u16).map(|source| source.replacen('\n', "/", 1)).collect()
+        self.packed.all(Extra::Source as u16).map(source::for_people).collect()
     }
 
     /// How what it names relates to a repository, under its present or a former name.

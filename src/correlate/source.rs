@@ -50,6 +50,14 @@ impl NamedSource {
     }
 }
 
+/// A packed source as people read it.
+pub(super) fn for_people(packed: &str) -> String {
+    match packed.split_once('\n') {
+        Some((ANY_BITBUCKET, path)) => path.to_owned(),
+        _ => packed.replacen('\n', "/", 1),
+    }
+}
+
 /// How one packed source relates to the repository.
 fn names(packed: &str, repository: Identity<'_>) -> Naming {
     let (host, path) = packed.split_once('\n').unwrap_or((packed, ""));
