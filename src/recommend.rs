@@ -4,10 +4,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::config::Registration;
 use crate::correlate::{Candidate, Candidates, EntityFacts, Naming, RepositoryFacts, Rules, WhyNot};
 use crate::model::{
-    Action, Decision, DecisionKind, EntityRef, Link, LinkState, Presence, Recommendation, RepoKey, Unseen,
+    Action, Decision, DecisionKind, EntityRef, Link, LinkState, Presence, Recommendation, Registration, RepoKey, Unseen,
 };
 
 /// Kinds of which new entities may be made; others need what a repository does not tell (an API its definition).
@@ -404,7 +403,7 @@ impl<'a> Judge<'a> {
             Rank::Rule(rule) => {
                 let parted = &self.inputs.candidates[subject.at].parted_by;
                 let parted: String = parted.iter().map(|rule| format!(", parted from others by rule {rule}")).collect();
-                format!("rule {rule}: {}{parted}", self.inputs.rules.describe(rule))
+                format!("rule {rule}: {}{parted}", self.inputs.rules.brief(rule))
             }
         };
         let lost = judged.iter().filter_map(|(_, contest)| contest.as_ref().err());

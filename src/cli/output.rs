@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 
 use chrono::{DateTime, Utc};
-use comfy_table::{Cell, Color, ContentArrangement, Table, presets};
+use comfy_table::{Cell, Color, ColumnConstraint, ContentArrangement, Table, presets};
 use serde::Serialize;
 
 use crate::error::escape_control;
@@ -18,6 +18,11 @@ pub enum Format {
     /// The same objects as YAML.
     Yaml,
 }
+
+/// Blanks between columns.
+const GAP: usize = 2;
+/// Columns wider than this may be wrapped; the others stay in one piece where there is room.
+const WRAPPED_FROM: usize = 36;
 
 /// Where and how to print.
 #[derive(Clone, Copy, Debug)]
@@ -54,10 +59,44 @@ impl Screen {
 
     /// A table with these headings. Cells are escaped: text from outside is data.
     pub fn table<const N: usize>(&self, headings: [&str; N], rows: impl IntoIterator<Item = [Styled; N]>) -> String {
+        self.table_of(headings, &[], rows)
+    }
+
+    /// A table that leaves columns out, in the order of `less`, where the terminal is too narrow for all of them, and
+    /// says which. What is not printed to a terminal is whole.
+    pub fn table_of<const N: usize>(
+        &self,
+        headings: [&str; N],
+        less: &[&str],
+        rows: impl IntoIterator<Item = [Styled; N]>,
+    ) -> String {
+        let rows: Vec<[Styled; N]> = rows.into_iter().collect();
+        let widest = |column: usize| {
+            let cells = rows.iter().map(|row| row[column].text.chars().count());
+            cells.chain([headings[column].chars().count()]).max().unwrap_or_default()
+        };
+        let widths: [usize; N] = std::array::from_fn(widest);
+        let needed =
+            |shown: &[usize]| shown.iter().map(|column| widths[*column].min(WRAPPED_FROM) + GAP).sum::<usize>();
+        let mut shown: Vec<usize> = (0..N).collect();
+        let mut left_out = Vec::new();
+        let room = self.width.map_or(usize::MAX, |width| usize::from(width) + GAP);
+        for heading in less {
+            if needed(&shown) <= room {
+                break;
+            }
+            shown.retain(|column| headings[*column] != *heading);
+            left_out.push(heading.trim_end_matches(" (UTC)").to_lowercase());
+        }
+
         let mut table = Table::new();
         table.load_style(presets::NOTHING);
         match self.width {
-            Some(width) => _ = table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width),
+            // The padding behind the last column is trimmed: it needs no room.
+            Some(width) => {
+                let width = width.saturating_add(u16::try_from(GAP).unwrap_or_default());
+                _ = table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+            }
             None => _ = table.set_content_arrangement(ContentArrangement::Disabled),
         }
         if self.color {
@@ -65,17 +104,29 @@ impl Screen {
         } else {
             table.force_no_tty();
         }
-        table.set_header(headings.map(|heading| {
-            let cell = Cell::new(heading);
+        table.set_header(shown.iter().map(|column| {
+            let cell = Cell::new(headings[*column]);
             if self.color { cell.add_attribute(comfy_table::Attribute::Bold) } else { cell }
         }));
-        for row in rows {
-            table.add_row(row.map(|styled| styled.cell(self.color)));
+        for row in &rows {
+            table.add_row(shown.iter().map(|column| row[*column].cell(self.color)));
         }
-        for column in table.column_iter_mut() {
-            column.set_padding((0, 2));
+        let fits = needed(&shown) <= room;
+        for (column, number) in table.column_iter_mut().zip(&shown) {
+            column.set_padding((0, u16::try_from(GAP).unwrap_or_default()));
+            // Names and refs stay in one piece; only what is long anyway is wrapped.
+            if fits && widths[*number] <= WRAPPED_FROM {
+                column.set_constraint(ColumnConstraint::ContentWidth);
+            }
         }
-        table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+        let mut text = table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n");
+        if !left_out.is_empty() {
+            text.push_str(&format!(
+                "\n(no room for {}: widen the terminal, or use --output json)",
+                left_out.join(", ")
+            ));
+        }
+        text
     }
 }
 
@@ -107,7 +158,7 @@ impl Styled {
         Self { text: text.into(), tone }
     }
 
-    fn cell(self, color: bool) -> Cell {
+    fn cell(&self, color: bool) -> Cell {
         let cell = Cell::new(escape_control(&self.text));
         if !color {
             return cell;
@@ -151,4 +202,56 @@ pub fn duration(milliseconds: u64) -> String {
 /// `1 repository`, `12 repositories`.
 pub fn count(n: u64, one: &str, many: &str) -> String {
     format!("{n} {}", if n == 1 { one } else { many })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn discovered(width: Option<u16>) -> String {
+        let screen = Screen { format: Format::Table, color: false, width };
+        let row = |name: &str, why: &str| {
+            [name, "conflict", "component:default/mailer", "Component", "2026-11-21 12:19", why].map(Styled::from)
+        };
+        screen.table_of(
+            ["REPOSITORY", "RECOMMENDED", "ENTITY", "KIND", "DETECTED AT (UTC)", "WHY"],
+            &["DETECTED AT (UTC)", "KIND", "WHY"],
+            [
+                row("acme/mailer", "component:default/mailer is claimed as well by acme/mailer-2; a person decides"),
+                row("acme/mailer-2", "short"),
+            ],
+        )
+    }
+
+    #[test]
+    fn without_a_terminal_a_table_is_whole() {
+        insta::assert_snapshot!(discovered(None), @r"
+        REPOSITORY     RECOMMENDED  ENTITY                    KIND       DETECTED AT (UTC)  WHY
+        acme/mailer    conflict     component:default/mailer  Component  2026-11-21 12:19   component:default/mailer is claimed as well by acme/mailer-2; a person decides
+        acme/mailer-2  conflict     component:default/mailer  Component  2026-11-21 12:19   short
+        ");
+    }
+
+    #[test]
+    fn a_narrow_terminal_gets_fewer_columns_and_is_told() {
+        insta::assert_snapshot!(discovered(Some(120)), @r"
+        REPOSITORY     RECOMMENDED  ENTITY                    KIND       DETECTED AT (UTC)  WHY
+        acme/mailer    conflict     component:default/mailer  Component  2026-11-21 12:19   component:default/mailer is claimed
+                                                                                            as well by acme/mailer-2; a person
+                                                                                            decides
+        acme/mailer-2  conflict     component:default/mailer  Component  2026-11-21 12:19   short
+        ");
+        insta::assert_snapshot!(discovered(Some(80)), @r"
+        REPOSITORY     RECOMMENDED  ENTITY
+        acme/mailer    conflict     component:default/mailer
+        acme/mailer-2  conflict     component:default/mailer
+        (no room for detected at, kind, why: widen the terminal, or use --output json)
+        ");
+        for width in [20, 40, 60, 80, 100, 120, 200] {
+            let table = discovered(Some(width));
+            let told = table.lines().filter(|line| !line.starts_with("(no room"));
+            let widest = told.map(|line| line.chars().count()).max().unwrap_or_default();
+            assert!(widest <= usize::from(width).max(40), "{widest} of {width}:\n{table}");
+        }
+    }
 }

@@ -116,7 +116,7 @@ fn syncs(screen: &Screen, records: &[SyncRecord]) -> String {
             record.errors.len().to_string().into(),
         ]
     });
-    screen.table(
+    screen.table_of(
         [
             "SYNC",
             "INTEGRATION",
@@ -131,6 +131,7 @@ fn syncs(screen: &Screen, records: &[SyncRecord]) -> String {
             "COMMITS (WAIT)",
             "ERRORS",
         ],
+        &["TRIGGER", "REQUESTS", "IMPORTED", "COMMITS (WAIT)", "PULL REQUESTS (WAIT)", "REPOSITORIES (NEW)", "TOOK"],
         rows,
     )
 }
@@ -201,8 +202,9 @@ fn discovered(screen: &Screen, rows: &[DiscoveredRow]) -> String {
             row.repository.full_name.clone()
         }
     };
-    let table = screen.table(
+    let table = screen.table_of(
         ["REPOSITORY", "RECOMMENDED", "ENTITY", "KIND", "TYPE", "OWNER", "DETECTED AT (UTC)", "WHY"],
+        &["DETECTED AT (UTC)", "OWNER", "KIND", "TYPE", "WHY"],
         rows.iter().map(|row| {
             let tone = match (row.state, row.recommendation.action) {
                 (DiscoveredState::Ignored | DiscoveredState::Hidden, _) | (_, Action::None) => Tone::Faint,
@@ -210,7 +212,9 @@ fn discovered(screen: &Screen, rows: &[DiscoveredRow]) -> String {
                 (_, Action::Register | Action::Merge) => Tone::Good,
             };
             let mut why = vec![row.recommendation.reason.clone()];
-            why.extend(row.needs_review.iter().map(|because| format!("look first: {because}")));
+            // That a person decides is what a conflict means.
+            let weak = row.needs_review.as_ref().filter(|_| row.recommendation.action != Action::Conflict);
+            why.extend(weak.map(|because| format!("look first: {because}")));
             why.extend(row.tombstone.clone());
             let action = match row.state {
                 DiscoveredState::Pending => row.recommendation.action.as_str(),
@@ -238,15 +242,12 @@ fn discovered(screen: &Screen, rows: &[DiscoveredRow]) -> String {
     )
 }
 
-fn explain(screen: &Screen, explained: &Explained) -> String {
+fn explain(_screen: &Screen, explained: &Explained) -> String {
     let mut text = Vec::new();
     if let Some(row) = &explained.row {
-        text.push(format!("{}  {}", row.repository.full_name, row.repository.url));
-        let entity = row.recommendation.entity.as_deref().map_or_else(String::new, |entity| format!(" {entity}"));
-        text.push(format!("{}{entity}: {}", row.recommendation.action.as_str(), row.recommendation.reason));
-        text.extend(row.needs_review.iter().map(|because| format!("auto-import leaves it to a person: {because}")));
+        let (name, url) = (&row.repository.full_name, &row.repository.url);
+        text.push(format!("{name}  {url}  {} since {} UTC", row.state.as_str(), minute(row.detected_at)));
         text.extend(row.tombstone.iter().map(|tombstone| format!("imported before: {tombstone}")));
-        text.push(format!("state {}, detected at {} UTC", row.state.as_str(), minute(row.detected_at)));
     }
     if let Some(row) = &explained.imported {
         text.push(format!("{}  {}", row.repository.full_name, row.repository.url));
@@ -259,7 +260,6 @@ fn explain(screen: &Screen, explained: &Explained) -> String {
         ));
     }
     let head: Vec<String> = text.iter().map(|line| escape_control(line)).collect();
-    let _ = screen;
     format!("{}\n\n{}", head.join("\n"), explained.explanation)
 }
 
@@ -320,8 +320,9 @@ fn links(screen: &Screen, rows: &[ImportedRow]) -> String {
     if rows.is_empty() {
         return "nothing is imported yet: `catalog-sync discovered import`".to_owned();
     }
-    screen.table(
+    screen.table_of(
         ["REPOSITORY", "STATUS", "ENTITY", "ID", "KIND", "TYPE", "SCOPE", "IMPORTED AT (UTC)", "BY", "STATE"],
+        &["ID", "SCOPE", "KIND", "TYPE", "BY", "IMPORTED AT (UTC)"],
         rows.iter().map(|row| {
             let state = match (row.link_state.as_str(), row.repository_state.as_str()) {
                 ("active", "present") => Styled::new("present", Tone::Good),
@@ -366,7 +367,7 @@ fn integrations(screen: &Screen, rows: &[IntegrationRow]) -> String {
     if rows.is_empty() {
         return "the config has no integration".to_owned();
     }
-    screen.table(
+    screen.table_of(
         [
             "INTEGRATION",
             "STATE",
@@ -380,6 +381,7 @@ fn integrations(screen: &Screen, rows: &[IntegrationRow]) -> String {
             "LAST SYNC (UTC)",
             "OUTCOME",
         ],
+        &["WORKSPACE", "CATALOG", "AUTO-IMPORT", "LAST SYNC (UTC)", "SCHEDULE", "IMPORTED"],
         rows.iter().map(|row| {
             let on = |on| if on { "on" } else { "off" };
             let auto_import = if row.auto_import == row.auto_import_in_file {
@@ -420,8 +422,9 @@ fn pull_requests(screen: &Screen, rows: &[PullRequestRow]) -> String {
     if rows.is_empty() {
         return "no pull request is stored for it".to_owned();
     }
-    let table = screen.table(
+    let table = screen.table_of(
         ["ID", "STATE", "TITLE", "AUTHOR", "FROM", "INTO", "UPDATED AT (UTC)"],
+        &["INTO", "FROM", "AUTHOR"],
         rows.iter().map(|row| {
             [
                 row.id.to_string().into(),

@@ -12,6 +12,7 @@ use chrono::NaiveDate;
 use super::filters::RepositoryGlob;
 use super::secret::Secret;
 use super::url::ConnectorUrl;
+pub use crate::model::Registration;
 use crate::model::{EntityFormat, IntegrationKey, SecondaryKind};
 
 /// A place in the config file. All places are equal: moving a block does not change what it says, so a
@@ -365,29 +366,6 @@ pub struct AlsoRead {
     pub directory: PathBuf,
     /// As written in the file.
     pub written: PathBuf,
-}
-
-/// What may become of a repository (P3.2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Registration {
-    /// Merges where a rule matches, registers the rest.
-    RegisterAndMerge,
-    /// Registers; never merges.
-    Register,
-    /// Merges; never creates.
-    Merge,
-}
-
-impl Registration {
-    /// As in the file.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::RegisterAndMerge => "register_and_merge",
-            Self::Register => "register",
-            Self::Merge => "merge",
-        }
-    }
 }
 
 /// Which rules.

@@ -220,18 +220,7 @@ impl fmt::Display for Explanation {
                 write!(f, "\n  {label}: {}", safe(text))?;
             }
         }
-        writeln!(f, "\n\nrules")?;
-        for tried in &self.rules {
-            writeln!(f, "  {}  {}", tried.rule, safe(&tried.says))?;
-            for comparing in &tried.comparisons {
-                let values: Vec<_> = comparing.ingested.iter().map(|value| format!("\"{}\"", safe(value))).collect();
-                let values = if values.is_empty() { "nothing".to_owned() } else { values.join(", ") };
-                writeln!(f, "     compared {values} with {}", entities(comparing.entities_with_a_value))?;
-            }
-            let found: Vec<_> = tried.found.iter().map(|entity| safe(entity.as_str())).collect();
-            let found = if found.is_empty() { "nothing".to_owned() } else { found.join(", ") };
-            writeln!(f, "     found {found}")?;
-        }
+        writeln!(f, "\n")?;
         if !self.candidates.is_empty() {
             writeln!(f, "candidates")?;
         }
@@ -254,6 +243,19 @@ impl fmt::Display for Explanation {
         }
         for near in &self.near_misses {
             writeln!(f, "  {}: {}", safe(near.entity.as_str()), safe(&near.why))?;
+        }
+        writeln!(f, "rules tried")?;
+        for tried in &self.rules {
+            writeln!(f, "  {}  {}", tried.rule, safe(&tried.says))?;
+            let compared = tried.comparisons.iter().map(|comparing| {
+                let values: Vec<_> = comparing.ingested.iter().map(|value| format!("\"{}\"", safe(value))).collect();
+                let values = if values.is_empty() { "nothing".to_owned() } else { values.join(", ") };
+                format!("{values} with {}", entities(comparing.entities_with_a_value))
+            });
+            let compared: Vec<String> = compared.collect();
+            let found: Vec<_> = tried.found.iter().map(|entity| safe(entity.as_str())).collect();
+            let found = if found.is_empty() { "nothing".to_owned() } else { found.join(", ") };
+            writeln!(f, "     compared {}: found {found}", compared.join(" and "))?;
         }
         Ok(())
     }

@@ -246,6 +246,33 @@ impl Rules {
         text
     }
 
+    /// A rule in few words, for tables: `name equals metadata.name`. What it ignores, trims and is limited to is
+    /// in [`Rules::describe`].
+    pub fn brief(&self, rule: usize) -> String {
+        let Some(rule) = self.0.rules.get(rule) else { return String::new() };
+        let first = |slot: &Slot, paths: &[NotedPath]| {
+            let first = slot.paths.first().map_or_else(String::new, |path| brief_path(paths[*path].path.as_str()));
+            match slot.paths.len() {
+                0 | 1 => first,
+                more => format!("{first} (or {} more)", more - 1),
+            }
+        };
+        let parts: Vec<String> = rule
+            .comparisons
+            .iter()
+            .map(|comparison| {
+                let from = first(&self.0.ingested[comparison.ingested], &self.0.ingested_paths);
+                let to = first(&self.0.catalog[comparison.catalog], &self.0.catalog_paths);
+                match comparison.operator {
+                    Operator::Equals => format!("{from} equals {to}"),
+                    Operator::Contains { direction: Direction::Forward, .. } => format!("{from} contains {to}"),
+                    Operator::Contains { direction: Direction::Reverse, .. } => format!("{from} is contained in {to}"),
+                }
+            })
+            .collect();
+        parts.join(" and ")
+    }
+
     pub(super) fn describe_comparison(&self, comparison: &Comparison) -> String {
         let ingested = &self.0.ingested[comparison.ingested];
         let catalog = &self.0.catalog[comparison.catalog];
@@ -270,6 +297,19 @@ impl Rules {
     }
 }
 
+/// `$.metadata.annotations["bitbucket.org/repo-slug"]` → `annotation bitbucket.org/repo-slug`.
+fn brief_path(path: &str) -> String {
+    let path = path.strip_prefix("$.").unwrap_or(path);
+    for (place, word) in [("metadata.annotations", "annotation"), ("metadata.labels", "label")] {
+        let Some(rest) = path.strip_prefix(place) else { continue };
+        let name = rest.strip_prefix('.').or_else(|| rest.strip_prefix("[\"")?.strip_suffix("\"]"));
+        if let Some(name) = name {
+            return format!("{word} {name}");
+        }
+    }
+    path.to_owned()
+}
+
 /// SHA-256 of what the file says, in hex.
 pub(super) fn hash_of(root: &Node) -> String {
     hex::encode(Sha256::digest(root.content().to_string()))
@@ -278,6 +318,21 @@ pub(super) fn hash_of(root: &Node) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rules_are_told_in_few_words() {
+        let rules = Rules::builtin("bitbucket-cloud-annotations").unwrap();
+        assert_eq!(rules.brief(0), "full_name equals annotation bitbucket.org/project-slug (or 2 more)");
+        assert_eq!(
+            rules.brief(1),
+            "project.key equals annotation bitbucket.org/project-key and slug equals annotation bitbucket.org/repo-slug"
+        );
+        assert_eq!(rules.brief(5), "links.html.href equals metadata.links[*].url");
+        assert_eq!(rules.brief(6), "name equals metadata.name");
+        assert_eq!(rules.brief(99), "");
+        assert_eq!(brief_path("$.metadata.labels.project"), "label project");
+        assert_eq!(brief_path("$.metadata.annotations[*]"), "metadata.annotations[*]");
+    }
 
     #[test]
     fn shipped_rules_parse_and_say_whom_they_serve() {

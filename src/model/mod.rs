@@ -21,7 +21,7 @@ pub use coverage::Coverage;
 pub use decision::{Decision, DecisionKind};
 pub use entity::{Entity, EntityFormat, EntityRef, Mark, Place};
 pub use link::{ImportAction, ImportId, Link, LinkState, WrittenField};
-pub use recommendation::{Action, Recommendation, Unseen};
+pub use recommendation::{Action, Recommendation, Registration, Unseen};
 pub use repository::{
     Fingerprint, IngestedRecord, InstanceId, IntegrationKey, KnownRepository, Presence, RepoKey, Repository,
 };

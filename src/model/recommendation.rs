@@ -72,3 +72,26 @@ pub struct Recommendation {
     /// The other parties of a conflict, sorted: entity refs, or full names of rival repositories.
     pub rivals: Vec<String>,
 }
+
+/// What may become of a repository (P3.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Registration {
+    /// Merges where a rule matches, registers the rest.
+    RegisterAndMerge,
+    /// Registers; never merges.
+    Register,
+    /// Merges; never creates.
+    Merge,
+}
+
+impl Registration {
+    /// As in the file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::RegisterAndMerge => "register_and_merge",
+            Self::Register => "register",
+            Self::Merge => "merge",
+        }
+    }
+}
