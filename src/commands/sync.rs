@@ -11,8 +11,8 @@ use crate::engine::{self, EngineError, Progress, Run};
 use crate::error::Report;
 use crate::model::{Action, ImportAction, SyncId, SyncRecord, Trigger};
 use crate::schedule;
-use crate::store::{Store, StoreError};
 use crate::store::sled::SledStore;
+use crate::store::{Store, StoreError};
 
 /// How a sync by hand is run.
 #[derive(Clone, Copy, Debug, Default)]
