@@ -217,6 +217,21 @@ fn no_file_is_a_lumber_room() {
     }
 }
 
+/// Invariant 2: what a plan can ask for is to create and to change.
+#[test]
+fn no_step_can_delete_an_entity() {
+    let text = std::fs::read_to_string(root().join("src/plan/step.rs")).unwrap();
+    let from = text.find("pub enum Work {").expect("the kinds of work of a step");
+    let cases: Vec<&str> = text[from..]
+        .lines()
+        .skip(1)
+        .take_while(|line| *line != "}")
+        .map(str::trim)
+        .filter(|line| !line.starts_with("//"))
+        .collect();
+    assert_eq!(cases, ["Register(NewEntity),", "Edit(Edit),"]);
+}
+
 #[test]
 fn the_map_shows_every_module() {
     let map = std::fs::read_to_string(root().join("src/lib.rs")).unwrap();

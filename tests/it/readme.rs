@@ -159,10 +159,9 @@ fn walk(schema: &Value, node: &Value, place: &str, found: &mut BTreeMap<String, 
         None => vec![target],
     };
     // A list of blocks is told as one, also where a single block may stand for it.
-    let element = |one: &&'_ Value| resolved(schema, &one["items"]);
     let inner = alternatives
         .iter()
-        .map(|one| (element(one), "[]"))
+        .map(|one| (resolved(schema, &one["items"]), "[]"))
         .chain(alternatives.iter().map(|one| (*one, "")))
         .chain(alternatives.iter().map(|one| (resolved(schema, &one["additionalProperties"]), ".NAME")))
         .find_map(|(inner, suffix)| Some((inner["properties"].as_object()?, suffix)));
