@@ -128,6 +128,7 @@ struct Known {
 
 /// The walk under way.
 struct Walk {
+    /// All of them in a sweep, those met in a delta.
     known: HashMap<Box<str>, Known>,
     seen: HashSet<Box<str>>,
     found: Discovered,
@@ -140,15 +141,13 @@ struct Walk {
 pub async fn discover(run: &Discovery<'_>) -> Result<Discovered, DiscoverError> {
     let key = &run.lease.integration;
     let mut discovery = run.store.integration(key).await?.map(|state| state.discovery).unwrap_or_default();
-    let known = load_known(run).await?;
-    let mut walk = Walk { known, seen: HashSet::new(), found: Discovered::default() };
+    let mut walk = Walk { known: HashMap::new(), seen: HashSet::new(), found: Discovered::default() };
 
-    if !sweep_is_due(run, &discovery) && delta(run, &mut discovery, &mut walk).await? {
-        finish(run, walk, discovery).await
-    } else {
+    if sweep_is_due(run, &discovery) || !delta(run, &mut discovery, &mut walk).await? {
+        walk.known = load_known(run).await?;
         sweep(run, &mut discovery, &mut walk).await?;
-        finish(run, walk, discovery).await
     }
+    finish(run, walk, discovery).await
 }
 
 fn sweep_is_due(run: &Discovery<'_>, discovery: &DiscoveryState) -> bool {
@@ -170,10 +169,27 @@ async fn load_known(run: &Discovery<'_>) -> Result<HashMap<Box<str>, Known>, Sto
         let Some(last) = page.last() else { return Ok(known) };
         after = Some(last.repository.key.clone());
         known.extend(page.into_iter().map(|one| {
-            let light = Known { fingerprint: one.fingerprint, updated_on: one.repository.updated_on };
+            let light = light(&one);
             (one.repository.key.id.into_boxed_str(), light)
         }));
     }
+}
+
+/// Loads what is known of the repositories of a page: a delta meets few, and the rest is not needed.
+async fn look_up_known(run: &Discovery<'_>, page: &RepositoryPage, walk: &mut Walk) -> Result<(), StoreError> {
+    for record in &page.records {
+        let key = &record.repository.key;
+        if !walk.known.contains_key(key.id.as_str())
+            && let Some((known, _)) = run.store.record(&run.lease.integration, key).await?
+        {
+            walk.known.insert(key.id.clone().into_boxed_str(), light(&known));
+        }
+    }
+    Ok(())
+}
+
+fn light(known: &KnownRepository) -> Known {
+    Known { fingerprint: known.fingerprint, updated_on: known.repository.updated_on }
 }
 
 /// Asks for what changed, then for the count. `false`: the count does not agree, a sweep must follow.
@@ -191,6 +207,7 @@ async fn delta(run: &Discovery<'_>, discovery: &mut DiscoveryState, walk: &mut W
         // Whether an unreadable row is new or known cannot be told: only a sweep can count it.
         discovery.sweep_next |= !page.unreadable.is_empty();
         cursor = page.next.clone();
+        look_up_known(run, &page, walk).await?;
         // The count expected is part of the checkpoint: a row recorded as known and not counted would
         // make every later count differ.
         let new_before = walk.found.new.len();
@@ -215,17 +232,17 @@ async fn delta(run: &Discovery<'_>, discovery: &mut DiscoveryState, walk: &mut W
 /// again by key, which cannot skip a row.
 async fn sweep(run: &Discovery<'_>, discovery: &mut DiscoveryState, walk: &mut Walk) -> Result<(), DiscoverError> {
     let mut checkpoint = resume_or_begin(run, discovery, walk).await?;
+    stop_if_asked(run)?;
+    let mut page = match run.source.repositories(&checkpoint.listing, checkpoint.cursor.as_ref()).await {
+        // Kept by an older program, or under another address: the walk begins anew.
+        Err(SourceError::StaleCursor) if checkpoint.cursor.is_some() => {
+            discovery.sweep = None;
+            checkpoint = resume_or_begin(run, discovery, walk).await?;
+            run.source.repositories(&checkpoint.listing, checkpoint.cursor.as_ref()).await?
+        }
+        page => page?,
+    };
     loop {
-        stop_if_asked(run)?;
-        let page = match run.source.repositories(&checkpoint.listing, checkpoint.cursor.as_ref()).await {
-            // Kept by an older program, or under another address: the walk begins anew.
-            Err(SourceError::StaleCursor) if checkpoint.cursor.is_some() => {
-                discovery.sweep = None;
-                checkpoint = resume_or_begin(run, discovery, walk).await?;
-                continue;
-            }
-            page => page?,
-        };
         if checkpoint.pages == 0 {
             checkpoint.began_at = page.server_date.unwrap_or(run.now);
         }
@@ -235,15 +252,18 @@ async fn sweep(run: &Discovery<'_>, discovery: &mut DiscoveryState, walk: &mut W
         }
         checkpoint.pages += 1;
         checkpoint.at = run.now;
-        let next = next_page(&checkpoint, &page, walk);
-        if let Some((listing, cursor)) = next.clone() {
-            (checkpoint.listing, checkpoint.cursor) = (listing, cursor);
-            discovery.sweep = Some(checkpoint.clone());
-        }
-        record_page(run, page, discovery, walk).await?;
-        if next.is_none() {
+        let Some((listing, cursor)) = next_page(&checkpoint, &page, walk) else {
+            record_page(run, page, discovery, walk).await?;
             break;
-        }
+        };
+        (checkpoint.listing, checkpoint.cursor) = (listing, cursor);
+        discovery.sweep = Some(checkpoint.clone());
+        // The next page is asked for while this one is recorded; should it fail, this one stays.
+        let asking = run.source.repositories(&checkpoint.listing, checkpoint.cursor.as_ref());
+        let (recorded, asked) = futures::join!(record_page(run, page, discovery, walk), asking);
+        recorded?;
+        stop_if_asked(run)?;
+        page = asked?;
     }
     if walk.seen.is_empty() {
         // Forget the walk, or the next sync would resume behind its last page.
