@@ -138,20 +138,32 @@ impl<'a> Draft<'a> {
     }
 
     pub(super) fn put_encoded(&mut self, key: Vec<u8>, value: Vec<u8>) -> Result<(), StoreError> {
+        let entries = |key: &[u8], value: &[u8]| books::index_entries(key, value);
+        if self.put_indexed(key.clone(), value, entries)? {
+            self.count(&key, 1)?;
+        }
+        Ok(())
+    }
+
+    /// Puts a record with the index entries that `entries` makes of it, and leaves counting to the caller;
+    /// whether there was none.
+    pub(super) fn put_indexed(
+        &mut self,
+        key: Vec<u8>,
+        value: Vec<u8>,
+        entries: impl FnOnce(&[u8], &[u8]) -> Option<Vec<Vec<u8>>>,
+    ) -> Result<bool, StoreError> {
         let before = self.present(&key)?;
         if before.as_ref() == Some(&value) {
-            return Ok(());
+            return Ok(false);
         }
         self.unindex(&key, before.as_deref());
-        let entries = books::index_entries(&key, &value).ok_or_else(|| malformed(&key, "it cannot be indexed"))?;
+        let entries = entries(&key, &value).ok_or_else(|| malformed(&key, "it cannot be indexed"))?;
         for entry in entries {
             self.writes.insert(entry, Some(Vec::new()));
         }
-        if before.is_none() {
-            self.count(&key, 1)?;
-        }
         self.writes.insert(key, Some(value));
-        Ok(())
+        Ok(before.is_none())
     }
 
     /// Removes a record with its index entries; whether it was there.
@@ -184,7 +196,8 @@ impl<'a> Draft<'a> {
         }
     }
 
-    fn count(&mut self, key: &[u8], by: i64) -> Result<(), StoreError> {
+    /// Changes the count that a record belongs to, where there is one.
+    pub(super) fn count(&mut self, key: &[u8], by: i64) -> Result<(), StoreError> {
         let Some(counter) = books::count_key(key) else { return Ok(()) };
         let count = self.get::<u64>(&counter)?.unwrap_or(0).saturating_add_signed(by);
         let value = if count == 0 { None } else { Some(codec::encode(&count)?) };

@@ -1,6 +1,7 @@
 //! Secondary items and their coverage.
 
 use super::books::{COVERAGE, SECONDARY, SECONDARY_BY_TIME, SECONDARY_COUNTS};
+use super::codec;
 use super::draft::{Draft, Tree, malformed};
 use super::keys::{Key, Reader};
 use crate::model::{Coverage, IntegrationKey, Item, ItemId, RepoKey, SecondaryKind};
@@ -21,8 +22,19 @@ pub(super) fn record(
     batches: &[ItemBatch],
 ) -> Result<(), StoreError> {
     for batch in batches {
+        let of_items = stream(SECONDARY, integration, &batch.repo, batch.kind);
+        let by_time = stream(SECONDARY_BY_TIME, integration, &batch.repo, batch.kind);
+        let mut new = 0;
         for item in &batch.items {
-            draft.put(stream(SECONDARY, integration, &batch.repo, batch.kind).item(&item.id()).bytes(), item)?;
+            // A first sync stores a hundred thousand: their index is made without reading them again, and
+            // they are counted once.
+            let id = item.id();
+            let entry = by_time.clone().time(item.at()).item(&id).bytes();
+            let key = of_items.clone().item(&id).bytes();
+            new += i64::from(draft.put_indexed(key, codec::encode(item)?, |_, _| Some(vec![entry]))?);
+        }
+        if new > 0 {
+            draft.count(&of_items.bytes(), new)?;
         }
         draft.put(coverage_key(integration, batch.kind).repo(&batch.repo).bytes(), &batch.coverage)?;
         draft.apply_when_large()?;
@@ -80,7 +92,7 @@ pub(super) fn dump_items(
         let named = reader.integration().and_then(|_| Some((reader.repo()?, reader.text()?)));
         let (repo, of_kind) = named.ok_or_else(|| malformed(&key, "not an item"))?;
         if of_kind == kind.as_str() {
-            items.push((repo, super::codec::decode(&value).map_err(|message| malformed(&key, message))?));
+            items.push((repo, codec::decode(&value).map_err(|message| malformed(&key, message))?));
         }
     }
     Ok(items)
