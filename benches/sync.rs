@@ -83,7 +83,10 @@ struct World1000 {
 
 /// The first sync of 1,000 repositories with 60 pull requests and 80 commits each.
 fn first_sync(name: &str, of: World1000, rounds: usize) -> Result<()> {
-    println!("\nfirst sync, 1,000 repositories × (60 pull requests + 80 commits), {name}, {} ms latency", of.latency_ms);
+    println!(
+        "\nfirst sync, 1,000 repositories × (60 pull requests + 80 commits), {name}, {} ms latency",
+        of.latency_ms
+    );
     let mut server = Server::start(1_000, 60, 80)?;
     let site = Site::new(&server, of.per_sync)?;
     // The first of all renders the pages and tells which they are.

@@ -1,6 +1,6 @@
 //! Records × entities → recommendations, stored. Skipped when nothing that it reads has changed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -25,7 +25,7 @@ const BATCH: usize = 500;
 
 /// What correlation and recommendation came to.
 pub struct Judged {
-    /// One per repository that is there, sorted by repository.
+    /// What auto-import may look at, sorted by repository: none while it is off.
     pub recommendations: Vec<Recommendation>,
 }
 
@@ -66,7 +66,6 @@ pub(super) async fn judge(
     lease: &CrawlLease,
     survey: &Survey,
     discovered: &Discovered,
-    known: &[KnownRepository],
 ) -> Result<Option<Judged>, Stop> {
     let is_quiet = discovered.new.is_empty() && discovered.changed.is_empty() && !discovered.presence_changed;
     let state = run.store.integration(&run.parts.key).await?;
@@ -74,16 +73,18 @@ pub(super) async fn judge(
     if is_quiet && !run.dry_run && state.and_then(|state| state.correlated) == Some(now) {
         return Ok(None);
     }
-    let bench = bench(run.parts, run.store, known, &survey.reading.unreadable, &|done| {
+    let report = |done, finished| {
         (run.progress)(Progress {
             integration: run.parts.integration.name.clone(),
             stage: "correlate".to_owned(),
             done,
-            total: Some(known.len() as u64),
-            finished: done == known.len() as u64,
+            // Those gone or hidden are judged as well, and not among the seen.
+            total: Some(if finished { done } else { discovered.seen.max(done) }),
+            finished,
         });
-    })
-    .await?;
+    };
+    let bench = bench(run.parts, run.store, &survey.reading.unreadable, &|done| report(done, false)).await?;
+    report(bench.repositories.len() as u64, true);
     if !bench.repositories.is_empty() && !bench.entities.is_empty() {
         let lint = run.parts.rules.lint(&bench.repositories, &bench.entities);
         if lint.rules_match_nothing {
@@ -101,20 +102,40 @@ pub(super) async fn judge(
     }
     let candidates = correlate(&run.parts.rules, &bench.repositories, &bench.entities);
     let recommendations = recommend(&bench.inputs(run.parts, &candidates));
-    let stored = candidates
-        .iter()
-        .map(|found| {
-            let facts = &bench.repositories[found.repository];
-            StoredCandidates {
-                repo: facts.repo(),
-                full_name: facts.full_name().to_owned(),
-                integration: run.parts.key.clone(),
-                candidates: found.to_stored(&bench.entities),
-            }
-        })
-        .collect();
-    run.store.save_recommendations(lease, stored, recommendations.clone(), true).await?;
+    save(run, lease, &bench, &candidates, &recommendations).await?;
+    let recommendations = if run.auto_import { recommendations } else { Vec::new() };
     Ok(Some(Judged { recommendations }))
+}
+
+/// Keeps the verdicts, a batch at a time: all of them at once would be held three times over.
+async fn save(
+    run: &Run<'_>,
+    lease: &CrawlLease,
+    bench: &Bench,
+    candidates: &[Candidates],
+    recommendations: &[Recommendation],
+) -> Result<(), Stop> {
+    let verdicts: HashMap<&RepoKey, &Recommendation> = recommendations.iter().map(|one| (&one.repo, one)).collect();
+    let mut kept = Vec::with_capacity(candidates.len());
+    for some in candidates.chunks(BATCH) {
+        let stored: Vec<StoredCandidates> = some
+            .iter()
+            .map(|found| {
+                let facts = &bench.repositories[found.repository];
+                StoredCandidates {
+                    repo: facts.repo(),
+                    full_name: facts.full_name().to_owned(),
+                    integration: run.parts.key.clone(),
+                    candidates: found.to_stored(&bench.entities),
+                }
+            })
+            .collect();
+        kept.extend(stored.iter().map(|one| one.repo.clone()));
+        let of_these = stored.iter().filter_map(|one| verdicts.get(&one.repo).map(|verdict| (*verdict).clone()));
+        let of_these = of_these.collect();
+        run.store.save_recommendations(lease, stored, of_these).await?;
+    }
+    Ok(run.store.keep_verdicts(lease, kept).await?)
 }
 
 /// Remembers what was read, so that the next sync can tell that nothing changed. Only after a sync that
@@ -141,8 +162,7 @@ async fn inputs_hash(run: &Run<'_>, survey: &Survey) -> Result<String, Stop> {
     let Parts { integration, key, rules, catalog } = run.parts;
     let links = run.store.links(catalog.name()).await?;
     let decisions = run.store.decisions(catalog.name()).await?;
-    let mut others = run.store.candidates(catalog.name()).await?;
-    others.retain(|one| one.integration != *key);
+    let others = run.store.candidates(catalog.name(), Some(key)).await?;
     let inputs = json!({
         "catalog": survey.reading.version,
         "rules": rules.hash(),
@@ -163,13 +183,12 @@ async fn inputs_hash(run: &Run<'_>, survey: &Survey) -> Result<String, Stop> {
 async fn bench(
     parts: &Parts,
     store: &dyn Store,
-    known: &[KnownRepository],
     unreadable: &[EntityRef],
     progress: &(dyn Fn(u64) + Sync + Send),
 ) -> Result<Bench, Stop> {
     let abilities = parts.catalog.abilities();
-    let mut repositories = Vec::with_capacity(known.len());
-    let mut standings = Vec::with_capacity(known.len());
+    let mut repositories = Vec::new();
+    let mut standings = Vec::new();
     let mut after: Option<RepoKey> = None;
     loop {
         let page = store.records(&parts.key, after.as_ref(), BATCH).await?;
@@ -211,10 +230,8 @@ async fn entity_facts(parts: &Parts) -> Result<Vec<EntityFacts>, Stop> {
 /// Repositories of the other integrations on this catalog, as they were judged last.
 async fn others(parts: &Parts, store: &dyn Store) -> Result<Vec<Other>, Stop> {
     let mut by_integration: BTreeMap<IntegrationKey, Vec<StoredCandidates>> = BTreeMap::new();
-    for one in store.candidates(parts.catalog.name()).await? {
-        if one.integration != parts.key {
-            by_integration.entry(one.integration.clone()).or_default().push(one);
-        }
+    for one in store.candidates(parts.catalog.name(), Some(&parts.key)).await? {
+        by_integration.entry(one.integration.clone()).or_default().push(one);
     }
     let abilities = parts.catalog.abilities();
     let mut others = Vec::new();
@@ -246,8 +263,7 @@ async fn others(parts: &Parts, store: &dyn Store) -> Result<Vec<Other>, Stop> {
 pub async fn explain(app: &App, integration: &Integration, known: &KnownRepository) -> Result<Explanation, Failure> {
     let parts = app.assembler.parts(integration).await?;
     let reading = parts.catalog.read().await?;
-    let all = app.repositories(&parts.key).await?;
-    let bench = bench(&parts, app.store.as_ref(), &all, &reading.unreadable, &|_| {})
+    let bench = bench(&parts, app.store.as_ref(), &reading.unreadable, &|_| {})
         .await
         .map_err(|stop| Failure::failed(stop.into_report()))?;
     let candidates = correlate(&parts.rules, &bench.repositories, &bench.entities);

@@ -218,15 +218,14 @@ async fn stages(
     run.source.begin_sync().map_err(DiscoverError::Source)?;
     let survey = survey::survey(run, record).await?;
     let discovered = discovery(run, lease, record).await?;
-    let known = known_repositories(run).await?;
 
-    if let Some(judged) = judge::judge(run, lease, &survey, &discovered, &known).await? {
-        let updated = update::update(run, lease, record, &survey, &judged, &known).await?;
+    if let Some(judged) = judge::judge(run, lease, &survey, &discovered).await? {
+        let updated = update::update(run, lease, record, &survey, &judged).await?;
         outcomes.extend(updated);
         judge::remember(run, lease, record, &survey).await?;
     }
     stop_if_asked(run)?;
-    backfilling(run, lease, record, known).await
+    backfilling(run, lease, record).await
 }
 
 /// Makes the integration's state, and refuses what cannot be changed any more.
@@ -353,15 +352,16 @@ async fn discovery(run: &Run<'_>, lease: &CrawlLease, record: &mut SyncRecord) -
     }
 }
 
-/// Every known repository of the integration, sorted by key.
-async fn known_repositories(run: &Run<'_>) -> Result<Vec<KnownRepository>, StoreError> {
-    let mut all = Vec::new();
+/// The repositories of the integration that are served and wanted, sorted by key. A hundred thousand of
+/// them are some hundred megabytes: whoever asks holds no more than it needs.
+async fn served(run: &Run<'_>, wanted: impl Fn(&RepoKey) -> bool) -> Result<Vec<KnownRepository>, StoreError> {
+    let mut found = Vec::new();
     let mut after: Option<RepoKey> = None;
     loop {
         let page = run.store.repositories(&run.parts.key, after.as_ref(), BATCH).await?;
-        let Some(last) = page.last() else { return Ok(all) };
+        let Some(last) = page.last() else { return Ok(found) };
         after = Some(last.repository.key.clone());
-        all.extend(page);
+        found.extend(page.into_iter().filter(|known| known.presence.is_served() && wanted(&known.repository.key)));
     }
 }
 
@@ -369,12 +369,7 @@ fn stop_if_asked(run: &Run<'_>) -> Result<(), Stop> {
     if run.stop.is_cancelled() { Err(Stop::Cancelled) } else { Ok(()) }
 }
 
-async fn backfilling(
-    run: &Run<'_>,
-    lease: &CrawlLease,
-    record: &mut SyncRecord,
-    known: Vec<KnownRepository>,
-) -> Result<(), Stop> {
+async fn backfilling(run: &Run<'_>, lease: &CrawlLease, record: &mut SyncRecord) -> Result<(), Stop> {
     if run.dry_run || run.parts.integration.secondary_kinds.is_empty() {
         return Ok(());
     }
@@ -388,13 +383,12 @@ async fn backfilling(
         });
     };
     let latest = Mutex::new(backfill::Progress::default());
-    let known: Vec<KnownRepository> = known.into_iter().filter(|known| known.presence.is_served()).collect();
     let report = backfill::run(backfill::BackfillInputs {
         source: run.source,
         store: run.store,
         lease,
         integration: &run.parts.key,
-        repositories: known.clone(),
+        repositories: served(run, |_| true).await?,
         pull_requests: run.parts.kind(SecondaryKind::PullRequests),
         commits: run.parts.kind(SecondaryKind::Commits),
         start_date: run.parts.start_date(),
@@ -413,7 +407,7 @@ async fn backfilling(
     if last.pages > 0 {
         stages(&last, true);
     }
-    mark_forbidden(run, lease, record, &report.unreadable, known).await?;
+    mark_forbidden(run, lease, record, &report.unreadable).await?;
     let failed: BTreeSet<&str> = report.errors.iter().filter_map(|error| error.repository.as_deref()).collect();
     record.repositories.failed += failed.len() as u64;
     record.secondary = Secondary { pull_requests: report.pull_requests, commits: report.commits };
@@ -439,7 +433,6 @@ async fn mark_forbidden(
     lease: &CrawlLease,
     record: &mut SyncRecord,
     unreadable: &[backfill::Unreadable],
-    known: Vec<KnownRepository>,
 ) -> Result<(), StoreError> {
     let mut reasons: BTreeMap<&RepoKey, &str> = BTreeMap::new();
     for one in unreadable {
@@ -453,7 +446,7 @@ async fn mark_forbidden(
         return Ok(());
     }
     let mut changes = Vec::new();
-    for known in known {
+    for known in served(run, |repo| reasons.contains_key(repo)).await? {
         let Some(reason) = reasons.get(&known.repository.key) else { continue };
         record.repositories.failed += 1;
         record.errors.push(SyncError {
@@ -513,14 +506,11 @@ async fn conclude(run: &Run<'_>, record: &mut SyncRecord, ended: Result<(), Stop
         .filter(|decision| decision.kind == DecisionKind::Ignored)
         .map(|decision| decision.repo)
         .collect();
-    for one in run.store.recommendations(key).await? {
-        if ignored.contains(&one.repo) {
-            continue;
-        }
-        match one.action {
-            Action::Register => record.recommendations.register += 1,
-            Action::Merge => record.recommendations.merge += 1,
-            Action::Conflict => record.recommendations.conflict += 1,
+    for (action, count) in run.store.recommended(key, ignored).await? {
+        match action {
+            Action::Register => record.recommendations.register = count,
+            Action::Merge => record.recommendations.merge = count,
+            Action::Conflict => record.recommendations.conflict = count,
             Action::None => {}
         }
     }

@@ -1,12 +1,12 @@
 //! What a sync does to the catalog unseen: auto-import, linked entities brought up to date, links adopted
 //! from marks. Plan first, whole; then apply.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::import::{Chosen as Choice, Material, carry_out, gather};
 use super::judge::Judged;
 use super::survey::Survey;
-use super::{Progress, Run, Stop};
+use super::{Progress, Run, Stop, served};
 use crate::apply::{StepOutcome, StepResult};
 use crate::assemble::Parts;
 use crate::model::{
@@ -26,13 +26,19 @@ pub(super) async fn update(
     record: &mut SyncRecord,
     survey: &Survey,
     judged: &Judged,
-    known: &[KnownRepository],
 ) -> Result<Vec<StepOutcome>, Stop> {
     let catalog = run.parts.catalog.as_ref();
     let catalog_lease = run.store.catalog_lease(catalog.name()).await?;
     let links = run.store.links(catalog.name()).await?;
     let decisions = run.store.decisions(catalog.name()).await?;
-    let choices = choose(run, survey, judged, known, &links, &decisions);
+    let wanted: HashSet<&RepoKey> = links
+        .iter()
+        .map(|link| &link.repo)
+        .chain(survey.marks.iter().map(|(_, repo)| repo))
+        .chain(judged.recommendations.iter().map(|one| &one.repo))
+        .collect();
+    let known = if wanted.is_empty() { Vec::new() } else { served(run, |repo| wanted.contains(repo)).await? };
+    let choices = choose(run, survey, judged, &known, &links, &decisions);
     let material = gather(run.parts, run.store, &choices).await?;
     let decisions_lost = is_unconfirmed(run, lease, survey).await?;
     let state = run.store.integration(&run.parts.key).await?;
@@ -134,7 +140,7 @@ fn choose(
     decisions: &[Decision],
 ) -> Vec<Choice> {
     let served: BTreeMap<&RepoKey, &KnownRepository> =
-        known.iter().filter(|known| known.presence.is_served()).map(|known| (&known.repository.key, known)).collect();
+        known.iter().map(|known| (&known.repository.key, known)).collect();
     let decided: BTreeMap<&RepoKey, &DecisionKind> =
         decisions.iter().map(|decision| (&decision.repo, &decision.kind)).collect();
     let mut choices = Vec::new();

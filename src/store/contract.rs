@@ -32,7 +32,7 @@ macro_rules! contract {
                 touched_repositories_keep_their_records,
                 a_sweep_remembers_what_it_has_seen,
                 a_new_sweep_forgets_what_an_old_one_saw,
-                verdicts_are_replaced_and_dropped_when_whole,
+                verdicts_are_replaced_counted_and_dropped,
                 a_deleted_integration_takes_its_own_along,
                 a_deleted_integration_leaves_what_others_know,
                 a_write_under_another_lease_is_refused,

@@ -20,8 +20,8 @@ use serde_json::Value;
 
 use crate::catalog::{FieldWritten, FileDiff};
 use crate::model::{
-    Coverage, Decision, EntityRef, ImportId, IngestedRecord, IntegrationKey, Item, ItemId, KnownRepository, Link,
-    Presence, Recommendation, RepoKey, SecondaryKind, SyncId, SyncRecord,
+    Action, Coverage, Decision, EntityRef, ImportId, IngestedRecord, IntegrationKey, Item, ItemId, KnownRepository,
+    Link, Presence, Recommendation, RepoKey, SecondaryKind, SyncId, SyncRecord,
 };
 use crate::plan::{Plan, Step};
 use crate::source::{Cursor, Listing};
@@ -289,16 +289,27 @@ pub trait Store: Send + Sync {
     async fn integrations_of(&self, repo: &RepoKey) -> Result<Vec<IntegrationKey>, StoreError>;
 
     /// Replaces candidates and recommendations of the repositories given; those equal to what is stored
-    /// cost no write. With `whole`, those of all other repositories of the integration are dropped.
+    /// cost no write.
     async fn save_recommendations(
         &self,
         lease: &CrawlLease,
         candidates: Vec<StoredCandidates>,
         recommendations: Vec<Recommendation>,
-        whole: bool,
     ) -> Result<(), StoreError>;
-    /// Candidates of every integration on a catalog, sorted by repository.
-    async fn candidates(&self, catalog: &str) -> Result<Vec<StoredCandidates>, StoreError>;
+    /// Drops candidates and recommendations of all repositories of the integration but these.
+    async fn keep_verdicts(&self, lease: &CrawlLease, of: Vec<RepoKey>) -> Result<(), StoreError>;
+    /// Candidates of every integration on a catalog but one, sorted by repository.
+    async fn candidates(
+        &self,
+        catalog: &str,
+        but: Option<&IntegrationKey>,
+    ) -> Result<Vec<StoredCandidates>, StoreError>;
+    /// How many recommendations of each action an integration has, but for these repositories.
+    async fn recommended(
+        &self,
+        key: &IntegrationKey,
+        but: BTreeSet<RepoKey>,
+    ) -> Result<BTreeMap<Action, u64>, StoreError>;
     /// Recommendations of an integration, sorted by repository.
     async fn recommendations(&self, key: &IntegrationKey) -> Result<Vec<Recommendation>, StoreError>;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Home;
 use super::world::*;
 use crate::model::{DecisionKind, IntegrationKey, Presence, RepoKey, SyncId};
-use crate::store::{DiscoveryState, LinkChange, RecordedPage, StoreError};
+use crate::store::{DiscoveryState, LinkChange, RecordedPage, Store, StoreError};
 
 pub(crate) async fn integrations_are_kept_as_saved(home: &dyn Home) {
     let store = home.open().await;
@@ -139,7 +139,7 @@ pub(crate) async fn a_new_sweep_forgets_what_an_old_one_saw(home: &dyn Home) {
     assert_eq!(store.sweep_seen(&other, &old).await.expect("reads"), [repo(1)]);
 }
 
-pub(crate) async fn verdicts_are_replaced_and_dropped_when_whole(home: &dyn Home) {
+pub(crate) async fn verdicts_are_replaced_counted_and_dropped(home: &dyn Home) {
     let store = home.open().await;
     let (one, other) = (integration("acme"), integration("beta"));
     let mut elsewhere = integration("acme");
@@ -148,25 +148,33 @@ pub(crate) async fn verdicts_are_replaced_and_dropped_when_whole(home: &dyn Home
         let lease = known_crawl(&*store, key).await;
         let found = vec![candidates(key, &repo(2), "x"), candidates(key, &repo(1), "x")];
         let recommended = vec![recommendation(&repo(2), "x"), recommendation(&repo(1), "x")];
-        store.save_recommendations(&lease, found, recommended, true).await.expect("saves");
+        store.save_recommendations(&lease, found, recommended).await.expect("saves");
     }
-    let rivals = store.candidates("main").await.expect("reads");
+    assert_eq!(store.candidates("main", Some(&other)).await.expect("reads").len(), 2);
+    let rivals = store.candidates("main", None).await.expect("reads");
     let rivals: Vec<(RepoKey, IntegrationKey)> = rivals.into_iter().map(|c| (c.repo, c.integration)).collect();
     let wanted = [(repo(1), &one), (repo(1), &other), (repo(2), &one), (repo(2), &other)];
     assert_eq!(rivals, wanted.map(|(repo, key)| (repo, key.clone())));
 
     let lease = crawl(&*store, &one).await;
     let (found, recommended) = (vec![candidates(&one, &repo(3), "y")], vec![recommendation(&repo(3), "y")]);
-    store.save_recommendations(&lease, found.clone(), recommended.clone(), false).await.expect("saves");
+    store.save_recommendations(&lease, found.clone(), recommended.clone()).await.expect("saves");
     let kept = store.recommendations(&one).await.expect("reads");
     assert_eq!(kept, [recommendation(&repo(1), "x"), recommendation(&repo(2), "x"), recommendation(&repo(3), "y")]);
-    store.save_recommendations(&lease, found, recommended.clone(), true).await.expect("saves");
+    assert_eq!(recommended_but(&*store, &one, []).await, 3);
+    assert_eq!(recommended_but(&*store, &one, [repo(3), repo(9)]).await, 2);
+    store.keep_verdicts(&lease, vec![repo(3)]).await.expect("drops");
+    assert_eq!(store.candidates("main", Some(&other)).await.expect("reads"), found);
     assert_eq!(store.recommendations(&one).await.expect("reads"), recommended);
     assert_eq!(store.recommendations(&other).await.expect("reads").len(), 2);
     // No verdict any more: nothing of it stays behind.
-    store.save_recommendations(&lease, vec![candidates(&one, &repo(3), "y")], Vec::new(), false).await.expect("saves");
+    store.save_recommendations(&lease, vec![candidates(&one, &repo(3), "y")], Vec::new()).await.expect("saves");
     assert!(store.recommendations(&one).await.expect("reads").is_empty());
-    assert_eq!(store.candidates("main").await.expect("reads").len(), 3);
+    assert_eq!(store.candidates("main", None).await.expect("reads").len(), 3);
+}
+
+async fn recommended_but<const N: usize>(store: &dyn Store, key: &IntegrationKey, but: [RepoKey; N]) -> u64 {
+    store.recommended(key, but.into()).await.expect("counts").into_values().sum()
 }
 
 pub(crate) async fn a_deleted_integration_takes_its_own_along(home: &dyn Home) {

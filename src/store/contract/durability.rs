@@ -38,7 +38,7 @@ pub(crate) async fn unchanged_writes_cost_nothing(home: &dyn Home) {
         store.record_items(&lease, vec![commits]).await.expect("records");
         let verdicts = [repo(1), repo(2)].map(|repo| (candidates(&key, &repo, "a"), recommendation(&repo, "a")));
         let (found, recommended) = verdicts.into_iter().unzip();
-        store.save_recommendations(&lease, found, recommended, true).await.expect("saves");
+        store.save_recommendations(&lease, found, recommended).await.expect("saves");
     }
     assert_eq!((store.check().await.expect("checks"), exported(&*store).await), before);
 }

@@ -301,7 +301,7 @@ pub(crate) async fn fill(store: &dyn Store, key: &IntegrationKey) {
     store.record_page(&lease, page("01SWEEP", 1, [repo(1), repo(2), repo(3)])).await.expect("records");
     let verdicts = [repo(1), repo(2)].map(|repo| (candidates(key, &repo, "a"), recommendation(&repo, "a")));
     let (found, recommended) = verdicts.into_iter().unzip();
-    store.save_recommendations(&lease, found, recommended, true).await.expect("saves");
+    store.save_recommendations(&lease, found, recommended).await.expect("saves");
     let pulls = (1..=5).map(|id| pull_request(id, i64::try_from(id).unwrap_or(0), "A change")).collect();
     let pulls = batch(&repo(1), SecondaryKind::PullRequests, pulls, 7);
     let commits = batch(&repo(1), SecondaryKind::Commits, vec![commit("c0ffee", at(3))], 8);

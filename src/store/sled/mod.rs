@@ -21,6 +21,7 @@ mod syncs;
 #[cfg(test)]
 mod tests;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,8 +41,8 @@ use super::{
 };
 use crate::clock::Clock;
 use crate::model::{
-    Coverage, Decision, EntityRef, ImportId, IngestedRecord, IntegrationKey, Item, ItemId, KnownRepository, Link,
-    Recommendation, RepoKey, SecondaryKind, SyncId, SyncRecord,
+    Action, Coverage, Decision, EntityRef, ImportId, IngestedRecord, IntegrationKey, Item, ItemId, KnownRepository,
+    Link, Recommendation, RepoKey, SecondaryKind, SyncId, SyncRecord,
 };
 
 /// State in a sled directory. One process at a time has it.
@@ -249,16 +250,32 @@ impl Store for SledStore {
         lease: &CrawlLease,
         candidates: Vec<StoredCandidates>,
         recommendations: Vec<Recommendation>,
-        whole: bool,
     ) -> Result<(), StoreError> {
         let key = lease.integration.clone();
-        self.write(move |draft| repositories::save_recommendations(draft, &key, candidates, recommendations, whole))
-            .await
+        self.write(move |draft| repositories::save_recommendations(draft, &key, candidates, recommendations)).await
     }
 
-    async fn candidates(&self, catalog: &str) -> Result<Vec<StoredCandidates>, StoreError> {
-        let catalog = catalog.to_owned();
-        self.read(move |tree| repositories::candidates(tree, &catalog)).await
+    async fn keep_verdicts(&self, lease: &CrawlLease, of: Vec<RepoKey>) -> Result<(), StoreError> {
+        let key = lease.integration.clone();
+        self.write(move |draft| repositories::keep_verdicts(draft, &key, &of)).await
+    }
+
+    async fn candidates(
+        &self,
+        catalog: &str,
+        but: Option<&IntegrationKey>,
+    ) -> Result<Vec<StoredCandidates>, StoreError> {
+        let (catalog, but) = (catalog.to_owned(), but.cloned());
+        self.read(move |tree| repositories::candidates(tree, &catalog, but.as_ref())).await
+    }
+
+    async fn recommended(
+        &self,
+        key: &IntegrationKey,
+        but: BTreeSet<RepoKey>,
+    ) -> Result<BTreeMap<Action, u64>, StoreError> {
+        let key = key.clone();
+        self.read(move |tree| repositories::recommended(tree, &key, &but)).await
     }
 
     async fn recommendations(&self, key: &IntegrationKey) -> Result<Vec<Recommendation>, StoreError> {

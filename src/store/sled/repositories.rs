@@ -1,6 +1,6 @@
 //! Repositories with their raw records, what a sweep has seen, and the verdicts about them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use super::books::{CANDIDATES, RECOMMENDATIONS, RECORDS, REPOSITORIES, SEEN};
 use super::draft::{Draft, Tree, malformed};
 use super::integrations;
 use super::keys::{Key, Reader};
-use crate::model::{IngestedRecord, IntegrationKey, KnownRepository, Recommendation, RepoKey, SyncId};
+use crate::model::{Action, IngestedRecord, IntegrationKey, KnownRepository, Recommendation, RepoKey, SyncId};
 use crate::store::{DiscoveryState, IntegrationState, RecordedPage, StoreError, StoredCandidates};
 
 fn in_book(tag: u8, integration: &IntegrationKey) -> Vec<u8> {
@@ -149,14 +149,13 @@ pub(super) fn integrations_of(tree: &Tree, repo: &RepoKey) -> Result<Vec<Integra
     tree.scan(&integrations::of_repository(repo), None).map(parse).collect()
 }
 
-/// Candidates and recommendation of one repository are written together; the whole is written in bounded
+/// Candidates and recommendation of one repository are written together; many are written in bounded
 /// batches, since a sync that was killed in between computes them again.
 pub(super) fn save_recommendations(
     draft: &mut Draft<'_>,
     integration: &IntegrationKey,
     candidates: Vec<StoredCandidates>,
     recommendations: Vec<Recommendation>,
-    whole: bool,
 ) -> Result<(), StoreError> {
     let mut verdicts: BTreeMap<RepoKey, (Option<StoredCandidates>, Option<Recommendation>)> = BTreeMap::new();
     for candidates in candidates {
@@ -167,8 +166,6 @@ pub(super) fn save_recommendations(
         let repo = recommendation.repo.clone();
         verdicts.entry(repo).or_default().1 = Some(recommendation);
     }
-    let named: BTreeSet<Vec<u8>> =
-        verdicts.keys().map(|repo| Key::in_book(0).repo(repo).bytes()[1..].to_vec()).collect();
     for (repo, (candidates, recommendation)) in verdicts {
         let key = key_of(CANDIDATES, integration, &repo);
         match candidates {
@@ -182,31 +179,69 @@ pub(super) fn save_recommendations(
         }
         draft.apply_when_large()?;
     }
-    if whole {
-        for tag in [CANDIDATES, RECOMMENDATIONS] {
-            let prefix = in_book(tag, integration);
-            for entry in draft.tree.scan(&prefix, None) {
-                let (key, _) = entry?;
-                if !named.contains(&key[prefix.len()..]) {
-                    draft.remove(key.to_vec())?;
-                    draft.apply_when_large()?;
-                }
+    Ok(())
+}
+
+pub(super) fn keep_verdicts(
+    draft: &mut Draft<'_>,
+    integration: &IntegrationKey,
+    of: &[RepoKey],
+) -> Result<(), StoreError> {
+    let kept: HashSet<&RepoKey> = of.iter().collect();
+    for tag in [CANDIDATES, RECOMMENDATIONS] {
+        for entry in draft.tree.scan(&in_book(tag, integration), None) {
+            let (key, _) = entry?;
+            if !kept.contains(&repo_of(&key)?) {
+                draft.remove(key.to_vec())?;
+                draft.apply_when_large()?;
             }
         }
     }
     Ok(())
 }
 
-/// Of every integration on the catalog, sorted by repository, then integration.
-pub(super) fn candidates(tree: &Tree, catalog: &str) -> Result<Vec<StoredCandidates>, StoreError> {
+/// The repository of a key that begins with an integration.
+fn repo_of(key: &[u8]) -> Result<RepoKey, StoreError> {
+    let mut reader = Reader::past_tag(key);
+    let repo = reader.integration().and_then(|_| reader.repo());
+    repo.ok_or_else(|| malformed(key, "not a repository"))
+}
+
+/// Of every integration on the catalog but one, sorted by repository, then integration.
+pub(super) fn candidates(
+    tree: &Tree,
+    catalog: &str,
+    but: Option<&IntegrationKey>,
+) -> Result<Vec<StoredCandidates>, StoreError> {
     let mut found = Vec::new();
     for state in integrations::all(tree)? {
-        if state.key.catalog == catalog {
+        if state.key.catalog == catalog && Some(&state.key) != but {
             found.extend(tree.values::<StoredCandidates>(&in_book(CANDIDATES, &state.key), None, usize::MAX)?);
         }
     }
     found.sort_by(|one, other| (&one.repo, &one.integration).cmp(&(&other.repo, &other.integration)));
     Ok(found)
+}
+
+/// Counts without holding them: a recommendation is mostly its reason.
+pub(super) fn recommended(
+    tree: &Tree,
+    integration: &IntegrationKey,
+    but: &BTreeSet<RepoKey>,
+) -> Result<BTreeMap<Action, u64>, StoreError> {
+    #[derive(serde::Deserialize)]
+    struct Recommended {
+        action: Action,
+    }
+    let mut counts = BTreeMap::new();
+    for entry in tree.scan(&in_book(RECOMMENDATIONS, integration), None) {
+        let (key, value) = entry?;
+        if but.is_empty() || !but.contains(&repo_of(&key)?) {
+            let of: Recommended = super::codec::decode(&value).map_err(|message| malformed(&key, message))?;
+            *counts.entry(of.action).or_insert(0) += 1;
+        }
+    }
+    Ok(counts)
 }
 
 pub(super) fn recommendations(tree: &Tree, integration: &IntegrationKey) -> Result<Vec<Recommendation>, StoreError> {
