@@ -1,10 +1,8 @@
 //! Values: one version byte, then JSON: 1 plain, 2 deflated.
 
-use std::io::{Read, Write};
+use std::cell::RefCell;
 
-use flate2::Compression;
-use flate2::read::DeflateDecoder;
-use flate2::write::DeflateEncoder;
+use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -16,6 +14,12 @@ const DEFLATED: u8 = 2;
 /// Below this, deflating saves nothing worth its time.
 const DEFLATE_FROM_BYTES: usize = 512;
 
+thread_local! {
+    // Their tables are some hundred kilobytes: made for each value, they would cost more than its deflating.
+    static DEFLATE: RefCell<Compress> = RefCell::new(Compress::new(Compression::fast(), false));
+    static INFLATE: RefCell<Decompress> = RefCell::new(Decompress::new(false));
+}
+
 /// Encodes a value.
 pub(super) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, StoreError> {
     let mut bytes = vec![PLAIN];
@@ -26,12 +30,40 @@ pub(super) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, StoreE
     if bytes.len() < DEFLATE_FROM_BYTES {
         return Ok(bytes);
     }
-    let mut deflated = DeflateEncoder::new(vec![DEFLATED], Compression::fast());
-    // Writing to memory cannot fail; were it to, the plain form is as good.
-    let written = deflated.write_all(&bytes[1..]).and_then(|()| deflated.finish());
-    Ok(match written {
-        Ok(deflated) if deflated.len() < bytes.len() => deflated,
-        _ => bytes,
+    Ok(deflated(&bytes[1..]).unwrap_or(bytes))
+}
+
+/// `None` when it would not become smaller.
+fn deflated(json: &[u8]) -> Option<Vec<u8>> {
+    DEFLATE.with_borrow_mut(|deflate| {
+        deflate.reset();
+        let mut bytes = Vec::with_capacity(json.len());
+        bytes.push(DEFLATED);
+        match deflate.compress_vec(json, &mut bytes, FlushCompress::Finish) {
+            Ok(Status::StreamEnd) => Some(bytes),
+            _ => None,
+        }
+    })
+}
+
+fn inflated(deflated: &[u8]) -> Result<Vec<u8>, String> {
+    INFLATE.with_borrow_mut(|inflate| {
+        inflate.reset(false);
+        let mut json = Vec::with_capacity(deflated.len() * 4);
+        loop {
+            let before = (inflate.total_in(), inflate.total_out());
+            let read = usize::try_from(before.0).unwrap_or(deflated.len());
+            let rest = deflated.get(read..).unwrap_or_default();
+            let status = inflate.decompress_vec(rest, &mut json, FlushDecompress::None);
+            if status.map_err(|error| error.to_string())? == Status::StreamEnd {
+                return Ok(json);
+            }
+            if json.len() == json.capacity() {
+                json.reserve(json.capacity().max(64));
+            } else if before == (inflate.total_in(), inflate.total_out()) {
+                return Err("deflated text that breaks off".to_owned());
+            }
+        }
     })
 }
 
@@ -39,11 +71,7 @@ pub(super) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, StoreE
 pub(super) fn json_text(stored: &[u8]) -> Result<Vec<u8>, String> {
     match stored.split_first() {
         Some((&PLAIN, json)) => Ok(json.to_vec()),
-        Some((&DEFLATED, deflated)) => {
-            let mut json = Vec::with_capacity(deflated.len() * 4);
-            DeflateDecoder::new(deflated).read_to_end(&mut json).map_err(|error| error.to_string())?;
-            Ok(json)
-        }
+        Some((&DEFLATED, deflated)) => inflated(deflated),
         Some((version, _)) => Err(format!("unknown value version {version}")),
         None => Err("the value is empty".to_owned()),
     }
@@ -76,6 +104,28 @@ mod tests {
     fn big_values_are_deflated_and_come_back() {
         check(&json!({"name": "payments-api"}), PLAIN);
         check(&json!({"links": vec!["https://bitbucket.org/acme/payments-api"; 50]}), DEFLATED);
+    }
+
+    /// Unchanged records cost no write: a value has one form, whatever was encoded before it.
+    #[test]
+    fn a_value_is_encoded_the_same_after_others() {
+        let value = json!({"links": vec!["https://bitbucket.org/acme/payments-api"; 50]});
+        let first = encode(&value).expect("encodes");
+        for other in 0..50 {
+            encode(&json!(vec![format!("another {other}"); 100 + other])).expect("encodes");
+            assert_eq!(encode(&value).expect("encodes"), first);
+        }
+    }
+
+    #[test]
+    fn deflated_values_of_every_size_come_back() {
+        for length in [512, 600, 5_000, 200_000] {
+            let value = json!("abc".repeat(length));
+            assert!(decode::<Value>(&encode(&value).expect("encodes")) == Ok(value), "{length}");
+        }
+        let mut stored = encode(&json!("abc".repeat(5_000))).expect("encodes");
+        stored.pop();
+        assert!(decode::<Value>(&stored).is_err());
     }
 
     #[test]
