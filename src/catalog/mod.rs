@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::model::{Entity, EntityFormat, EntityRef};
+use crate::model::{Entity, EntityFormat, EntityRef, RepoKey};
 use crate::plan::{FieldPath, Step};
 
 pub use recognise::{Identity, MarkPaths, Recognised, format_of, mark_paths, recognise};
@@ -55,7 +55,10 @@ pub struct Reading {
     pub problems: Vec<FileProblem>,
     /// Entities last read from files that no longer parse; they count as still there (P2.13).
     pub unreadable: Vec<EntityRef>,
-    /// Changes whenever a document does: equal marks mean nothing needs to be read again.
+    /// Which entity says it belongs to which repository, by entity ref; of a ref that several documents
+    /// bear, what the one says that [`Catalog::entities`] gives.
+    pub marks: Vec<(EntityRef, RepoKey)>,
+    /// Changes whenever a document does: equal versions mean nothing needs to be read again.
     pub version: String,
 }
 

@@ -8,8 +8,6 @@ use crate::model::{EntityRef, RepoKey, SyncRecord};
 use crate::plan::{Plan, guard};
 use crate::store::StoredPlan;
 
-/// How many entities are read at once.
-const BATCH: usize = 500;
 /// At most this many files left alone are named in a record; the rest is counted.
 const NAMED_PROBLEMS: usize = 20;
 
@@ -27,7 +25,7 @@ pub(super) async fn survey(run: &Run<'_>, record: &mut SyncRecord) -> Result<Sur
     if let Some(snapshot) = run.store.catalog_snapshot(catalog.name()).await? {
         catalog.restore(&snapshot);
     }
-    let reading = catalog.read().await?;
+    let mut reading = catalog.read().await?;
     note_problems(&reading, record);
     let previous = run.store.known_entities(catalog.name()).await?;
     if let Some(previous) = &previous
@@ -49,7 +47,7 @@ pub(super) async fn survey(run: &Run<'_>, record: &mut SyncRecord) -> Result<Sur
     run.store.save_known_entities(catalog.name(), &all).await?;
     run.store.save_catalog_snapshot(catalog.name(), &catalog.snapshot()).await?;
 
-    Ok(Survey { marks: marks(catalog).await?, reading })
+    Ok(Survey { marks: std::mem::take(&mut reading.marks), reading })
 }
 
 /// The catalog as it is now, without judging whether it shrank: for imports by hand.
@@ -57,19 +55,8 @@ pub(super) async fn survey(run: &Run<'_>, record: &mut SyncRecord) -> Result<Sur
 /// # Errors
 /// The catalog's.
 pub async fn look(catalog: &dyn Catalog) -> Result<Survey, Stop> {
-    let reading = catalog.read().await?;
-    Ok(Survey { marks: marks(catalog).await?, reading })
-}
-
-async fn marks(catalog: &dyn Catalog) -> Result<Vec<(EntityRef, RepoKey)>, Stop> {
-    let mut marks = Vec::new();
-    let mut after: Option<EntityRef> = None;
-    loop {
-        let page = catalog.entities(after.as_ref(), BATCH).await?;
-        let Some(last) = page.last() else { return Ok(marks) };
-        after = Some(last.entity_ref.clone());
-        marks.extend(page.into_iter().filter_map(|entity| Some((entity.entity_ref, entity.mark?.repository))));
-    }
+    let mut reading = catalog.read().await?;
+    Ok(Survey { marks: std::mem::take(&mut reading.marks), reading })
 }
 
 impl Survey {

@@ -16,7 +16,7 @@ use super::documents::{self, Found};
 use super::git::Tree;
 use super::write::{self, Hash};
 use crate::catalog::{CatalogError, FileProblem, Reading};
-use crate::model::{EntityFormat, EntityRef, Place};
+use crate::model::{EntityFormat, EntityRef, Place, RepoKey};
 
 /// A directory that is read.
 #[derive(Clone, Debug)]
@@ -75,6 +75,8 @@ struct Slot {
     format: EntityFormat,
     document: u32,
     line: u32,
+    /// The repository that its mark names.
+    marked: Option<RepoKey>,
 }
 
 /// What is known of a file.
@@ -181,6 +183,7 @@ impl Index {
                 }
             } else {
                 reading.entity_refs.push(slot.entity_ref.clone());
+                reading.marks.extend(slot.marked.clone().map(|repo| (slot.entity_ref.clone(), repo)));
                 places = vec![place];
             }
         }
@@ -352,6 +355,7 @@ impl FileRecord {
                     format,
                     document: at as u32,
                     line: document.line as u32,
+                    marked: identity.mark.map(|mark| mark.repository),
                 }),
                 Found::NotOurs => {}
                 Found::Problem { line, reason, is_fault } => problems.push((Some(line), reason, is_fault)),
