@@ -121,10 +121,7 @@ impl Screen {
         }
         let mut text = table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n");
         if !left_out.is_empty() {
-            text.push_str(&format!(
-                "\n(no room for {}: widen the terminal, or use --output json)",
-                left_out.join(", ")
-            ));
+            text.push_str(&format!("\n(too narrow for {}; --output json has all)", left_out.join(", ")));
         }
         text
     }
@@ -245,11 +242,11 @@ mod tests {
         REPOSITORY     RECOMMENDED  ENTITY
         acme/mailer    conflict     component:default/mailer
         acme/mailer-2  conflict     component:default/mailer
-        (no room for detected at, kind, why: widen the terminal, or use --output json)
+        (too narrow for detected at, kind, why; --output json has all)
         ");
         for width in [20, 40, 60, 80, 100, 120, 200] {
             let table = discovered(Some(width));
-            let told = table.lines().filter(|line| !line.starts_with("(no room"));
+            let told = table.lines().filter(|line| !line.starts_with("(too narrow"));
             let widest = told.map(|line| line.chars().count()).max().unwrap_or_default();
             assert!(widest <= usize::from(width).max(40), "{widest} of {width}:\n{table}");
         }

@@ -192,7 +192,7 @@ fn sync(screen: &Screen, record: &SyncRecord) -> String {
 
 fn discovered(screen: &Screen, rows: &[DiscoveredRow]) -> String {
     if rows.is_empty() {
-        return "nothing awaits a decision (`--state all` shows ignored and hidden repositories, too)".to_owned();
+        return "nothing awaits a decision; `sync now` discovers, `--state all` shows ignored and hidden repositories, too".to_owned();
     }
     let several = rows.iter().any(|row| row.integration != rows[0].integration);
     let name = |row: &DiscoveredRow| {
