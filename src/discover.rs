@@ -19,6 +19,8 @@ use crate::store::{CrawlLease, DiscoveryState, RecordedPage, Store, StoreError, 
 const WATERMARK_OVERLAP: chrono::Duration = chrono::Duration::minutes(15);
 /// A sweep that rested longer than this starts over (P6.5).
 const RESUME_WITHIN: chrono::Duration = chrono::Duration::hours(1);
+/// The second walk of a sweep, from its beginning.
+const BY_KEY: Listing = Listing::SweepFrom { created_on: DateTime::UNIX_EPOCH };
 /// Stage name of the look-up by id.
 const LOOK_UP: &str = "look_up";
 /// How many known repositories are read from the store at once.
@@ -233,14 +235,18 @@ async fn delta(run: &Discovery<'_>, discovery: &mut DiscoveryState, walk: &mut W
 async fn sweep(run: &Discovery<'_>, discovery: &mut DiscoveryState, walk: &mut Walk) -> Result<(), DiscoverError> {
     let mut checkpoint = resume_or_begin(run, discovery, walk).await?;
     stop_if_asked(run)?;
-    let mut page = match run.source.repositories(&checkpoint.listing, checkpoint.cursor.as_ref()).await {
+    let page = match run.source.repositories(&checkpoint.listing, checkpoint.cursor.as_ref()).await {
         // Kept by an older program, or under another address: the walk begins anew.
         Err(SourceError::StaleCursor) if checkpoint.cursor.is_some() => {
             discovery.sweep = None;
             checkpoint = resume_or_begin(run, discovery, walk).await?;
-            run.source.repositories(&checkpoint.listing, checkpoint.cursor.as_ref()).await?
+            run.source.repositories(&checkpoint.listing, checkpoint.cursor.as_ref()).await
         }
-        page => page?,
+        page => page,
+    };
+    let mut page = match page {
+        Ok(page) => page,
+        Err(error) => return Err(broken_off(run, discovery, error).await?),
     };
     loop {
         if checkpoint.pages == 0 {
@@ -252,6 +258,7 @@ async fn sweep(run: &Discovery<'_>, discovery: &mut DiscoveryState, walk: &mut W
         }
         checkpoint.pages += 1;
         checkpoint.at = run.now;
+        checkpoint.resume_at = None;
         let Some((listing, cursor)) = next_page(&checkpoint, &page, walk) else {
             record_page(run, page, discovery, walk).await?;
             break;
@@ -263,7 +270,10 @@ async fn sweep(run: &Discovery<'_>, discovery: &mut DiscoveryState, walk: &mut W
         let (recorded, asked) = futures::join!(record_page(run, page, discovery, walk), asking);
         recorded?;
         stop_if_asked(run)?;
-        page = asked?;
+        page = match asked {
+            Ok(page) => page,
+            Err(error) => return Err(broken_off(run, discovery, error).await?),
+        };
     }
     if walk.seen.is_empty() {
         // Forget the walk, or the next sync would resume behind its last page.
@@ -272,7 +282,9 @@ async fn sweep(run: &Discovery<'_>, discovery: &mut DiscoveryState, walk: &mut W
         return Err(DiscoverError::NoResources);
     }
     discovery.sweep = None;
-    discovery.sweep_next = false;
+    // More rows than there are in the end: some were deleted after they had been listed. Which, only another
+    // sweep tells; the count alone, being right now, never would.
+    discovery.sweep_next = checkpoint.size.is_some_and(|size| size < walk.seen.len() as u64);
     discovery.watermark = Some(checkpoint.began_at - WATERMARK_OVERLAP);
     discovery.expected_count = Some(checkpoint.size.unwrap_or(walk.seen.len() as u64));
     discovery.last_sweep_at = Some(run.now);
@@ -281,14 +293,38 @@ async fn sweep(run: &Discovery<'_>, discovery: &mut DiscoveryState, walk: &mut W
     Ok(())
 }
 
+/// A sweep that the budget ended remembers when it may go on. What will not pass by itself (a page that is not
+/// there any more, a cursor of another version) must not be met again: the next sync begins anew.
+async fn broken_off(
+    run: &Discovery<'_>,
+    discovery: &mut DiscoveryState,
+    error: SourceError,
+) -> Result<DiscoverError, StoreError> {
+    let before = discovery.sweep.clone();
+    match (&error, &mut discovery.sweep) {
+        (SourceError::BudgetExhausted { resume_at }, Some(checkpoint)) => checkpoint.resume_at = Some(*resume_at),
+        (error, _) if error.is_transient() || error.ends_sync() => {}
+        (_, sweep) => *sweep = None,
+    }
+    if discovery.sweep != before {
+        // Without the checkpoint, nothing else would tell that a sweep is due.
+        discovery.sweep_next |= discovery.sweep.is_none();
+        let page = RecordedPage { discovery: discovery.clone(), ..RecordedPage::default() };
+        run.store.record_page(run.lease, page).await?;
+    }
+    Ok(error.into())
+}
+
 async fn resume_or_begin(
     run: &Discovery<'_>,
     discovery: &mut DiscoveryState,
     walk: &mut Walk,
 ) -> Result<SweepCheckpoint, DiscoverError> {
     let credential = run.source.listing_credential();
-    let resumable = discovery.sweep.take().filter(|checkpoint| {
-        let rested = run.now - checkpoint.at;
+    let resumable = discovery.sweep.clone().filter(|checkpoint| {
+        // What waits for the budget rests from when it may go on: else a list longer than an hour's requests
+        // would be begun again and again.
+        let rested = run.now - checkpoint.resume_at.map_or(checkpoint.at, |at| at.min(run.now));
         checkpoint.credential == credential && (chrono::Duration::zero()..=RESUME_WITHIN).contains(&rested)
     });
     if let Some(checkpoint) = resumable {
@@ -296,12 +332,14 @@ async fn resume_or_begin(
         walk.seen.extend(seen.into_iter().map(|key| key.id.into_boxed_str()));
         return Ok(checkpoint);
     }
+    discovery.sweep = None;
     // What a delta in this same sync has seen does not count for the sweep.
     walk.seen.clear();
     Ok(SweepCheckpoint {
         sweep: run.sync_id.clone(),
         began_at: run.now,
         at: run.now,
+        resume_at: None,
         credential,
         listing: Listing::Sweep,
         cursor: None,
@@ -324,7 +362,7 @@ fn next_page(checkpoint: &SweepCheckpoint, page: &RepositoryPage, walk: &Walk) -
         (Listing::Sweep, None) => {
             let distinct = keys_of(page).filter(|key| !walk.seen.contains(key.id.as_str())).count() + walk.seen.len();
             let differs = checkpoint.size.is_some_and(|size| size != distinct as u64);
-            (differs || checkpoint.shrank).then_some((Listing::SweepFrom { created_on: DateTime::UNIX_EPOCH }, None))
+            (differs || checkpoint.shrank).then_some((BY_KEY, None))
         }
         (_, None) => None,
     }
@@ -356,12 +394,16 @@ async fn record_page(
     }
     walk.seen.extend(keys_of(&page).map(|key| key.id.clone().into_boxed_str()));
     for UnreadableRecord { name, reason, .. } in &page.unreadable {
-        walk.found.errors.push(SyncError {
+        let error = SyncError {
             repository: Some(name.clone()),
             stage: "discover".to_owned(),
             message: format!("its record could not be read: {reason}"),
             retry: "next_sync".to_owned(),
-        });
+        };
+        // A second walk by key, or a sweep after a delta, meets the row again.
+        if !walk.found.errors.contains(&error) {
+            walk.found.errors.push(error);
+        }
     }
     for IngestedRecord { repository, fingerprint, raw } in page.records {
         let id = repository.key.id.as_str();

@@ -53,6 +53,9 @@ pub struct SweepCheckpoint {
     pub began_at: DateTime<Utc>,
     /// When its last page was recorded.
     pub at: DateTime<Utc>,
+    /// When requests are possible again, where the budget ended it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resume_at: Option<DateTime<Utc>>,
     /// Under which credential ([`crate::source::Source::listing_credential`]).
     pub credential: String,
     /// Which walk.

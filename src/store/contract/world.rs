@@ -90,6 +90,7 @@ pub(crate) fn discovery(sweep: &str, pages: u32) -> DiscoveryState {
         pages,
         size: Some(100),
         shrank: false,
+        resume_at: None,
     };
     DiscoveryState { sweep: Some(checkpoint), ..DiscoveryState::default() }
 }
