@@ -18,7 +18,7 @@ use crate::clock::Clock;
 use crate::commands::{App, Failure, integration, sync};
 use crate::config::{Integration, Loaded, Stamp};
 use crate::error::Report;
-use crate::model::{IntegrationKey, Trigger};
+use crate::model::{IntegrationKey, SyncRecord, Trigger};
 use crate::schedule;
 use crate::server::command::Commands;
 use crate::server::health::Readiness;
@@ -209,6 +209,13 @@ impl Sidecar {
             }
         };
         *self.stamp.lock().unwrap_or_else(PoisonError::into_inner) = loaded.stamp;
+        let before = self.current();
+        if loaded.config.store != before.config.store {
+            warn!("`store` changed in the config: it takes effect when catalog-sync is started again");
+        }
+        if loaded.config.server != before.config.server {
+            warn!("`server` changed in the config: it takes effect when catalog-sync is started again");
+        }
         let app = Arc::new(rebuild(loaded.config));
         match app.read_decisions().await {
             Ok(()) => {
@@ -262,55 +269,40 @@ impl Sidecar {
         if integration::is_suspended(integration, &switches) {
             return Ok(None);
         }
-        let last = app.store.integration(&key).await?.and_then(|state| state.last_started_at);
+        let state = app.store.integration(&key).await?;
+        let last = state.as_ref().and_then(|state| state.last_started_at);
         let due = schedule::next_due(&integration.update_every, &key, last, now);
+        // A sweep that the budget ended goes on as soon as it may: left for hours, it would start over.
+        let resume_at = state.and_then(|state| state.discovery.sweep).and_then(|sweep| sweep.resume_at);
+        let resume_at = resume_at.filter(|at| last.is_none_or(|last| *at > last));
+        let due = due.map(|due| resume_at.map_or(due, |resume_at| due.min(resume_at)));
         let not_before = self.not_before.lock().unwrap_or_else(PoisonError::into_inner).get(&key).copied();
         Ok(due.map(|due| not_before.map_or(due, |not_before| due.max(not_before))))
     }
 
     fn start(self: &Arc<Self>, app: Arc<App>, integration: Integration, now: DateTime<Utc>) {
         let key = integration.key();
-        self.running.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), now);
+        let under_way = UnderWay::begin(self.clone(), key.clone(), now);
         let sidecar = self.clone();
         let work = async move {
+            let _under_way = under_way;
             let name = integration.name.clone();
             info!(integration = name, "sync begins");
             match sync::one(&app, &integration, Trigger::Schedule, false, &|_| {}).await {
-                Ok(record) => {
-                    let errors = record.errors.len();
-                    info!(
-                        integration = name,
-                        sync = %record.id,
-                        outcome = record.outcome.as_str(),
-                        requests = record.requests,
-                        new = record.repositories.new,
-                        imported = record.imported.registered + record.imported.merged,
-                        errors,
-                        "sync ended"
-                    );
-                    for failed in &record.errors {
-                        warn!(
-                            integration = name,
-                            stage = failed.stage,
-                            repository = failed.repository,
-                            "{}",
-                            failed.message
-                        );
-                    }
-                    for note in &record.notes {
-                        info!(integration = name, "{note}");
-                    }
-                }
+                Ok(record) => tell(&name, &record),
                 Err(failure) => {
                     error!(integration = name, "sync did not begin: {}", failure.report.one_line());
-                    let mut not_before = sidecar.not_before.lock().unwrap_or_else(PoisonError::into_inner);
-                    not_before.insert(key.clone(), sidecar.clock.now() + RETRY_AFTER);
+                    sidecar.rest(&key);
                 }
             }
-            sidecar.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
-            sidecar.woken.notify_one();
         };
         self.spawn(Box::pin(work));
+    }
+
+    /// Not again before a moment has passed.
+    fn rest(&self, key: &IntegrationKey) {
+        let mut not_before = self.not_before.lock().unwrap_or_else(PoisonError::into_inner);
+        not_before.insert(key.clone(), self.clock.now() + RETRY_AFTER);
     }
 
     /// Forgets finished work; a panic in it is told, not swallowed.
@@ -321,5 +313,129 @@ impl Sidecar {
                 error!("a task ended unexpectedly: {failed}; please report this with the log");
             }
         }
+    }
+}
+
+/// One integration's sync under way, whatever ends it: also a panic, which must not keep it from ever being
+/// synced again.
+struct UnderWay {
+    sidecar: Arc<Sidecar>,
+    key: IntegrationKey,
+}
+
+impl UnderWay {
+    fn begin(sidecar: Arc<Sidecar>, key: IntegrationKey, now: DateTime<Utc>) -> Self {
+        sidecar.running.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), now);
+        Self { sidecar, key }
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.sidecar.rest(&self.key);
+        }
+        self.sidecar.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
+        self.sidecar.woken.notify_one();
+    }
+}
+
+fn tell(name: &str, record: &SyncRecord) {
+    info!(
+        integration = name,
+        sync = %record.id,
+        outcome = record.outcome.as_str(),
+        requests = record.requests,
+        new = record.repositories.new,
+        imported = record.imported.registered + record.imported.merged,
+        errors = record.errors.len(),
+        "sync ended"
+    );
+    for failed in &record.errors {
+        warn!(integration = name, stage = failed.stage, repository = failed.repository, "{}", failed.message);
+    }
+    for held in record.held.iter().filter(|held| held.approvable) {
+        warn!(integration = name, repository = held.repository, "held: {}", held.reason);
+    }
+    for note in &record.notes {
+        info!(integration = name, "{note}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::args::Cli;
+    use crate::cli::{Start, local};
+    use crate::config::{Config, Environment, LoadOptions};
+    use crate::store::sled::SledStore;
+
+    const CONFIG: &str = "\
+connectors:
+  acme: { type: bitbucket_cloud, url: https://bitbucket.org/acme, auth: { access_token: { env: TOKEN } } }
+catalogs:
+  main: { directory: { path: . } }
+integrations:
+  - { name: acme, connector: acme, catalog: main }
+";
+
+    async fn sidecar(folder: &std::path::Path, clock: Clock) -> Arc<Sidecar> {
+        let path = folder.join("catalog-sync.yaml");
+        std::fs::write(&path, CONFIG).unwrap();
+        let stop = CancellationToken::new();
+        let start = Start {
+            cli: Cli::parse_from(["catalog-sync", "run"]),
+            environment: Environment::new([("TOKEN", "a token")]),
+            working_directory: folder.to_owned(),
+            stop: stop.clone(),
+        };
+        let options = LoadOptions {
+            config: Some(&path),
+            store: None,
+            listen: None,
+            environment: &start.environment,
+            working_directory: folder,
+            now: clock.now(),
+        };
+        let Loaded { config, stamp, .. } = Config::load(&options).unwrap();
+        let store = Arc::new(SledStore::temporary().await.unwrap());
+        let app = local::app(&start, config, store, clock.clone());
+        Arc::new(Sidecar {
+            app: RwLock::new(Arc::new(app)),
+            work: Mutex::default(),
+            clock,
+            stop,
+            woken: Notify::new(),
+            running: Mutex::default(),
+            stamp: Mutex::new(stamp),
+            not_before: Mutex::default(),
+        })
+    }
+
+    // P7.2: a panic in one sync never stops the scheduler: the sync counts as over and comes again in a moment.
+    #[tokio::test]
+    async fn a_panic_in_a_sync_ends_that_sync_alone_p7_2() {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Clock::manual("2026-11-21T12:00:00Z".parse().unwrap());
+        let sidecar = sidecar(folder.path(), clock.clone()).await;
+        let app = sidecar.current();
+        let integration = &app.config.integrations[0];
+        let now = clock.now();
+        let under_way = UnderWay::begin(sidecar.clone(), integration.key(), now);
+        assert_eq!(sidecar.start_due(now).await, None, "it runs: no second one beside it");
+        sidecar.spawn(Box::pin(async move {
+            let _under_way = under_way;
+            panic!("as a bug would");
+        }));
+        sidecar.woken.notified().await;
+        assert_eq!(sidecar.start_due(now).await, Some(now + RETRY_AFTER), "again, but not at once");
+        assert!(sidecar.running.lock().unwrap().is_empty());
+        sidecar.reap();
+        clock.advance(RETRY_AFTER);
+        sidecar.start_due(clock.now()).await;
+        assert!(sidecar.running.lock().unwrap().contains_key(&integration.key()), "it is due again, and begins");
+        sidecar.stop.cancel();
     }
 }

@@ -95,7 +95,9 @@ async fn answered(start: &Start, screen: &Screen, request: Request) -> Result<Ex
         }
     }
     let answer = ask(start, &request).await?;
-    printed(render::print(screen, &answer), render::exit(&answer))
+    // Looking at past syncs succeeds, however they ended.
+    let exit = if matches!(request, Request::SyncHistory { .. }) { Exit::Done } else { render::exit(&answer) };
+    printed(render::print(screen, &answer), exit)
 }
 
 /// Through the running sidecar when there is one, else by ourselves.

@@ -11,6 +11,9 @@ use crate::engine::Progress;
 use crate::error::Report;
 use crate::server::command::{Event, PATH};
 
+/// A sidecar begins its answer at once, whatever the work.
+const ANSWER_BEGINS_WITHIN: Duration = Duration::from_secs(10);
+
 /// What a running sidecar leaves in its store: where it listens, and a token for whoever can read this.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct RunFile {
@@ -72,10 +75,11 @@ pub async fn ask(
 ) -> Option<Result<Answer, Failure>> {
     let client = reqwest::Client::builder().no_proxy().connect_timeout(Duration::from_secs(2)).build().ok()?;
     let url = format!("{}{PATH}", run.address);
-    let mut response = match client.post(url).bearer_auth(&run.token).json(request).send().await {
-        Ok(response) => response,
-        // Killed without tidying up: the store is free.
-        Err(_) => return None,
+    let sent = client.post(url).bearer_auth(&run.token).json(request).send();
+    let mut response = match tokio::time::timeout(ANSWER_BEGINS_WITHIN, sent).await {
+        Ok(Ok(response)) => response,
+        // Killed without tidying up: the store is free, and whoever listens there now is somebody else.
+        Ok(Err(_)) | Err(_) => return None,
     };
     if !response.status().is_success() {
         // Another program has taken the port meanwhile.

@@ -6,12 +6,12 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use axum::{Json, Router};
 use futures::stream;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -76,7 +76,7 @@ pub fn routes(commands: Arc<dyn Commands>, token: &str) -> Router {
     Router::new().route(PATH, post(command)).layer(DefaultBodyLimit::max(BODY_BYTES)).with_state(state)
 }
 
-async fn command(State(routes): State<Arc<Routes>>, headers: HeaderMap, Json(request): Json<Request>) -> Response {
+async fn command(State(routes): State<Arc<Routes>>, headers: HeaderMap, body: Bytes) -> Response {
     let shown = headers
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok())
@@ -85,6 +85,11 @@ async fn command(State(routes): State<Arc<Routes>>, headers: HeaderMap, Json(req
     if shown != Some(routes.token_sha256) {
         return (StatusCode::UNAUTHORIZED, "the token of run.json is needed\n").into_response();
     }
+    // Read only now: without the token nothing is told, not even how a request looks.
+    let request: Request = match serde_json::from_slice(&body) {
+        Ok(request) => request,
+        Err(error) => return (StatusCode::UNPROCESSABLE_ENTITY, format!("no request: {error}\n")).into_response(),
+    };
     let (lines, waiting) = mpsc::channel::<Event>(WAITING_LINES);
     let app = routes.commands.app();
     routes.commands.spawn(Box::pin(async move {
