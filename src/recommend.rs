@@ -616,3 +616,16 @@ fn newest(decisions: &[Decision]) -> BTreeMap<&RepoKey, &DecisionKind> {
     }
     newest.into_iter().map(|(repo, decision)| (repo, &decision.kind)).collect()
 }
+
+/// Whether a recommendation still waits for somebody, with the links as they are now: it may be older than the
+/// link it led to. Of linked repositories only those whose entity is missing, and those whose rule has more
+/// entities for them (`many: true`).
+pub fn awaits_decision(one: &Recommendation, links: &[Link], rules: &Rules) -> bool {
+    let mut of_repo = links.iter().filter(|link| link.repo == one.repo && link.state == LinkState::Active).peekable();
+    if of_repo.peek().is_none() {
+        return true;
+    }
+    let linked: BTreeSet<&EntityRef> = of_repo.map(|link| &link.entity).collect();
+    one.rule.is_some_and(|rule| rules.says_many(rule))
+        && one.entity.iter().chain(&one.also).any(|entity| !linked.contains(entity))
+}

@@ -150,7 +150,7 @@ pub enum CatalogError {
         source: std::io::Error,
     },
     /// Someone is working in the git tree (`catalog_busy`); retried.
-    #[error("the catalog is busy: {because}")]
+    #[error("the catalog is busy (catalog_busy): {because}")]
     Busy {
         /// `.git/index.lock is there`, `HEAD moved since the catalog was read`, …
         because: String,

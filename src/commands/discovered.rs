@@ -5,9 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::answer::{DiscoveredRow, DiscoveredState, Recommended, RepositoryName};
 use super::request::{Answer, DiscoveredFilter, Explained, StateFilter};
 use super::{App, Failure, imported};
+use crate::assemble;
 use crate::config::Integration;
 use crate::engine::judge;
 use crate::model::{Action, Decision, DecisionKind, KnownRepository, Presence, Recommendation, RepoKey};
+use crate::recommend::awaits_decision;
 
 /// Rows that match, sorted by integration, then full name.
 ///
@@ -45,8 +47,9 @@ fn is_wanted(row: &DiscoveredRow, filter: &DiscoveredFilter) -> bool {
 /// Every row of one integration, in the store's order.
 async fn rows_of(app: &App, integration: &Integration) -> Result<Vec<DiscoveredRow>, Failure> {
     let key = integration.key();
-    let linked: BTreeSet<RepoKey> =
-        app.store.links(&integration.catalog).await?.into_iter().map(|link| link.repo).collect();
+    let links = app.store.links(&integration.catalog).await?;
+    let linked: BTreeSet<&RepoKey> = links.iter().map(|link| &link.repo).collect();
+    let rules = assemble::rules(integration)?;
     let decisions: BTreeMap<RepoKey, Decision> = app
         .store
         .decisions(&integration.catalog)
@@ -60,10 +63,11 @@ async fn rows_of(app: &App, integration: &Integration) -> Result<Vec<DiscoveredR
     for known in app.repositories(&key).await? {
         let repo = &known.repository.key;
         // Of linked ones only those that need a decision again: a missing entity, more entities by `many`.
-        if linked.contains(repo) && !recommendations.contains_key(repo) {
+        let recommendation = recommendations.get(repo);
+        if linked.contains(repo) && !recommendation.is_some_and(|one| awaits_decision(one, &links, &rules)) {
             continue;
         }
-        rows.extend(row(integration, &known, recommendations.get(repo), decisions.get(repo)));
+        rows.extend(row(integration, &known, recommendation, decisions.get(repo)));
     }
     Ok(rows)
 }

@@ -1,7 +1,7 @@
 //! What planning needs of each chosen repository, and carrying a plan out. An import by hand and a sync
 //! are the same from here on: plan → apply → record.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Stop;
 use crate::apply::{Applying, StepOutcome, StepResult, apply};
@@ -138,6 +138,7 @@ pub(crate) async fn gather(parts: &Parts, store: &dyn Store, choices: &[Chosen])
 /// Only the store's.
 pub async fn carry_out(applying: &Applying<'_>, plan: &Plan) -> Result<Vec<StepOutcome>, StoreError> {
     let outcomes = apply(applying, &plan.steps).await?;
+    remember_entities(applying, &outcomes).await?;
     if plan.notes.is_empty() {
         return Ok(outcomes);
     }
@@ -165,4 +166,20 @@ pub async fn carry_out(applying: &Applying<'_>, plan: &Plan) -> Result<Vec<StepO
         applying.store.change_links(applying.lease, changes, Vec::new()).await?;
     }
     Ok(outcomes)
+}
+
+/// What we registered belongs to the entities last seen: were it lost before the next reading, nobody would
+/// notice otherwise (P2.13).
+async fn remember_entities(applying: &Applying<'_>, outcomes: &[StepOutcome]) -> Result<(), StoreError> {
+    let Applying { catalog, store, .. } = applying;
+    let is_written = |outcome: &&StepOutcome| matches!(outcome.result, StepResult::Done(_) | StepResult::Unchanged);
+    let written: Vec<&EntityRef> = outcomes.iter().filter(is_written).map(|outcome| &outcome.entity).collect();
+    if written.is_empty() {
+        return Ok(());
+    }
+    if let Some(known) = store.known_entities(catalog.name()).await? {
+        let all: BTreeSet<EntityRef> = known.into_iter().chain(written.into_iter().cloned()).collect();
+        store.save_known_entities(catalog.name(), &all.into_iter().collect::<Vec<_>>()).await?;
+    }
+    store.save_catalog_snapshot(catalog.name(), &catalog.snapshot()).await
 }

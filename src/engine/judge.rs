@@ -1,6 +1,6 @@
 //! Records × entities → recommendations, stored. Skipped when nothing that it reads has changed.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -8,13 +8,14 @@ use sha2::{Digest, Sha256};
 use super::survey::Survey;
 use super::{Progress, Run, Stop};
 use crate::assemble::Parts;
+use crate::catalog::Reading;
 use crate::commands::{App, Failure};
 use crate::config::Integration;
 use crate::correlate::{Candidates, EntityFacts, Explanation, RepositoryFacts, correlate, explain as explained};
 use crate::discover::Discovered;
 use crate::error::Report;
 use crate::model::{
-    Action, Decision, EntityRef, IntegrationKey, KnownRepository, Link, Recommendation, RepoKey, SyncRecord,
+    Action, Decision, EntityRef, IntegrationKey, KnownRepository, Link, LinkState, Recommendation, RepoKey, SyncRecord,
 };
 use crate::plan::would_register;
 use crate::recommend::{self, Other, Standing, recommend};
@@ -83,7 +84,7 @@ pub(super) async fn judge(
             finished,
         });
     };
-    let bench = bench(run.parts, run.store, &survey.reading.unreadable, &|done| report(done, false)).await?;
+    let bench = bench(run.parts, run.store, &survey.reading, &|done| report(done, false)).await?;
     report(bench.repositories.len() as u64, true);
     if !bench.repositories.is_empty() && !bench.entities.is_empty() {
         let lint = run.parts.rules.lint(&bench.repositories, &bench.entities);
@@ -183,7 +184,7 @@ async fn inputs_hash(run: &Run<'_>, survey: &Survey) -> Result<String, Stop> {
 async fn bench(
     parts: &Parts,
     store: &dyn Store,
-    unreadable: &[EntityRef],
+    reading: &Reading,
     progress: &(dyn Fn(u64) + Sync + Send),
 ) -> Result<Bench, Stop> {
     let abilities = parts.catalog.abilities();
@@ -210,10 +211,20 @@ async fn bench(
         standings,
         entities: entity_facts(parts).await?,
         others: others(parts, store).await?,
-        taken: unreadable.iter().cloned().collect(),
-        links: store.links(parts.catalog.name()).await?,
+        taken: reading.unreadable.iter().cloned().collect(),
+        links: links(parts, store, reading).await?,
         decisions: store.decisions(parts.catalog.name()).await?,
     })
+}
+
+/// Links as the catalog shows them now: one to an entity that just went is judged so in this very sync.
+async fn links(parts: &Parts, store: &dyn Store, reading: &Reading) -> Result<Vec<Link>, Stop> {
+    let there: HashSet<&EntityRef> = reading.entity_refs.iter().chain(&reading.unreadable).collect();
+    let mut links = store.links(parts.catalog.name()).await?;
+    for link in links.iter_mut().filter(|link| !there.contains(&link.entity)) {
+        link.state = LinkState::EntityMissing;
+    }
+    Ok(links)
 }
 
 async fn entity_facts(parts: &Parts) -> Result<Vec<EntityFacts>, Stop> {
@@ -238,9 +249,12 @@ async fn others(parts: &Parts, store: &dyn Store) -> Result<Vec<Other>, Stop> {
     for (key, stored) in by_integration {
         let mut waiting: BTreeMap<RepoKey, EntityRef> = BTreeMap::new();
         for one in store.recommendations(&key).await? {
-            if one.action == Action::Register
+            // One that is a conflict because of its name competes for it as well: else whoever is judged last
+            // would decide (P3.7).
+            if matches!(one.action, Action::Register | Action::Conflict)
                 && let Some((known, _)) = store.record(&key, &one.repo).await?
                 && let Ok(entity) = would_register(&known.repository, &abilities, &one.kind)
+                && (one.action == Action::Register || one.entity.as_ref() == Some(&entity))
             {
                 waiting.insert(one.repo, entity);
             }
@@ -263,7 +277,7 @@ async fn others(parts: &Parts, store: &dyn Store) -> Result<Vec<Other>, Stop> {
 pub async fn explain(app: &App, integration: &Integration, known: &KnownRepository) -> Result<Explanation, Failure> {
     let parts = app.assembler.parts(integration).await?;
     let reading = parts.catalog.read().await?;
-    let bench = bench(&parts, app.store.as_ref(), &reading.unreadable, &|_| {})
+    let bench = bench(&parts, app.store.as_ref(), &reading, &|_| {})
         .await
         .map_err(|stop| Failure::failed(stop.into_report()))?;
     let candidates = correlate(&parts.rules, &bench.repositories, &bench.entities);

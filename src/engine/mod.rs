@@ -26,10 +26,11 @@ use crate::discover::{Behaviour, DiscoverError, Discovered, Discovery, discover}
 use crate::error::Report;
 use crate::ids::Ids;
 use crate::model::{
-    Action, DecisionKind, HeldEntry, KnownRepository, Outcome, Presence, RepoKey, Secondary, SecondaryKind, SyncError,
-    SyncId, SyncRecord, Trigger,
+    Action, DecisionKind, HeldEntry, KnownRepository, LinkState, Outcome, Presence, RepoKey, Secondary, SecondaryKind,
+    SyncError, SyncId, SyncRecord, Trigger,
 };
 use crate::plan::Plan;
+use crate::recommend::awaits_decision;
 use crate::source::{Source, SourceError};
 use crate::store::{CrawlLease, IntegrationState, Store, StoreError, StoredPlan};
 
@@ -200,6 +201,7 @@ pub async fn sync(run: &Run<'_>) -> Result<Synced, EngineError> {
     let started_at = run.clock.now();
     let mut record = SyncRecord::begun(SyncId(run.ids.next()), &run.parts.integration.name, run.trigger, started_at);
     begin(run, &lease, started_at).await?;
+    interrupt_stale(run).await?;
     run.store.save_sync(key, &record).await?;
 
     let mut outcomes = Vec::new();
@@ -250,6 +252,18 @@ async fn begin(run: &Run<'_>, lease: &CrawlLease, now: DateTime<Utc>) -> Result<
     state.start_date = Some(integration.start_date);
     state.last_started_at = Some(now);
     run.store.save_integration(lease, &state).await?;
+    Ok(())
+}
+
+/// A sync that still runs according to its record, while we hold the lease, ended without a word: a panic in
+/// a process that lives on.
+async fn interrupt_stale(run: &Run<'_>) -> Result<(), StoreError> {
+    for mut stale in run.store.syncs(Some(&run.parts.key), 1).await? {
+        if stale.outcome == Outcome::Running {
+            stale.outcome = Outcome::Interrupted;
+            run.store.save_sync(&run.parts.key, &stale).await?;
+        }
+    }
     Ok(())
 }
 
@@ -498,15 +512,7 @@ async fn conclude(run: &Run<'_>, record: &mut SyncRecord, ended: Result<(), Stop
             Outcome::Held
         }
     };
-    let ignored: BTreeSet<RepoKey> = run
-        .store
-        .decisions(run.parts.catalog.name())
-        .await?
-        .into_iter()
-        .filter(|decision| decision.kind == DecisionKind::Ignored)
-        .map(|decision| decision.repo)
-        .collect();
-    for (action, count) in run.store.recommended(key, ignored).await? {
+    for (action, count) in run.store.recommended(key, decided(run).await?).await? {
         match action {
             Action::Register => record.recommendations.register = count,
             Action::Merge => record.recommendations.merge = count,
@@ -520,4 +526,23 @@ async fn conclude(run: &Run<'_>, record: &mut SyncRecord, ended: Result<(), Stop
     record.duration_ms = u64::try_from((run.clock.now() - record.started_at).num_milliseconds()).unwrap_or(0);
     run.store.save_budget(&run.parts.integration.connector, &run.source.budget_snapshot()).await?;
     run.store.save_sync(key, record).await
+}
+
+/// Repositories whose recommendation waits for nobody: ignored ones, and those linked meanwhile.
+async fn decided(run: &Run<'_>) -> Result<BTreeSet<RepoKey>, StoreError> {
+    let (catalog, rules) = (run.parts.catalog.name(), &run.parts.rules);
+    let links = run.store.links(catalog).await?;
+    let active = links.iter().filter(|link| link.state == LinkState::Active);
+    let mut decided: BTreeSet<RepoKey> = active.map(|link| link.repo.clone()).collect();
+    if (0..rules.len()).any(|rule| rules.says_many(rule)) {
+        for one in run.store.recommendations(&run.parts.key).await? {
+            if awaits_decision(&one, &links, rules) {
+                decided.remove(&one.repo);
+            }
+        }
+    }
+    let decisions = run.store.decisions(catalog).await?;
+    let ignored = decisions.into_iter().filter(|decision| decision.kind == DecisionKind::Ignored);
+    decided.extend(ignored.map(|decision| decision.repo));
+    Ok(decided)
 }
