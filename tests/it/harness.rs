@@ -166,6 +166,12 @@ impl Bench {
         files
     }
 
+    /// The same as text.
+    pub fn texts(&self, folder: &str) -> BTreeMap<String, String> {
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+        self.files(folder).into_iter().map(|(name, bytes)| (name, text(bytes))).collect()
+    }
+
     /// The program with this config, ready to be run.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_catalog-sync"));

@@ -1,0 +1,153 @@
+//! A lost store (issue 2, test (e); invariant 3): marks and the decisions file bring everything back without a
+//! duplicate; without the file, auto-import waits for a person.
+
+use std::fs;
+
+use catalog_sync::simulator::NewRepository;
+use serde_json::Value;
+
+use crate::harness::{Bench, component, number, text, world};
+
+const WITH_DECISIONS: &str = "store: ./data\ndecisions: ./decisions.yaml";
+
+/// Imported, unlinked, ignored, linked to a chosen target: one of each, and nothing left pending.
+fn decided(with_file: bool) -> Bench {
+    let mut world = world();
+    for name in ["plain", "merged", "unlinked", "unlinked-merge", "ignored", "chosen", "other-1", "other-2"] {
+        world.add_repository("acme", NewRepository::named(name).with_commits(0));
+    }
+    let bench = Bench::new(world);
+    configure(&bench, with_file, false);
+    for name in ["merged", "unlinked-merge", "target"] {
+        bench.component(name);
+    }
+    bench.sync_exits(0);
+    bench.run(&["discovered", "ignore", "ignored"]).ok();
+    bench.run(&["discovered", "import", "chosen", "--into", "component:default/target"]).ok();
+    bench.run(&["discovered", "import", "--all"]).ok();
+    bench.run(&["imported", "unlink", "unlinked", "unlinked-merge", "--yes"]).ok();
+    bench.sync_exits(0);
+    bench
+}
+
+fn configure(bench: &Bench, with_file: bool, auto_import: bool) {
+    let lines = format!("    auto_import: {auto_import}\n    secondary_kinds: {{}}\n");
+    let config = crate::harness::CONFIG.replace("{integration}", &lines);
+    bench.config(&if with_file { config.replace("store: ./data", WITH_DECISIONS) } else { config });
+}
+
+/// What is linked how, without ids and times.
+fn links(bench: &Bench) -> Vec<[String; 6]> {
+    let rows = bench.json(&["imported", "list"]);
+    let of = |row: &Value, at: &str| text(row, at).to_owned();
+    rows.as_array()
+        .expect("a list")
+        .iter()
+        .map(|row| {
+            ["/repository/full_name", "/status", "/entity", "/entity_id", "/kind", "/scope"].map(|at| of(row, at))
+        })
+        .collect()
+}
+
+/// What awaits a decision, with what was decided before.
+fn discovered(bench: &Bench) -> Vec<(String, String, Value)> {
+    let rows = bench.json(&["discovered", "list", "--state", "all"]);
+    let rows = rows.as_array().expect("a list");
+    rows.iter()
+        .map(|row| {
+            (text(row, "/repository/full_name").to_owned(), text(row, "/state").to_owned(), row["tombstone"].clone())
+        })
+        .collect()
+}
+
+#[test]
+fn marks_and_decisions_bring_a_lost_store_back_without_a_duplicate_invariant_3() {
+    let bench = decided(true);
+    let (files, was_linked, was_discovered) = (bench.texts("catalog"), links(&bench), discovered(&bench));
+    assert_eq!(was_linked.len(), 5, "{was_linked:?}");
+    let decisions = bench.read("decisions.yaml");
+    println!("{decisions}");
+    for round in 0..2 {
+        fs::remove_dir_all(bench.path("data")).expect("the store is lost");
+        configure(&bench, true, true);
+        let record = bench.sync_exits(0);
+        let counts =
+            ["registered", "merged", "updated", "failed"].map(|key| number(&record["imported"], &format!("/{key}")));
+        assert_eq!(counts, [0, 0, 0, 0], "round {round}: {record}");
+        assert_eq!(bench.texts("catalog"), files, "round {round}: no new file, no changed byte");
+        assert_eq!(links(&bench), was_linked, "round {round}: the same links");
+        assert_eq!(discovered(&bench), was_discovered, "round {round}: tombstones and ignored are respected");
+        assert_eq!(bench.read("decisions.yaml"), decisions, "round {round}");
+        let next = bench.sync_exits(0);
+        assert_eq!((next["outcome"].clone(), next["requests"].clone()), ("completed".into(), 2.into()));
+        assert_eq!(bench.texts("catalog"), files);
+    }
+    // What is new is imported all the same, and what a rule writes is still ours to update.
+    {
+        let mut world = bench.simulator.world();
+        world.add_repository("acme", NewRepository::named("later").with_commits(0));
+        world.edit_repository("acme/plain", |one| one.description = "described since".into());
+    }
+    let record = bench.sync_exits(0);
+    assert_eq!((number(&record, "/imported/registered"), number(&record, "/imported/updated")), (1, 1), "{record}");
+    assert_eq!(links(&bench).len(), 6);
+}
+
+#[test]
+fn without_a_decisions_file_auto_import_waits_for_confirmation_invariant_3() {
+    let bench = decided(false);
+    let (files, was_linked) = (bench.texts("catalog"), links(&bench));
+    fs::remove_dir_all(bench.path("data")).expect("the store is lost");
+    configure(&bench, false, true);
+    let held = bench.sync_exits(4);
+    assert_eq!(held["outcome"], "held", "{held}");
+    let reasons: Vec<&str> = held["held"].as_array().expect("a list").iter().map(|one| text(one, "/reason")).collect();
+    assert!(reasons.iter().all(|reason| reason.contains("no decisions file")), "{reasons:?}");
+    assert!(held["held"].as_array().expect("a list").iter().all(|one| one["approvable"] == true), "{held}");
+    let names: Vec<&str> =
+        held["held"].as_array().expect("a list").iter().map(|one| text(one, "/repository")).collect();
+    println!("held: {names:?}");
+    assert!(names.contains(&"acme/ignored"), "nobody knows any more that it was set aside: {names:?}");
+    assert_eq!(bench.texts("catalog"), files, "nothing is written unseen");
+
+    // Every further sync waits as well, for what is new, too.
+    bench.simulator.world().add_repository("acme", NewRepository::named("later").with_commits(0));
+    let again = bench.sync_exits(4);
+    assert_eq!((again["outcome"].clone(), bench.texts("catalog")), ("held".into(), files.clone()), "{again}");
+
+    let before = links(&bench);
+    assert!(was_linked.iter().all(|link| before.contains(link)), "adopted from the marks: {before:?}");
+    let approved = bench.run(&["sync", "approve", text(&again, "/id"), "--output", "json"]).exits(0).json()[0].take();
+    println!("approved: {}", approved["imported"]);
+    assert!(number(&approved, "/imported/registered") >= 2, "{approved}");
+    let after = links(&bench);
+    assert!(before.iter().all(|link| after.contains(link)), "{after:?}");
+    let record = bench.sync_exits(0);
+    assert_eq!(
+        (record["outcome"].clone(), number(&record, "/imported/registered")),
+        ("completed".into(), 0),
+        "{record}"
+    );
+    bench.simulator.world().add_repository("acme", NewRepository::named("latest").with_commits(0));
+    let record = bench.sync_exits(0);
+    assert_eq!(number(&record, "/imported/registered"), 1, "confirmed once, auto-import goes on: {record}");
+}
+
+// A store that was lost twice over, and a decision taken in between: the file is written with each decision.
+#[test]
+fn the_decisions_file_follows_every_decision_p4_6() {
+    let bench = decided(true);
+    bench.run(&["discovered", "restore", "ignored"]).ok();
+    assert!(!bench.read("decisions.yaml").contains("acme/ignored"), "{}", bench.read("decisions.yaml"));
+    bench.run(&["discovered", "ignore", "ignored"]).ok();
+    bench.file("catalog/late.yaml", &component("late"));
+    fs::remove_dir_all(bench.path("data")).expect("the store is lost");
+    // A file with a fault is refused as a whole, with its line.
+    let good = bench.read("decisions.yaml");
+    bench.file("decisions.yaml", &good.replace("decision: ignored", "decision: ignroed"));
+    bench.run(&["sync", "now"]).exits(2).says(&["decisions.yaml, line", "ignroed"]);
+    bench.file("decisions.yaml", &good);
+    configure(&bench, true, true);
+    bench.sync_exits(0);
+    assert_eq!(discovered(&bench).iter().filter(|(_, state, _)| state == "ignored").count(), 1);
+}

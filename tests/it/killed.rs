@@ -1,0 +1,242 @@
+//! Issue 2, "Shows" 3 (P2.12, invariant 7): `sync now` killed with -9 at 30 random points, then run to the end, leaves
+//! the store an undisturbed run leaves.
+
+use std::collections::BTreeMap;
+use std::process::Child;
+use std::sync::{Arc, Mutex};
+
+use catalog_sync::simulator::{Fault, GenerateOptions, Order};
+use serde_json::Value;
+
+use crate::harness::{Bench, generated, number};
+
+const REPOSITORIES: usize = 14;
+/// Small caps, so that the end takes several syncs and there are many places to be killed at.
+const CONFIG: &str = "auto_import: true\nsecondary_kinds:\n  pull_requests: { first_sync: 50, per_sync: 300 }\n  commits: { first_sync: 50, per_sync: 300 }";
+
+fn bench() -> Bench {
+    let bench = Bench::new(generated(GenerateOptions {
+        pull_requests_per_repository: 60,
+        commits_per_repository: 80,
+        forks_percent: 0,
+        projects: 3,
+        ..GenerateOptions::repositories(REPOSITORIES)
+    }));
+    bench.integration(CONFIG);
+    let names: Vec<String> = bench.simulator.world().repositories().take(3).map(|one| one.slug.clone()).collect();
+    for name in names {
+        bench.component(&name);
+    }
+    bench
+}
+
+/// Syncs until nothing is left.
+fn to_the_end(bench: &Bench) -> u64 {
+    for syncs in 1..20 {
+        let record = bench.sync_exits(0);
+        let left = ["pull_requests", "commits"].iter().map(|kind| {
+            let of = |count: &str| number(&record["secondary"], &format!("/{kind}/{count}"));
+            of("backlog") + of("repositories_waiting")
+        });
+        if record["outcome"] == "completed" && left.sum::<u64>() == 0 {
+            return syncs;
+        }
+    }
+    panic!("the backlog never ends");
+}
+
+/// Numbers that differ from machine to machine and from run to run, the same wherever the run begins.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, most: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % most
+    }
+}
+
+/// When, by whom and in which run: nothing else is left out of the comparison.
+const OF_THE_RUN: &[&str] = &[
+    "first_seen",
+    "last_changed",
+    "created_at",
+    "last_started_at",
+    "last_walk_at",
+    "last_sweep_at",
+    "watermark",
+    "import_id",
+    "imported_at",
+    "imported_by",
+    "last_synced_at",
+    "fetched_at",
+    "checked_at",
+    "asked_at",
+    "at",
+    "since",
+    "waiting_since",
+    "correlated",
+    // Of a raw record that names the simulator's port; the record itself is compared whole.
+    "fingerprint",
+];
+
+fn without_times(value: &mut Value, port: &str) {
+    match value {
+        Value::Array(values) => values.iter_mut().for_each(|value| without_times(value, port)),
+        Value::Object(fields) => {
+            fields.retain(|name, _| !OF_THE_RUN.contains(&name.as_str()));
+            fields.values_mut().for_each(|value| without_times(value, port));
+        }
+        Value::String(text) if text.contains(port) => *text = text.replace(port, "PORT"),
+        _ => {}
+    }
+}
+
+/// The store by book, without times and ids of syncs; the history of syncs and imports is another one, of course.
+fn contents(bench: &Bench) -> BTreeMap<String, Vec<String>> {
+    let port = bench.simulator.port().to_string();
+    let mut books: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for mut line in bench.export() {
+        let Some(book) = line["book"].as_str().map(str::to_owned) else { continue };
+        if book == "syncs" || book == "journal" {
+            continue;
+        }
+        without_times(&mut line["value"], &port);
+        books.entry(book).or_default().push(format!("{} {}", line["key"], line["value"]));
+    }
+    books
+}
+
+/// The books side by side; says what differs.
+fn compare(undisturbed: &BTreeMap<String, Vec<String>>, killed: &BTreeMap<String, Vec<String>>) -> Vec<String> {
+    let mut differences = Vec::new();
+    for book in undisturbed.keys().chain(killed.keys()).collect::<std::collections::BTreeSet<_>>() {
+        let empty = Vec::new();
+        let (one, other) = (undisturbed.get(book).unwrap_or(&empty), killed.get(book).unwrap_or(&empty));
+        let equal = if one == other { "equal" } else { "DIFFERENT" };
+        println!("    {book:<16} {:>6} {:>6}  {equal}", one.len(), other.len());
+        let missing = one.iter().filter(|line| !other.contains(line)).map(|line| format!("{book} - {line}"));
+        let added = other.iter().filter(|line| !one.contains(line)).map(|line| format!("{book} + {line}"));
+        differences.extend(missing.take(2).chain(added.take(2)));
+    }
+    differences
+}
+
+/// The files of the catalog; a temporary one of a killed write is nobody's, and goes when it is old.
+fn catalog(bench: &Bench) -> BTreeMap<String, String> {
+    let mut files = bench.texts("catalog");
+    files.retain(|name, _| !name.ends_with(".tmp"));
+    files
+}
+
+/// Starts a sync and kills it when its nth request has been answered, before anybody has the answer; says whether it
+/// was still alive.
+fn kill_at_request(bench: &Bench, nth: u64) -> bool {
+    let child: Arc<Mutex<Option<Child>>> = Arc::default();
+    let victim = child.clone();
+    bench.simulator.order(
+        Order::next(Fault::then(move |_| {
+            if let Some(child) = victim.lock().expect("the child").as_mut() {
+                child.kill().expect("killed");
+            }
+        }))
+        .nth(nth),
+    );
+    let running = {
+        let mut slot = child.lock().expect("the child");
+        *slot = Some(bench.command(&["sync", "now"]).stderr(std::process::Stdio::null()).spawn().expect("the program"));
+        slot.as_ref().map(Child::id)
+    };
+    let status = loop {
+        // Not under the lock: the hook needs it.
+        let ended = child.lock().expect("the child").as_mut().expect("it runs").try_wait().expect("its end");
+        match ended {
+            Some(status) => break status,
+            None => std::thread::sleep(std::time::Duration::from_millis(2)),
+        }
+    };
+    bench.simulator.clear_orders();
+    println!("  request {nth:>3} (pid {}): {status}", running.unwrap_or(0));
+    status.code().is_none()
+}
+
+/// Starts a sync and kills it as soon as so many files are in the catalog.
+fn kill_at_file(bench: &Bench, files: usize) -> bool {
+    let mut child = bench.command(&["sync", "now"]).stderr(std::process::Stdio::null()).spawn().expect("the program");
+    loop {
+        if bench.files("catalog").len() >= files {
+            child.kill().expect("killed");
+        }
+        if let Some(status) = child.try_wait().expect("its end") {
+            println!("  file    {files:>3} (pid {}): {status}", child.id());
+            return status.code().is_none();
+        }
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn killed_at_30_points_the_store_ends_as_if_undisturbed_p2_12() {
+    let reference = bench();
+    let syncs = to_the_end(&reference);
+    let undisturbed = contents(&reference);
+    let requests = reference.simulator.requests().total;
+    println!("undisturbed: {syncs} syncs, {requests} requests");
+
+    let mut dice = Dice(20_261_121);
+    let mut kills = 0;
+    for round in 0..5 {
+        let bench = bench();
+        println!("round {round}");
+        let mut wounded = 0;
+        while wounded < 6 {
+            // While nothing is imported yet, also in the middle of writing files.
+            let files = catalog(&bench).len();
+            let alive = if wounded == 0 && round % 2 == 1 {
+                kill_at_file(&bench, files + 2 + usize::try_from(dice.below(8)).unwrap_or(0))
+            } else {
+                kill_at_request(&bench, 1 + dice.below(14))
+            };
+            wounded += u32::from(alive);
+            kills += u32::from(alive);
+        }
+        let syncs = to_the_end(&bench);
+        println!("  ended after {syncs} more; contents: undisturbed, killed");
+        let differences = compare(&undisturbed, &contents(&bench));
+        assert!(differences.is_empty(), "round {round}:\n{}", differences.join("\n"));
+        assert_eq!(catalog(&bench), catalog(&reference), "round {round}: the catalog is the same");
+        let history = bench.json(&["sync", "history"]);
+        let interrupted =
+            history.as_array().expect("a list").iter().filter(|record| record["outcome"] == "interrupted").count();
+        assert!(interrupted > 0, "the kills are told: {history}");
+        assert!(history.as_array().expect("a list").iter().all(|record| record["outcome"] != "running"));
+        let health = bench.json(&["store", "check"]);
+        assert_eq!(health["faults"], Value::Array(Vec::new()), "{health}");
+    }
+    println!("{kills} kills");
+    assert_eq!(kills, 30);
+}
+
+// Killed between writing a file and recording its link: the mark brings the link back, nothing is doubled.
+#[test]
+fn killed_between_file_and_link_the_mark_is_adopted_p2_12() {
+    let reference = bench();
+    reference.sync_exits(0);
+    let total = catalog(&reference).len();
+    let links = |bench: &Bench| {
+        let rows = bench.json(&["imported", "list"]);
+        let of = |row: &Value| format!("{} {} {}", row["repository"]["full_name"], row["status"], row["entity"]);
+        rows.as_array().expect("a list").iter().map(of).collect::<Vec<_>>()
+    };
+    for files in [4, 7, total - 2] {
+        let bench = bench();
+        if !kill_at_file(&bench, files) {
+            println!("it was done before it could be killed");
+        }
+        println!("left behind: {} of {total} files, {} links", catalog(&bench).len(), links(&bench).len());
+        bench.sync_exits(0);
+        assert_eq!(links(&bench), links(&reference), "killed at {files} files");
+        assert_eq!(catalog(&bench), catalog(&reference), "killed at {files} files");
+        let record = bench.sync_exits(0);
+        assert_eq!(number(&record, "/imported/updated"), 0, "settled: {record}");
+    }
+}

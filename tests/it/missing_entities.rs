@@ -1,0 +1,186 @@
+//! Absence on the catalog's side (issue 2, test (c); P2.13): a catalog that is not there, is empty, lacks too much or
+//! does not parse is never taken for one without entities.
+
+use std::fs;
+
+use catalog_sync::simulator::NewRepository;
+use serde_json::Value;
+
+use crate::harness::{Bench, component, number, text, world};
+
+const CONFIG: &str = "auto_import: true\nsecondary_kinds: {}";
+
+/// Twelve repositories, all imported: four merged into hand-written files, eight registered.
+fn settled() -> Bench {
+    let mut world = world();
+    for n in 0..12 {
+        world.add_repository("acme", NewRepository::named(&format!("svc-{n:02}")).with_commits(0));
+    }
+    let bench = Bench::new(world);
+    bench.integration(CONFIG);
+    for n in 0..4 {
+        bench.component(&format!("svc-{n:02}"));
+    }
+    let record = bench.sync_exits(0);
+    assert_eq!((number(&record, "/imported/registered"), number(&record, "/imported/merged")), (8, 4), "{record}");
+    bench
+}
+
+fn link_states(bench: &Bench) -> Vec<(String, String)> {
+    let rows = bench.json(&["imported", "list"]);
+    let rows = rows.as_array().expect("a list");
+    rows.iter()
+        .map(|row| (text(row, "/repository/full_name").to_owned(), text(row, "/link_state").to_owned()))
+        .collect()
+}
+
+fn missing(bench: &Bench) -> Vec<String> {
+    link_states(bench).into_iter().filter(|(_, state)| state == "entity_missing").map(|(name, _)| name).collect()
+}
+
+fn said(record: &Value) -> String {
+    format!("{} {} {}", record["errors"], record["held"], record["notes"])
+}
+
+// P2.13: an unmounted directory stops the sync before anything is asked or planned.
+#[test]
+fn an_unmounted_catalog_stops_the_sync_p2_13() {
+    let bench = settled();
+    let (before, links) = (bench.texts("catalog"), link_states(&bench));
+    fs::rename(bench.path("catalog"), bench.path("away")).expect("renamed");
+    bench.simulator.reset_requests();
+    for _ in 0..2 {
+        let record = bench.sync_exits(1);
+        assert_eq!(
+            (record["outcome"].clone(), record["errors"][0]["stage"].clone()),
+            ("failed".into(), "catalog".into())
+        );
+        println!("{}", said(&record));
+        assert!(said(&record).contains("mend:"), "{record}");
+    }
+    assert_eq!(bench.simulator.requests().total, 0, "before anything is asked");
+    assert!(!bench.path("catalog").exists(), "it is not made anew");
+    assert_eq!(link_states(&bench), links);
+    fs::rename(bench.path("away"), bench.path("catalog")).expect("renamed");
+    assert_eq!(bench.sync_exits(0)["outcome"], "completed");
+    assert_eq!((bench.texts("catalog"), link_states(&bench)), (before, links));
+}
+
+// P2.13: emptied (a mount point without its mount) is held; put back, all is as it was.
+#[test]
+fn an_emptied_catalog_is_held_p2_13() {
+    let bench = settled();
+    let (before, links) = (bench.texts("catalog"), link_states(&bench));
+    fs::rename(bench.path("catalog"), bench.path("away")).expect("renamed");
+    fs::create_dir(bench.path("catalog")).expect("an empty catalog");
+    for _ in 0..2 {
+        let record = bench.sync_exits(4);
+        assert_eq!(record["outcome"], "held");
+        for part in ["the catalog is empty", "12 entities", "sync approve"] {
+            assert!(said(&record).contains(part), "`{part}`: {record}");
+        }
+        assert_eq!(bench.texts("catalog").len(), 0, "nothing is registered into it");
+    }
+    assert_eq!(link_states(&bench), links);
+    fs::remove_dir(bench.path("catalog")).expect("removed");
+    fs::rename(bench.path("away"), bench.path("catalog")).expect("renamed");
+    assert_eq!(bench.sync_exits(0)["outcome"], "completed");
+    assert_eq!((bench.texts("catalog"), link_states(&bench)), (before, links));
+}
+
+// P2.13: half deleted is held; approved, the links say so and nothing is recreated; restored, they are active again.
+#[test]
+fn a_half_deleted_catalog_is_held_and_approved_without_recreating_anything_p2_13() {
+    let bench = settled();
+    let before = bench.texts("catalog");
+    let lost: Vec<&String> = before.keys().filter(|name| name.contains("bitbucket/")).take(6).collect();
+    assert_eq!(lost.len(), 6);
+    for name in &lost {
+        fs::remove_file(bench.path("catalog").join(name)).expect("removed");
+    }
+    let after = bench.texts("catalog");
+    let held = bench.sync_exits(4);
+    assert!(said(&held).contains("lacks 6 of the 12 entities"), "{held}");
+    assert_eq!((bench.texts("catalog"), missing(&bench).len()), (after.clone(), 0));
+
+    let approved = bench.run(&["sync", "approve", text(&held, "/id"), "--output", "json"]).exits(0);
+    assert_eq!(approved.json()[0]["outcome"], "completed");
+    assert_eq!((bench.texts("catalog"), missing(&bench).len()), (after.clone(), 0), "approved is the catalog, no more");
+    for _ in 0..3 {
+        let record = bench.sync_exits(0);
+        assert_eq!((record["outcome"].clone(), number(&record, "/imported/registered")), ("completed".into(), 0));
+        assert_eq!(bench.texts("catalog"), after, "nothing is recreated, though auto-import is on");
+        assert_eq!(missing(&bench).len(), 6, "{record}");
+    }
+    let shown = bench.run(&["imported", "list"]).ok();
+    assert!(shown.stdout.contains("missing"), "{}", shown.stdout);
+
+    for name in &lost {
+        fs::write(bench.path("catalog").join(name), &before[*name]).expect("restored");
+    }
+    assert_eq!(bench.sync_exits(0)["outcome"], "completed");
+    assert_eq!((bench.texts("catalog"), missing(&bench).len()), (before, 0));
+}
+
+// P2.13: a person may register again, relink or unlink.
+#[test]
+fn a_person_decides_about_a_missing_entity_p2_13() {
+    let bench = settled();
+    let files = bench.texts("catalog");
+    let of = |slug: &str| files.keys().find(|name| name.ends_with(&format!("{slug}.yaml"))).expect("its file").clone();
+    for slug in ["svc-10", "svc-11", "svc-09"] {
+        fs::remove_file(bench.path("catalog").join(of(slug))).expect("removed");
+    }
+    assert_eq!(bench.sync_exits(0)["outcome"], "completed", "3 of 12 is not more than 3");
+    assert_eq!(missing(&bench), ["acme/svc-09", "acme/svc-10", "acme/svc-11"]);
+
+    let report = bench.json(&["discovered", "import", "acme/svc-10"]);
+    println!("register again: {}", report["rows"]);
+    assert_eq!(report["rows"][0]["result"], "done", "{report}");
+    assert!(bench.path("catalog").join(of("svc-10")).exists());
+
+    bench.file("catalog/other.yaml", &component("other"));
+    let report = bench.json(&["discovered", "import", "acme/svc-11", "--into", "component:default/other"]);
+    println!("relink: {}", report["rows"]);
+    assert_eq!(report["rows"][0]["result"], "done", "{report}");
+
+    bench.run(&["imported", "unlink", "acme/svc-09", "--yes"]).ok();
+    assert_eq!(missing(&bench), Vec::<String>::new(), "{:?}", link_states(&bench));
+    let record = bench.sync_exits(0);
+    assert_eq!(
+        (record["outcome"].clone(), number(&record, "/imported/registered")),
+        ("completed".into(), 0),
+        "{record}"
+    );
+    assert!(!bench.path("catalog").join(of("svc-09")).exists());
+    assert!(!bench.path("catalog").join(of("svc-11")).exists());
+}
+
+// P2.13, P7.7: entities of a file that no longer parses count as there; the file is named with its line and left alone.
+#[test]
+fn a_file_that_no_longer_parses_keeps_its_entities_p2_13() {
+    let bench = settled();
+    let links = link_states(&bench);
+    let mut spoilt = bench.texts("catalog");
+    for (name, bytes) in &mut spoilt {
+        if name.contains("bitbucket/") || name.as_str() == "svc-00.yaml" {
+            bytes.push_str("\n  : [unclosed\n");
+            fs::write(bench.path("catalog").join(name), &*bytes).expect("spoilt");
+        }
+    }
+    bench.simulator.world().edit_repository("acme/svc-00", |one| one.description = "changed".into());
+    for _ in 0..2 {
+        let record = bench.sync_exits(0);
+        assert!(said(&record).contains("left alone:"), "{record}");
+        assert_eq!(number(&record, "/imported/registered"), 0, "their names are taken: {record}");
+        assert_eq!(link_states(&bench), links);
+        assert_eq!(bench.texts("catalog"), spoilt);
+    }
+    for (name, bytes) in spoilt {
+        let text = bytes.replace("\n  : [unclosed\n", "");
+        fs::write(bench.path("catalog").join(name), text).expect("mended");
+    }
+    let record = bench.sync_exits(0);
+    assert_eq!((record["outcome"].clone(), link_states(&bench)), ("completed".into(), links), "{record}");
+    assert!(bench.read("catalog/svc-00.yaml").contains("changed"), "{}", bench.read("catalog/svc-00.yaml"));
+}

@@ -1,0 +1,271 @@
+//! The sidecar as a process.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, ExitStatus};
+use std::time::{Duration, Instant};
+
+use catalog_sync::simulator::{Endpoint, Fault, GenerateOptions, NewRepository, Order};
+use serde_json::Value;
+
+use crate::harness::{Bench, Running, generated, number};
+
+/// A sidecar whose log is in `log` of its bench.
+struct Sidecar<'a> {
+    bench: &'a Bench,
+    running: Running,
+}
+
+impl<'a> Sidecar<'a> {
+    fn start(bench: &'a Bench) -> Self {
+        let log = fs::File::create(bench.path("log")).expect("a log");
+        let mut command = bench.command(&["run", "--listen", "127.0.0.1:0"]);
+        let child = command.stderr(log).stdout(std::process::Stdio::null()).spawn().expect("the program");
+        let sidecar = Self { bench, running: Running(Some(child)) };
+        sidecar.until("it runs", || sidecar.log().contains("running"));
+        sidecar
+    }
+
+    /// Started, and its first sync (it never synced before) has ended.
+    fn synced(bench: &'a Bench) -> Self {
+        let sidecar = Self::start(bench);
+        sidecar.until("its first sync has ended", || sidecar.log().contains("sync ended"));
+        sidecar
+    }
+
+    fn log(&self) -> String {
+        self.bench.read("log")
+    }
+
+    fn until(&self, what: &str, is_so: impl Fn() -> bool) {
+        let begun = Instant::now();
+        while !is_so() {
+            assert!(begun.elapsed() < Duration::from_secs(90), "{what}: waited in vain\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn signal(&self, name: &str) {
+        let status = Command::new("kill").arg(format!("-{name}")).arg(self.running.pid().to_string()).status();
+        assert!(status.expect("kill").success());
+    }
+
+    fn ended(mut self) -> ExitStatus {
+        self.running.0.take().expect("it runs").wait().expect("its end")
+    }
+
+    /// SIGTERM, exit 0, `run.json` removed.
+    fn stopped(self) {
+        let bench = self.bench;
+        self.signal("TERM");
+        let status = self.ended();
+        assert_eq!(status.code(), Some(0), "{}", bench.read("log"));
+        assert!(!bench.path("data/run.json").exists());
+    }
+
+    fn address(&self) -> String {
+        let run: Value = serde_json::from_str(&self.bench.read("data/run.json")).expect("JSON");
+        run["address"].as_str().expect("an address").trim_start_matches("http://").to_owned()
+    }
+}
+
+fn http(address: &str, request: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    write!(stream, "{request} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{{}}")
+        .expect("sent");
+    let mut text = String::new();
+    stream.read_to_string(&mut text).expect("an answer");
+    let status = text.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+    (status, text.rsplit("\r\n\r\n").next().unwrap_or_default().to_owned())
+}
+
+fn bench() -> Bench {
+    let bench = Bench::of(&["ledger", "payments", "web"]);
+    bench.component("ledger");
+    bench
+}
+
+/// What differs from run to run.
+fn without_ids(text: &str) -> String {
+    let is_ulid =
+        |word: &str| word.len() == 26 && word.starts_with("01") && word.chars().all(|c| c.is_ascii_alphanumeric());
+    let is_time = |word: &str| word.starts_with("20") && word.contains('T') && word.ends_with('Z');
+    let clean = |word: &str| {
+        let bare = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+        if is_ulid(bare) || is_time(bare) { word.replace(bare, "…") } else { word.to_owned() }
+    };
+    let lines = text.lines().filter(|line| !line.contains("duration_ms") && !line.contains("requests_remaining"));
+    lines.map(|line| line.split(' ').map(clean).collect::<Vec<_>>().join(" ") + "\n").collect()
+}
+
+#[test]
+fn it_starts_answers_and_tidies_up_p7_2() {
+    let bench = bench();
+    let sidecar = Sidecar::synced(&bench);
+    let mode = fs::metadata(bench.path("data/run.json")).expect("run.json").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let address = sidecar.address();
+    assert_eq!(http(&address, "GET /healthz"), (200, "ok\n".to_owned()));
+    assert_eq!(http(&address, "GET /readyz"), (200, "ready\n".to_owned()));
+    for path in ["POST /api/v1/command", "POST /command", "POST /"] {
+        let (status, _) = http(&address, path);
+        assert!([401, 404, 405].contains(&status), "{path}: {status} without a token");
+    }
+    let twice = bench.run(&["run", "--listen", "127.0.0.1:0"]).exits(4);
+    assert!(twice.stderr.contains("in use by another catalog-sync process"), "{}", twice.stderr);
+    assert!(bench.path("data/run.json").exists(), "the second one leaves the first one's file alone");
+    sidecar.stopped();
+    bench.run(&["discovered", "list"]).ok();
+}
+
+// P7.5, contract section 2: a command works the same whether the sidecar runs or not.
+#[test]
+fn commands_say_the_same_with_and_without_it_p7_5() {
+    let told = |with_sidecar: bool| {
+        let bench = bench();
+        let sidecar = with_sidecar.then(|| Sidecar::synced(&bench));
+        if sidecar.is_none() {
+            bench.run(&["sync", "now"]).ok();
+        }
+        let mut told = Vec::new();
+        for args in [
+            &["discovered", "list", "--output", "json"][..],
+            &["discovered", "list"],
+            &["discovered", "show", "payments"],
+            &["discovered", "show", "nobody"],
+            &["sync", "now", "--output", "json"],
+            &["sync", "now", "--dry-run", "--output", "json"],
+            &["discovered", "import", "ledger", "web", "--dry-run", "--output", "json"],
+            &["discovered", "import", "ledger", "web", "--output", "json"],
+            &["discovered", "import", "nobody"],
+            &["imported", "list", "--output", "json"],
+            &["imported", "show", "web", "--output", "yaml"],
+            &["activity", "commits", "web", "--output", "json"],
+            &["discovered", "ignore", "payments"],
+            &["imported", "unlink", "web", "--yes"],
+            &["discovered", "list", "--state", "all", "--output", "json"],
+            &["store", "check", "--output", "json"],
+        ] {
+            let run = bench.run(args);
+            let out = if args.contains(&"check") { String::new() } else { without_ids(&run.stdout) };
+            told.push(format!("$ {}\n{:?}\n{out}\n{}", args.join(" "), run.status, without_ids(&run.stderr)));
+        }
+        let files = bench.files("catalog");
+        if let Some(sidecar) = sidecar {
+            sidecar.stopped();
+        }
+        (told, files)
+    };
+    let ((with, with_files), (without, without_files)) = (told(true), told(false));
+    for (with, without) in with.iter().zip(&without) {
+        assert!(with == without, "{}", similar::TextDiff::from_lines(without, with).unified_diff());
+    }
+    assert_eq!(with_files, without_files);
+}
+
+// P2.12, P7.5: killed with -9, it leaves nothing that blocks anybody.
+#[test]
+fn killed_it_blocks_nobody_p2_12() {
+    let bench = bench();
+    bench.simulator.order(Order::next(Fault::Slow(Duration::from_secs(3600))).at(Endpoint::Repositories));
+    let sidecar = Sidecar::start(&bench);
+    sidecar.until("its sync is under way", || sidecar.log().contains("sync begins"));
+    sidecar.until("it has asked", || bench.simulator.requests().total > 0);
+    sidecar.signal("KILL");
+    assert_eq!(sidecar.ended().code(), None);
+    assert!(bench.path("data/run.json").exists(), "it could not tidy up");
+    // Its file points to nobody: commands do the work themselves.
+    let history = bench.json(&["sync", "history"]);
+    assert_eq!(history[0]["outcome"], "interrupted", "{history}");
+    assert_eq!(bench.sync_exits(0)["outcome"], "completed");
+    let again = Sidecar::start(&bench);
+    assert_eq!(http(&again.address(), "GET /readyz").0, 200);
+
+    // A file that is stale while a sidecar holds the store: said in words, with the way out.
+    let good = bench.read("data/run.json");
+    bench.file("data/run.json", r#"{"address":"http://127.0.0.1:9","token":"stale","pid":1}"#);
+    bench.run(&["sync", "now"]).exits(4).says(&["in use by another catalog-sync process", "--store"]);
+    bench.file("data/run.json", "{ half");
+    bench.run(&["sync", "now"]).exits(4).says(&["in use by another catalog-sync process"]);
+    bench.file("data/run.json", &good);
+    bench.run(&["integration", "list"]).ok();
+    again.stopped();
+}
+
+// P7.2, P4.4: the config is read again on SIGHUP and on change; a bad one keeps the old one; auto_import takes effect.
+#[test]
+fn the_config_is_read_again_and_a_bad_one_is_not_taken_p7_2() {
+    let bench = bench();
+    let sidecar = Sidecar::synced(&bench);
+    let config = bench.read("catalog-sync.yaml");
+    bench.file("catalog-sync.yaml", &format!("{config}    auto_imprt: true\n"));
+    sidecar.signal("HUP");
+    sidecar.until("the fault is told", || sidecar.log().contains("the old config stays in force"));
+    let (log, line) = (sidecar.log(), config.lines().count() + 1);
+    for part in ["auto_imprt", "auto_import", &format!(":{line}")] {
+        assert!(log.contains(part), "`{part}`: {log}");
+    }
+    assert_eq!(http(&sidecar.address(), "GET /readyz").0, 200, "it goes on with the old one");
+    bench.run(&["sync", "now"]).exits(2);
+
+    bench.simulator.world().add_repository("acme", NewRepository::named("before"));
+    bench.file("catalog-sync.yaml", &config);
+    sidecar.signal("HUP");
+    sidecar.until("it is taken", || sidecar.log().contains("the config was read again"));
+    assert_eq!(number(&bench.sync_exits(0), "/imported/registered"), 0, "auto-import is off");
+
+    // Without a signal: the file is looked at every few seconds.
+    bench.file("catalog-sync.yaml", &format!("{config}    auto_import: true\n"));
+    sidecar.until("the change is noticed", || sidecar.log().matches("the config was read again").count() == 2);
+    bench.simulator.world().add_repository("acme", NewRepository::named("after"));
+    let record = bench.sync_exits(0);
+    assert_eq!(number(&record, "/imported/registered"), 1, "only what is first seen while it is on: {record}");
+    assert!(bench.files("catalog").keys().any(|name| name.ends_with("after.yaml")));
+
+    // By hand it holds until the file's value changes.
+    bench.run(&["integration", "auto-import", "acme", "off"]).ok();
+    bench.simulator.world().add_repository("acme", NewRepository::named("by-hand"));
+    assert_eq!(number(&bench.sync_exits(0), "/imported/registered"), 0);
+    bench.file("catalog-sync.yaml", &format!("{config}    auto_import: true\nserver: {{ listen: 127.0.0.1:9999 }}\n"));
+    sidecar.signal("HUP");
+    sidecar.until("it says what needs a restart", || sidecar.log().contains("`server` changed in the config"));
+    sidecar.stopped();
+}
+
+// P2.12, P7.2: SIGTERM while a page is slow: a checkpoint, exit 0 within seconds, and the next start goes on there.
+#[test]
+fn sigterm_in_mid_sync_checkpoints_and_the_next_start_resumes_p7_2() {
+    let world = generated(GenerateOptions { commits_per_repository: 0, ..GenerateOptions::repositories(350) });
+    let bench = Bench::new(world);
+    bench.integration("secondary_kinds: {}");
+    let slow = Order::next(Fault::Slow(Duration::from_secs(3600))).at(Endpoint::Repositories);
+    bench.simulator.order(slow.nth(3));
+    let sidecar = Sidecar::start(&bench);
+    sidecar.until("the third page is asked for", || bench.simulator.requests().total == 3);
+    let begun = Instant::now();
+    sidecar.stopped();
+    println!("stopped after {:?}, while the server answered nothing", begun.elapsed());
+    assert!(bench.read("log").contains("the next one goes on from the last"), "{}", bench.read("log"));
+
+    bench.simulator.reset_requests();
+    let record = bench.sync_exits(0);
+    assert_eq!((record["outcome"].clone(), number(&record, "/repositories/seen")), ("completed".into(), 350));
+    let log = bench.simulator.requests();
+    assert_eq!(log.total, 2, "pages 3 and 4: {:?}", log.requests);
+    let outcomes: Vec<Value> =
+        bench.json(&["sync", "history"]).as_array().expect("a list").iter().map(|one| one["outcome"].clone()).collect();
+    assert_eq!(outcomes, ["completed", "interrupted"]);
+
+    // Between two pages it ends as cancelled, at once.
+    bench.simulator.set_latency(Duration::from_millis(150));
+    fs::remove_dir_all(bench.path("data")).expect("a new store");
+    bench.simulator.reset_requests();
+    let sidecar = Sidecar::start(&bench);
+    sidecar.until("the first page came", || bench.simulator.requests().total >= 1);
+    sidecar.stopped();
+    let history = bench.json(&["sync", "history"]);
+    assert!(["cancelled", "completed"].contains(&history[0]["outcome"].as_str().unwrap_or_default()), "{history}");
+    assert_eq!(bench.sync_exits(0)["outcome"], "completed");
+}
