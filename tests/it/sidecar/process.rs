@@ -228,7 +228,10 @@ fn the_config_is_read_again_and_a_bad_one_is_not_taken_p7_2() {
     bench.run(&["integration", "auto-import", "acme", "off"]).ok();
     bench.simulator.world().add_repository("acme", NewRepository::named("by-hand"));
     assert_eq!(number(&bench.sync_exits(0), "/imported/registered"), 0);
-    bench.file("catalog-sync.yaml", &format!("{config}    auto_import: true\nserver: {{ listen: 127.0.0.1:9999 }}\n"));
+    bench.file(
+        "catalog-sync.yaml",
+        &format!("{config}    auto_import: true\nserver: {{ health_listen: 127.0.0.1:9999 }}\n"),
+    );
     sidecar.signal("HUP");
     sidecar.until("it says what needs a restart", || sidecar.log().contains("`server` changed in the config"));
     sidecar.stopped();
