@@ -171,6 +171,8 @@ async fn inputs_hash(run: &Run<'_>, survey: &Survey) -> Result<String, Stop> {
         "registration": integration.registration.as_str(),
         "kind": integration.kind,
         "type": integration.entity_type,
+        // Where and as what new entities would go decides names, and so conflicts.
+        "abilities": format!("{:?}", catalog.abilities()),
         "tags": integration.tags,
         "auto_import": run.auto_import,
         "links": links,
