@@ -235,7 +235,7 @@ pub fn rules(integration: &Integration) -> Result<Rules, Failure> {
         }),
         RulesRef::File { path, text } => Rules::parse(text, &path.display().to_string()).map_err(|faults| {
             let mut report = Report::plain(format!("the rules file {} has faults", path.display()), None);
-            report.because = faults.iter().map(|fault| format!("{}:{fault}", path.display())).collect();
+            report.because = faults.iter().map(|fault| fault.in_file(&path.display().to_string())).collect();
             report.mend = Some(format!("mend them; `catalog-sync rules check {}` checks again", path.display()));
             Failure { report, exit: Exit::Usage }
         }),

@@ -10,7 +10,7 @@ pub mod render;
 mod ask;
 pub mod local;
 
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use clap::CommandFactory;
@@ -64,8 +64,10 @@ pub async fn run(start: Start) -> Result<Exit, Failure> {
             printed(json.print(&schema, |_| String::new()), Exit::Done)
         }
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "catalog-sync", &mut io::stdout());
-            Ok(Exit::Done)
+            // Written by ourselves: a generator that meets a closed pipe panics.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "catalog-sync", &mut script);
+            printed(io::stdout().lock().write_all(&script), Exit::Done)
         }
         Command::Man => printed(clap_mangen::Man::new(Cli::command()).render(&mut io::stdout()), Exit::Done),
         Command::Version => {
@@ -95,9 +97,14 @@ async fn answered(start: &Start, screen: &Screen, request: Request) -> Result<Ex
         }
     }
     let answer = ask(start, &request).await?;
-    // Looking at past syncs succeeds, however they ended.
-    let exit = if matches!(request, Request::SyncHistory { .. }) { Exit::Done } else { render::exit(&answer) };
-    printed(render::print(screen, &answer), exit)
+    match (&request, &answer) {
+        // Looking at the past succeeds, whatever happened then.
+        (Request::SyncHistory { .. }, Answer::Syncs(records)) => {
+            printed(screen.print(records, |screen| render::history(screen, records)), Exit::Done)
+        }
+        (Request::SyncShow { .. }, _) => printed(render::print(screen, &answer), Exit::Done),
+        _ => printed(render::print(screen, &answer), render::exit(&answer)),
+    }
 }
 
 /// Through the running sidecar when there is one, else by ourselves.
@@ -177,7 +184,7 @@ fn check_rules(screen: &Screen, file: &Path) -> Result<Exit, Failure> {
             let data = serde_json::json!({ "file": name, "faults": faults.iter().map(|fault| {
                 serde_json::json!({ "line": fault.line, "column": fault.column, "what": fault.what, "mend": fault.mend })
             }).collect::<Vec<_>>() });
-            let table = faults.iter().map(|fault| format!("{name}:{fault}")).collect::<Vec<_>>().join("\n");
+            let table = faults.iter().map(|fault| fault.in_file(&name)).collect::<Vec<_>>().join("\n");
             printed(screen.print(&data, |_| table), Exit::Usage)
         }
     }

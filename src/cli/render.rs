@@ -97,6 +97,14 @@ fn syncs(screen: &Screen, records: &[SyncRecord]) -> String {
     if let [record] = records {
         return sync(screen, record);
     }
+    history(screen, records)
+}
+
+/// Past syncs, one a row.
+pub fn history(screen: &Screen, records: &[SyncRecord]) -> String {
+    if records.is_empty() {
+        return "no sync yet: `catalog-sync sync now`".to_owned();
+    }
     let rows = records.iter().map(|record| {
         let backlog = |kind: &Option<SecondaryCounts>| {
             kind.as_ref().map_or_else(String::new, |kind| format!("{} (+{})", kind.stored, kind.backlog))

@@ -69,7 +69,7 @@ async fn named(
         let recommendations = app.store.recommendations(&integration.key()).await?;
         let recommendation = recommendations.into_iter().find(|one| one.repo == known.repository.key);
         let choice = choices.entry(integration.name.clone()).or_default();
-        add(choice, integration, known, recommendation, options);
+        add(choice, known, recommendation, options);
     }
     Ok(choices)
 }
@@ -105,7 +105,7 @@ async fn matching(
         for known in app.repositories(&integration.key()).await? {
             if wanted.contains(known.repository.key.id.as_str()) {
                 let recommendation = recommendations.remove(&known.repository.key);
-                add(choice, integration, known, recommendation, options);
+                add(choice, known, recommendation, options);
             }
         }
     }
@@ -150,15 +150,7 @@ fn part_id(id: &str, part: usize) -> String {
 }
 
 /// Puts one repository among what is chosen, or among what cannot be.
-fn add(
-    choice: &mut Choice,
-    integration: &Integration,
-    known: KnownRepository,
-    recommendation: Option<Recommendation>,
-    options: &ImportOptions,
-) {
-    let kind = || options.kind.clone().unwrap_or_else(|| integration.kind.clone());
-    let entity_type = || Some(options.r#type.clone().unwrap_or_else(|| integration.entity_type.clone()));
+fn add(choice: &mut Choice, known: KnownRepository, recommendation: Option<Recommendation>, options: &ImportOptions) {
     choice.names.insert(known.repository.key.id.clone(), known.clone());
     let mut refuse = |action, reason: String| {
         choice.refused.push(ImportRow {
@@ -184,7 +176,12 @@ fn add(
             refuse(Action::None, "not judged yet: sync first, or name the entity with `--into`".to_owned())
         }
         (_, None, Some(one)) => match one.action {
-            Action::Register => choice.chosen.push(Chosen::register(known, kind(), entity_type())),
+            // What the list shows, types given by rules included, unless the person says otherwise.
+            Action::Register => choice.chosen.push(Chosen::register(
+                known,
+                options.kind.clone().unwrap_or_else(|| one.kind.clone()),
+                options.r#type.clone().or_else(|| one.entity_type.clone()),
+            )),
             Action::Merge => choice.chosen.extend(Chosen::recommended(known, one.clone())),
             Action::Conflict => {
                 refuse(Action::Conflict, format!("{}; choose with `--into ENTITY`", one.reason));
@@ -326,7 +323,10 @@ async fn settle(
         };
         return app.decide(&integration.catalog, &decision).await;
     }
-    if decisions.iter().any(|decision| decision.repo == outcome.repo) {
+    // A target chosen earlier stays chosen while it is the one imported into.
+    let is_settled =
+        |kind: &DecisionKind| !matches!(kind, DecisionKind::Target { entity } if *entity == outcome.entity);
+    if decisions.iter().any(|decision| decision.repo == outcome.repo && is_settled(&decision.kind)) {
         app.undecide(&integration.catalog, &outcome.repo).await?;
     }
     Ok(())

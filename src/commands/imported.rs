@@ -2,12 +2,19 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, TimeDelta, Utc};
+
 use super::answer::{ImportedDetail, ImportedRow, RepositoryName, WrittenRow};
 use super::request::Answer;
 use super::{App, Failure};
 use crate::config::Integration;
-use crate::model::{Decision, DecisionKind, KnownRepository, Link, LinkState, RepoKey, SecondaryKind};
+use crate::model::{
+    Decision, DecisionKind, KnownRepository, Link, LinkState, Outcome, RepoKey, SecondaryKind, SyncRecord, Trigger,
+};
 use crate::store::LinkChange;
+
+/// How far back a sync without complaint is looked for.
+const SYNCS_LOOKED_AT: usize = 50;
 
 /// Rows that match, sorted by integration, then full name.
 ///
@@ -31,20 +38,40 @@ pub async fn list(app: &App, integration: Option<&str>, search: Option<&str>) ->
 
 /// Links of repositories that an integration knows, sorted by full name, then entity.
 pub(super) async fn rows_of(app: &App, integration: &Integration) -> Result<Vec<ImportedRow>, Failure> {
-    let known: BTreeMap<RepoKey, KnownRepository> = app
-        .repositories(&integration.key())
-        .await?
+    let known = app.repositories(&integration.key()).await?;
+    let handed_over = app.handed_over(&integration.key(), &known).await?;
+    let known: BTreeMap<RepoKey, KnownRepository> = known
         .into_iter()
+        .filter(|known| !handed_over.contains(&known.repository.key))
         .map(|known| (known.repository.key.clone(), known))
         .collect();
+    let syncs = app.store.syncs(Some(&integration.key()), SYNCS_LOOKED_AT).await?;
     let links = app.store.links(&integration.catalog).await?;
     let mut rows: Vec<ImportedRow> =
-        links.iter().filter_map(|link| Some(row(integration, link, known.get(&link.repo)?))).collect();
+        links.iter().filter_map(|link| Some(row(integration, link, known.get(&link.repo)?, &syncs))).collect();
     rows.sort_by(|a, b| (&a.repository.full_name, &a.entity).cmp(&(&b.repository.full_name, &b.entity)));
     Ok(rows)
 }
 
-fn row(integration: &Integration, link: &Link, known: &KnownRepository) -> ImportedRow {
+/// When a sync last found everything in step: unchanged links are not rewritten, so it is the end of the
+/// last sync that had no complaint about the repository, if that is later than what the link remembers.
+fn last_synced_at(link: &Link, known: &KnownRepository, syncs: &[SyncRecord]) -> Option<DateTime<Utc>> {
+    if link.state != LinkState::Active || !known.presence.is_served() {
+        return link.last_synced_at;
+    }
+    let name = Some(known.repository.full_name.as_str());
+    let is_about_it = |repository: Option<&str>| repository.is_none() || repository == name;
+    let looked = syncs.iter().find(|sync| {
+        matches!(sync.outcome, Outcome::Completed | Outcome::Partial | Outcome::Held)
+            && !sync.errors.iter().any(|error| is_about_it(error.repository.as_deref()))
+            && !sync.held.iter().any(|held| is_about_it(held.repository.as_deref()))
+            && sync.trigger != Trigger::Approval
+    });
+    let ended = looked.map(|sync| sync.started_at + TimeDelta::milliseconds(sync.duration_ms.cast_signed()));
+    ended.max(link.last_synced_at)
+}
+
+fn row(integration: &Integration, link: &Link, known: &KnownRepository, syncs: &[SyncRecord]) -> ImportedRow {
     ImportedRow {
         integration: integration.name.clone(),
         repository: RepositoryName::from(&known.repository),
@@ -58,7 +85,7 @@ fn row(integration: &Integration, link: &Link, known: &KnownRepository) -> Impor
         imported_at: link.imported_at,
         imported_by: link.imported_by.clone(),
         import_id: link.import_id.to_string(),
-        last_synced_at: link.last_synced_at,
+        last_synced_at: last_synced_at(link, known, syncs),
         link_state: match link.state {
             LinkState::Active => "active",
             LinkState::EntityMissing => "entity_missing",
@@ -72,6 +99,7 @@ pub(super) async fn show(app: &App, repository: &str) -> Result<Answer, Failure>
     let (integration, known) = app.find(repository).await?;
     let links = links_of(app, integration, &known).await?;
     let Some(link) = links.first() else { return Err(not_imported(&known)) };
+    let syncs = app.store.syncs(Some(&integration.key()), SYNCS_LOOKED_AT).await?;
     let mut coverage = Vec::new();
     for kind in SecondaryKind::ALL {
         if let Some(one) = app.store.coverage_of(&integration.key(), &known.repository.key, kind).await? {
@@ -84,11 +112,27 @@ pub(super) async fn show(app: &App, repository: &str) -> Result<Answer, Failure>
         owner: if written.theirs { "theirs" } else { "ours" }.to_owned(),
     });
     Ok(Answer::Link(Box::new(ImportedDetail {
-        row: row(integration, link, &known),
-        former_names: known.former_names.clone(),
+        row: row(integration, link, &known, &syncs),
+        former_names: former_names(app, integration, &known).await?,
         fields: fields.collect(),
         coverage,
     })))
+}
+
+/// What a repository was called before, also while it lay in the workspace of another integration (P2.8).
+async fn former_names(app: &App, integration: &Integration, known: &KnownRepository) -> Result<Vec<String>, Failure> {
+    let mut names = Vec::new();
+    for other in app.store.integrations_of(&known.repository.key).await? {
+        if other != integration.key()
+            && let Some((there, _)) = app.store.record(&other, &known.repository.key).await?
+        {
+            names.extend(there.former_names);
+            names.push(there.repository.full_name);
+        }
+    }
+    names.extend(known.former_names.iter().cloned());
+    names.retain(|name| *name != known.repository.full_name);
+    Ok(names)
 }
 
 /// Ends links: entity and data stay, a tombstone keeps auto-import from bringing them back (P4.6).
@@ -117,7 +161,7 @@ pub(super) async fn unlink(app: &App, repositories: &[String]) -> Result<Answer,
         app.decide(&integration.catalog, &decision).await?;
         let changes = links.iter().map(|link| LinkChange::Remove(link.repo.clone(), link.entity.clone())).collect();
         app.store.change_links(&lease, changes, Vec::new()).await?;
-        rows.extend(links.iter().map(|link| row(integration, link, &known)));
+        rows.extend(links.iter().map(|link| row(integration, link, &known, &[])));
     }
     Ok(Answer::Unlinked(rows))
 }

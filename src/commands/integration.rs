@@ -83,11 +83,15 @@ async fn orphan(app: &App, state: &IntegrationState) -> Result<IntegrationRow, F
 
 async fn counts(app: &App, key: &IntegrationKey) -> Result<(u64, u64), Failure> {
     let known = app.repositories(key).await?;
-    let keys: BTreeSet<&RepoKey> = known.iter().map(|known| &known.repository.key).collect();
+    let handed_over = app.handed_over(key, &known).await?;
+    let keys: BTreeSet<&RepoKey> =
+        known.iter().map(|known| &known.repository.key).filter(|repo| !handed_over.contains(repo)).collect();
     let linked = app.store.links(&key.catalog).await?;
-    let imported = linked.iter().filter(|link| keys.contains(&link.repo)).count();
+    // Repositories, as in the column beside it: one may be linked to several entities.
+    let imported: BTreeSet<&RepoKey> =
+        linked.iter().map(|link| &link.repo).filter(|repo| keys.contains(repo)).collect();
     let there = known.iter().filter(|known| known.presence.is_served()).count();
-    Ok((there as u64, imported as u64))
+    Ok((there as u64, imported.len() as u64))
 }
 
 async fn last_sync(app: &App, key: &IntegrationKey) -> Result<Option<SyncRecord>, Failure> {

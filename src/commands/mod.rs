@@ -12,6 +12,7 @@ pub mod request;
 pub mod store;
 pub mod sync;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::sync::Mutex;
@@ -24,7 +25,7 @@ use crate::config::{Config, Integration, RepositoryRef};
 use crate::engine::Progress;
 use crate::error::Report;
 use crate::ids::Ids;
-use crate::model::{Decision, IntegrationKey, KnownRepository, RepoKey};
+use crate::model::{Decision, IntegrationKey, KnownRepository, Presence, RepoKey};
 use crate::store::decisions_file::DecisionsFile;
 use crate::store::{Store, StoreError};
 use answer::RepositoryName;
@@ -200,6 +201,32 @@ impl App {
         }
     }
 
+    /// Repositories of an integration that were transferred to where another integration on the same
+    /// catalog looks after them: their links are shown there (P2.8).
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn handed_over(
+        &self,
+        key: &IntegrationKey,
+        known: &[KnownRepository],
+    ) -> Result<BTreeSet<RepoKey>, StoreError> {
+        let mut over = BTreeSet::new();
+        for moved in known.iter().filter(|known| matches!(known.presence, Presence::Moved { .. })) {
+            let repo = &moved.repository.key;
+            for other in self.store.integrations_of(repo).await? {
+                if other != *key
+                    && other.catalog == key.catalog
+                    && let Some((there, _)) = self.store.record(&other, repo).await?
+                    && there.presence.is_served()
+                {
+                    over.insert(repo.clone());
+                }
+            }
+        }
+        Ok(over)
+    }
+
     /// Finds the repository a person means: an id, a full name, a unique slug, or a URL.
     ///
     /// # Errors
@@ -217,6 +244,11 @@ impl App {
         if found.iter().any(|(_, known)| exact(known)) {
             found.retain(|(_, known)| exact(known));
         }
+        // What is called so now outranks what was called so once; of a transferred repository, where it is now.
+        if found.iter().any(|(_, known)| is_called(text, known)) {
+            found.retain(|(_, known)| is_called(text, known));
+        }
+        found.sort_by_key(|(_, known)| (known.repository.key.clone(), !known.presence.is_served()));
         found.dedup_by(|a, b| a.1.repository.key == b.1.repository.key);
         if found.len() > 1 {
             let names: Vec<String> = found.iter().map(|(_, known)| known.repository.full_name.clone()).collect();
@@ -288,11 +320,16 @@ impl App {
     }
 }
 
-/// Whether `text` names this repository.
+/// Whether `text` names this repository, now or formerly.
 fn is_meant(text: &str, known: &KnownRepository) -> bool {
-    let repository = &known.repository;
-    let is_former = known.former_names.iter().any(|name| name.eq_ignore_ascii_case(text));
-    is_former || RepositoryRef::parse(text).is_ok_and(|reference| reference.names(repository))
+    let same = |name: &str| name.eq_ignore_ascii_case(text);
+    let was_called = |name: &String| same(name) || name.rsplit_once('/').is_some_and(|(_, slug)| same(slug));
+    is_called(text, known) || known.former_names.iter().any(was_called)
+}
+
+/// Whether `text` names this repository as it is now.
+fn is_called(text: &str, known: &KnownRepository) -> bool {
+    RepositoryRef::parse(text).is_ok_and(|reference| reference.names(&known.repository))
 }
 
 /// Names a repository that is not known any more by its key alone.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tracing::warn;
+
 use super::answer::{DryRun, ImportRow, RepositoryName, RowResult};
 use super::request::Answer;
 use super::{App, Failure, integration};
@@ -11,6 +13,7 @@ use crate::engine::{self, EngineError, Progress, Run};
 use crate::error::Report;
 use crate::model::{Action, ImportAction, SyncId, SyncRecord, Trigger};
 use crate::schedule;
+use crate::source::bitbucket_cloud::expiry_in_words;
 use crate::store::sled::SledStore;
 use crate::store::{Store, StoreError};
 
@@ -153,6 +156,7 @@ async fn run(
         auto_import: integration::auto_import_in_force(integration, &switches),
         has_decisions_file: app.decisions.is_some(),
         interval: interval(app, integration),
+        notes: expiring(app, integration),
         stop: &app.stop,
         progress,
     })
@@ -164,6 +168,20 @@ async fn run(
             error => Failure::refused(error.to_string(), mend.unwrap_or_default()),
         }
     })
+}
+
+/// Credentials that ended or end soon: said on stderr and in the record, before syncs stop (P6.11).
+fn expiring(app: &App, integration: &Integration) -> Vec<String> {
+    let Some(connector) = app.config.connector_of(integration) else { return Vec::new() };
+    let today = app.clock.now().date_naive();
+    let said = connector.api_credentials().enumerate().filter_map(|(index, credential)| {
+        let words = expiry_in_words(credential.expires?, today)?;
+        Some(format!("connector {}: credential {} ({}) {words}", connector.name, index + 1, credential.auth.as_str()))
+    });
+    said.inspect(
+        |words| warn!(connector = %connector.name, "{words}; make a new one and replace the secret and `expires`"),
+    )
+    .collect()
 }
 
 /// How long until the next sync by itself: what `complete_by` is estimated with.

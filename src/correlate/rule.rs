@@ -41,6 +41,13 @@ impl fmt::Display for RuleFault {
 
 impl std::error::Error for RuleFault {}
 
+impl RuleFault {
+    /// As editors and terminals find it: `rules.yaml:3:15: … (mend: …)`.
+    pub fn in_file(&self, file: &str) -> String {
+        format!("{file}:{}:{}: {} (mend: {})", self.line, self.column, self.what, self.mend)
+    }
+}
+
 /// A rules file, compiled. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Rules(pub(super) Arc<Compiled>);

@@ -78,6 +78,8 @@ pub struct Run<'a> {
     pub has_decisions_file: bool,
     /// How long until the next sync by itself.
     pub interval: Duration,
+    /// What the record says beside what the sync finds: credentials that end soon.
+    pub notes: Vec<String>,
     /// Stop at the next checkpoint.
     pub stop: &'a CancellationToken,
     /// Reports how far it has got.
@@ -200,6 +202,7 @@ pub async fn sync(run: &Run<'_>) -> Result<Synced, EngineError> {
     };
     let started_at = run.clock.now();
     let mut record = SyncRecord::begun(SyncId(run.ids.next()), &run.parts.integration.name, run.trigger, started_at);
+    record.notes.clone_from(&run.notes);
     begin(run, &lease, started_at).await?;
     interrupt_stale(run).await?;
     run.store.save_sync(key, &record).await?;

@@ -311,7 +311,7 @@ async fn a_429_without_retry_after_is_waited_for_in_mid_sweep() {
     lab.simulator.order(Order::next(Fault::RateLimited(RetryAfter::Absent)).at(Endpoint::Repositories).nth(3));
     let walk = lab.sync();
     let time = async {
-        while lab.simulator.requests().by_status.get(&429).is_none() {
+        while !lab.simulator.requests().by_status.contains_key(&429) {
             tokio::task::yield_now().await;
         }
         // As a minute passes for whoever waits.

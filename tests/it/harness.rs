@@ -141,6 +141,12 @@ impl Bench {
         self.config(&CONFIG.replace("{integration}", &lines));
     }
 
+    /// Adds a line for the rules to the config as it is.
+    pub fn integration_rules(&self, rules: &str) {
+        let config = self.read("catalog-sync.yaml");
+        self.config(&format!("{}\n    rules: {rules}\n", config.trim_end()));
+    }
+
     /// Writes a file beneath the scratch directory.
     pub fn file(&self, name: &str, text: &str) {
         let path = self.path(name);

@@ -2,17 +2,24 @@
 //! promises, the layout and the README held to what the sources are. One binary, one module per subject.
 
 mod absence;
+mod bad_input;
 mod busy_catalog;
+mod checks;
 mod decisions;
 mod discover;
+mod discovery;
 mod harness;
+mod importing;
 mod killed;
 mod layout;
 mod limits;
 mod missing_entities;
 mod order;
+mod output;
 mod promises;
 mod readme;
+mod shapes;
 mod sidecar;
+mod state;
 mod supply_chain;
 mod walkthrough;

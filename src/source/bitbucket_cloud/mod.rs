@@ -14,6 +14,8 @@ mod recorded;
 #[cfg(test)]
 mod tests;
 
+pub use preflight::expiry_in_words;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::{Mutex, PoisonError};

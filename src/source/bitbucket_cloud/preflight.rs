@@ -1,5 +1,6 @@
 //! Looks before a sync does (P6.9): reaches, authenticates, and proves each right a sync will need.
 
+use chrono::NaiveDate;
 use serde_json::Value;
 use url::Url;
 
@@ -9,8 +10,8 @@ use crate::source::http::links::{segment, shown};
 use crate::source::http::{Credential, CredentialSettings, Pool, Reply};
 use crate::source::{Finding, FindingCode, SourceError};
 
-/// Expiry is announced this many days ahead, most urgent first (P6.11).
-const ANNOUNCED_DAYS: [i64; 3] = [1, 7, 30];
+/// Expiry is announced from this many days ahead (P6.11).
+const ANNOUNCED_DAYS: i64 = 30;
 
 /// Every credential by itself, then what they see together.
 pub(super) async fn look(cloud: &BitbucketCloud) -> Vec<Finding> {
@@ -71,16 +72,7 @@ impl Look<'_> {
 
     fn expiry(&mut self) {
         let Some(expires) = self.settings.expires else { return };
-        let days = (expires - self.cloud.session.now().date_naive()).num_days();
-        let message = match days {
-            ..0 => format!("expired on {expires} by the config"),
-            0 => format!("expires today ({expires})"),
-            days => match ANNOUNCED_DAYS.iter().find(|&&announced| days <= announced) {
-                Some(1) => format!("expires tomorrow ({expires})"),
-                Some(_) => format!("expires in {days} days ({expires})"),
-                None => return,
-            },
-        };
+        let Some(message) = expiry_in_words(expires, self.cloud.session.now().date_naive()) else { return };
         let mend = "make a new credential, replace the secret and `expires`".to_owned();
         self.findings.push(finding(FindingCode::Warning, &self.settings.name, message, Some(mend), None));
     }
@@ -212,6 +204,18 @@ impl Look<'_> {
         }
         command.push_str(&format!(" {}", quoted(url.as_str())));
         command
+    }
+}
+
+/// What is said about a credential that ended or ends soon (P6.11); `None`: there is time.
+pub fn expiry_in_words(expires: NaiveDate, today: NaiveDate) -> Option<String> {
+    let days = (expires - today).num_days();
+    match days {
+        ..0 => Some(format!("expired on {expires} by the config")),
+        0 => Some(format!("expires today ({expires})")),
+        1 => Some(format!("expires tomorrow ({expires})")),
+        2..=ANNOUNCED_DAYS => Some(format!("expires in {days} days ({expires})")),
+        _ => None,
     }
 }
 
