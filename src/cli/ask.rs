@@ -26,8 +26,10 @@ pub(super) fn request(cli: &Cli) -> Result<Request, Failure> {
         Command::Discovered(discovered) => of_discovered(discovered),
         Command::Imported(imported) => match imported {
             Imported::List(of) => Request::ImportedList { integration: of.integration, search: of.search },
-            Imported::Show(of) => Request::ImportedShow { repository: of.repository },
-            Imported::Unlink(of) => Request::ImportedUnlink { repositories: of.repositories },
+            Imported::Show(of) => Request::ImportedShow { repository: of.repository, integration: of.integration },
+            Imported::Unlink(of) => {
+                Request::ImportedUnlink { repositories: of.repositories, integration: of.integration }
+            }
         },
         Command::Integration(integration) => match integration {
             Integration::List => Request::IntegrationList { name: None },
@@ -45,10 +47,16 @@ pub(super) fn request(cli: &Cli) -> Result<Request, Failure> {
                 of.limit.unwrap_or(all)
             };
             match activity {
-                Activity::PullRequests(of) => {
-                    Request::ActivityPullRequests { limit: limit(&of), repository: of.of.repository }
-                }
-                Activity::Commits(of) => Request::ActivityCommits { limit: limit(&of), repository: of.of.repository },
+                Activity::PullRequests(of) => Request::ActivityPullRequests {
+                    limit: limit(&of),
+                    repository: of.of.repository,
+                    integration: of.of.integration,
+                },
+                Activity::Commits(of) => Request::ActivityCommits {
+                    limit: limit(&of),
+                    repository: of.of.repository,
+                    integration: of.of.integration,
+                },
             }
         }
         Command::Store(Store::Check) => Request::StoreCheck,
@@ -82,13 +90,17 @@ fn of_discovered(discovered: Discovered) -> Request {
                     state: Some(StateFilter::Pending),
                     search: None,
                 }),
-                None => Selection::Named { repositories: of.repositories },
+                None => Selection::Named { repositories: of.repositories, integration: of.integration },
             };
             let options = ImportOptions { into: of.into, kind: of.kind, r#type: of.entity_type, dry_run: of.dry_run };
             Request::DiscoveredImport { selection, options }
         }
-        Discovered::Ignore(of) => Request::DiscoveredIgnore { repositories: of.repositories },
-        Discovered::Restore(of) => Request::DiscoveredRestore { repositories: of.repositories },
+        Discovered::Ignore(of) => {
+            Request::DiscoveredIgnore { repositories: of.repositories, integration: of.integration }
+        }
+        Discovered::Restore(of) => {
+            Request::DiscoveredRestore { repositories: of.repositories, integration: of.integration }
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use super::{Exit, Start, args, printed, remote};
 use crate::assemble::Assembler;
 use crate::clock::Clock;
 use crate::commands::answer::CheckRow;
+use crate::commands::decisions::DecisionsBook;
 use crate::commands::{App, Failure, execute, request};
 use crate::config::{Config, ConfigError, LoadOptions, Loaded};
 use crate::error::Report;
@@ -91,7 +92,7 @@ pub fn app(start: &Start, config: Config, store: Arc<dyn Store>, clock: Clock) -
     let config = Arc::new(config);
     App {
         assembler: Assembler::new(config.clone(), start.environment.clone(), clock.clone()),
-        decisions: config.decisions.clone().map(|path| Mutex::new(DecisionsFile::open(path))),
+        decisions: config.decisions.clone().map(|path| Mutex::new(DecisionsBook::new(DecisionsFile::open(path)))),
         ids: Arc::new(Ids::new(clock.clone(), rand::random())),
         config,
         store,

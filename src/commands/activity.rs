@@ -6,8 +6,13 @@ use super::{App, Failure};
 use crate::model::{Item, SecondaryKind};
 
 /// Newest first.
-pub(super) async fn pull_requests(app: &App, repository: &str, limit: usize) -> Result<Answer, Failure> {
-    let items = items(app, repository, SecondaryKind::PullRequests, limit).await?;
+pub(super) async fn pull_requests(
+    app: &App,
+    repository: &str,
+    integration: Option<&str>,
+    limit: usize,
+) -> Result<Answer, Failure> {
+    let items = items(app, repository, integration, SecondaryKind::PullRequests, limit).await?;
     let rows = items.into_iter().filter_map(|item| match item {
         Item::PullRequest(pull_request) => Some(PullRequestRow {
             id: pull_request.id,
@@ -26,8 +31,13 @@ pub(super) async fn pull_requests(app: &App, repository: &str, limit: usize) -> 
 }
 
 /// Newest first.
-pub(super) async fn commits(app: &App, repository: &str, limit: usize) -> Result<Answer, Failure> {
-    let items = items(app, repository, SecondaryKind::Commits, limit).await?;
+pub(super) async fn commits(
+    app: &App,
+    repository: &str,
+    integration: Option<&str>,
+    limit: usize,
+) -> Result<Answer, Failure> {
+    let items = items(app, repository, integration, SecondaryKind::Commits, limit).await?;
     let rows = items.into_iter().filter_map(|item| match item {
         Item::Commit(commit) => Some(CommitRow {
             hash: commit.hash,
@@ -41,7 +51,13 @@ pub(super) async fn commits(app: &App, repository: &str, limit: usize) -> Result
     Ok(Answer::Commits(rows.collect()))
 }
 
-async fn items(app: &App, repository: &str, kind: SecondaryKind, limit: usize) -> Result<Vec<Item>, Failure> {
-    let (integration, known) = app.find(repository).await?;
+async fn items(
+    app: &App,
+    repository: &str,
+    integration: Option<&str>,
+    kind: SecondaryKind,
+    limit: usize,
+) -> Result<Vec<Item>, Failure> {
+    let (integration, known) = app.find(repository, integration).await?;
     Ok(app.store.items(&integration.key(), &known.repository.key, kind, limit).await?)
 }

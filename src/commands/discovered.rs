@@ -136,11 +136,7 @@ fn row(
 
 /// Rules tried, both values, candidates, near misses (P3.6).
 pub(super) async fn show(app: &App, repository: &str, integration: Option<&str>) -> Result<Answer, Failure> {
-    let (found_in, known) = app.find(repository).await?;
-    let integration = match integration {
-        Some(name) => app.integration(name)?,
-        None => found_in,
-    };
+    let (integration, known) = app.find(repository, integration).await?;
     let explanation = judge::explain(app, integration, &known).await?;
     let row = rows_of(app, integration).await?.into_iter().find(|row| row.repository.id == known.repository.key.id);
     let imported =
@@ -149,10 +145,10 @@ pub(super) async fn show(app: &App, repository: &str, integration: Option<&str>)
 }
 
 /// Sets repositories aside.
-pub(super) async fn ignore(app: &App, repositories: &[String]) -> Result<Answer, Failure> {
+pub(super) async fn ignore(app: &App, repositories: &[String], integration: Option<&str>) -> Result<Answer, Failure> {
     let mut found = Vec::new();
     for text in repositories {
-        found.push(app.find(text).await?);
+        found.push(app.find(text, integration).await?);
     }
     for (integration, known) in &found {
         let links = app.store.links(&integration.catalog).await?;
@@ -177,10 +173,10 @@ pub(super) async fn ignore(app: &App, repositories: &[String]) -> Result<Answer,
 }
 
 /// Takes an ignore, a tombstone or a chosen target back.
-pub(super) async fn restore(app: &App, repositories: &[String]) -> Result<Answer, Failure> {
+pub(super) async fn restore(app: &App, repositories: &[String], integration: Option<&str>) -> Result<Answer, Failure> {
     let mut found = Vec::new();
     for text in repositories {
-        found.push(app.find(text).await?);
+        found.push(app.find(text, integration).await?);
     }
     for (integration, known) in &found {
         app.undecide(&integration.catalog, &known.repository.key).await?;

@@ -34,7 +34,9 @@ pub(super) async fn import(
     progress: &(dyn Fn(Progress) + Sync + Send),
 ) -> Result<Answer, Failure> {
     let choices = match selection {
-        Selection::Named { repositories } => named(app, &repositories, &options).await?,
+        Selection::Named { repositories, integration } => {
+            named(app, &repositories, integration.as_deref(), &options).await?
+        }
         Selection::Matching(filter) => matching(app, filter, &options).await?,
         Selection::Plan { id } => promised(app, &id).await?,
     };
@@ -58,6 +60,7 @@ pub(super) async fn import(
 async fn named(
     app: &App,
     repositories: &[String],
+    integration: Option<&str>,
     options: &ImportOptions,
 ) -> Result<BTreeMap<String, Choice>, Failure> {
     if options.into.is_some() && repositories.len() != 1 {
@@ -65,7 +68,7 @@ async fn named(
     }
     let mut choices: BTreeMap<String, Choice> = BTreeMap::new();
     for text in repositories {
-        let (integration, known) = app.find(text).await?;
+        let (integration, known) = app.find(text, integration).await?;
         let recommendations = app.store.recommendations(&integration.key()).await?;
         let recommendation = recommendations.into_iter().find(|one| one.repo == known.repository.key);
         let choice = choices.entry(integration.name.clone()).or_default();
@@ -252,6 +255,7 @@ async fn import_into(
                 absences: Vec::new(),
                 shrunk_to: None,
                 reason: "a dry run".to_owned(),
+                rules_hash: None,
             };
             app.store.save_plan(&stored).await?;
             *plans += 1;

@@ -95,8 +95,8 @@ fn row(integration: &Integration, link: &Link, known: &KnownRepository, syncs: &
 }
 
 /// One link with what we wrote and what is covered.
-pub(super) async fn show(app: &App, repository: &str) -> Result<Answer, Failure> {
-    let (integration, known) = app.find(repository).await?;
+pub(super) async fn show(app: &App, repository: &str, integration: Option<&str>) -> Result<Answer, Failure> {
+    let (integration, known) = app.find(repository, integration).await?;
     let links = links_of(app, integration, &known).await?;
     let Some(link) = links.first() else { return Err(not_imported(&known)) };
     let syncs = app.store.syncs(Some(&integration.key()), SYNCS_LOOKED_AT).await?;
@@ -136,10 +136,10 @@ async fn former_names(app: &App, integration: &Integration, known: &KnownReposit
 }
 
 /// Ends links: entity and data stay, a tombstone keeps auto-import from bringing them back (P4.6).
-pub(super) async fn unlink(app: &App, repositories: &[String]) -> Result<Answer, Failure> {
+pub(super) async fn unlink(app: &App, repositories: &[String], integration: Option<&str>) -> Result<Answer, Failure> {
     let mut found = Vec::new();
     for text in repositories {
-        let (integration, known) = app.find(text).await?;
+        let (integration, known) = app.find(text, integration).await?;
         let links = links_of(app, integration, &known).await?;
         if links.is_empty() {
             return Err(not_imported(&known));

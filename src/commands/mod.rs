@@ -4,6 +4,7 @@
 pub mod activity;
 pub mod answer;
 pub mod check;
+pub mod decisions;
 pub mod discovered;
 pub mod import;
 pub mod imported;
@@ -25,8 +26,7 @@ use crate::config::{Config, Integration, RepositoryRef};
 use crate::engine::Progress;
 use crate::error::Report;
 use crate::ids::Ids;
-use crate::model::{Decision, IntegrationKey, KnownRepository, Presence, RepoKey};
-use crate::store::decisions_file::DecisionsFile;
+use crate::model::{IntegrationKey, KnownRepository, Presence, RepoKey};
 use crate::store::{Store, StoreError};
 use answer::RepositoryName;
 use request::{Answer, Request};
@@ -47,7 +47,7 @@ pub struct App {
     /// Ids.
     pub ids: Arc<Ids>,
     /// People's decisions, for git.
-    pub decisions: Option<Mutex<DecisionsFile>>,
+    pub decisions: Option<Mutex<decisions::DecisionsBook>>,
     /// Who is asking: `cli`.
     pub by: String,
     /// Stops what runs at its next checkpoint.
@@ -145,19 +145,31 @@ pub async fn execute(
             discovered::show(app, &repository, integration.as_deref()).await
         }
         Request::DiscoveredImport { selection, options } => import::import(app, selection, options, progress).await,
-        Request::DiscoveredIgnore { repositories } => discovered::ignore(app, &repositories).await,
-        Request::DiscoveredRestore { repositories } => discovered::restore(app, &repositories).await,
+        Request::DiscoveredIgnore { repositories, integration } => {
+            discovered::ignore(app, &repositories, integration.as_deref()).await
+        }
+        Request::DiscoveredRestore { repositories, integration } => {
+            discovered::restore(app, &repositories, integration.as_deref()).await
+        }
         Request::ImportedList { integration, search } => {
             Ok(Answer::Links(imported::list(app, integration.as_deref(), search.as_deref()).await?))
         }
-        Request::ImportedShow { repository } => imported::show(app, &repository).await,
-        Request::ImportedUnlink { repositories } => imported::unlink(app, &repositories).await,
+        Request::ImportedShow { repository, integration } => {
+            imported::show(app, &repository, integration.as_deref()).await
+        }
+        Request::ImportedUnlink { repositories, integration } => {
+            imported::unlink(app, &repositories, integration.as_deref()).await
+        }
         Request::IntegrationList { name } => integration::list(app, name.as_deref()).await,
         Request::IntegrationSuspend { name, suspended } => integration::suspend(app, &name, suspended).await,
         Request::IntegrationAutoImport { name, on } => integration::auto_import(app, &name, on).await,
         Request::IntegrationDelete { name, dry_run } => integration::delete(app, &name, dry_run).await,
-        Request::ActivityPullRequests { repository, limit } => activity::pull_requests(app, &repository, limit).await,
-        Request::ActivityCommits { repository, limit } => activity::commits(app, &repository, limit).await,
+        Request::ActivityPullRequests { repository, integration, limit } => {
+            activity::pull_requests(app, &repository, integration.as_deref(), limit).await
+        }
+        Request::ActivityCommits { repository, integration, limit } => {
+            activity::commits(app, &repository, integration.as_deref(), limit).await
+        }
         Request::StoreCheck => store::check(app).await,
         Request::StoreExport => store::export(app).await,
     }
@@ -227,13 +239,18 @@ impl App {
         Ok(over)
     }
 
-    /// Finds the repository a person means: an id, a full name, a unique slug, or a URL.
+    /// Finds the repository a person means: an id, a full name, a unique slug, or a URL; in one integration,
+    /// or in whichever knows it.
     ///
     /// # Errors
     /// Usage: none, or several, which are then named.
-    pub async fn find(&self, text: &str) -> Result<(&Integration, KnownRepository), Failure> {
+    pub async fn find(
+        &self,
+        text: &str,
+        integration: Option<&str>,
+    ) -> Result<(&Integration, KnownRepository), Failure> {
         let mut found: Vec<(&Integration, KnownRepository)> = Vec::new();
-        for integration in &self.config.integrations {
+        for integration in self.integrations(integration)? {
             let known = self.repositories(&integration.key()).await?;
             found.extend(known.into_iter().filter(|known| is_meant(text, known)).map(|known| (integration, known)));
         }
@@ -248,14 +265,27 @@ impl App {
         if found.iter().any(|(_, known)| is_called(text, known)) {
             found.retain(|(_, known)| is_called(text, known));
         }
-        found.sort_by_key(|(_, known)| (known.repository.key.clone(), !known.presence.is_served()));
-        found.dedup_by(|a, b| a.1.repository.key == b.1.repository.key);
-        if found.len() > 1 {
-            let names: Vec<String> = found.iter().map(|(_, known)| known.repository.full_name.clone()).collect();
-            return Err(Failure::usage(
-                format!("`{text}` means several repositories"),
-                format!("name one of them in full: {}", names.join(", ")),
-            ));
+        if found.iter().any(|(_, known)| known.presence.is_served()) {
+            found.retain(|(_, known)| known.presence.is_served());
+        }
+        if let [(_, one), _, ..] = found.as_slice() {
+            let is_one = found.iter().all(|(_, known)| known.repository.key == one.repository.key);
+            let names: Vec<String> = found
+                .iter()
+                .map(|(integration, known)| match is_one {
+                    true => integration.name.clone(),
+                    false => known.repository.full_name.clone(),
+                })
+                .collect();
+            let (what, mend) = if is_one {
+                (format!("several integrations know `{text}`"), format!("add `-i` with one of {}", names.join(", ")))
+            } else {
+                (
+                    format!("`{text}` means several repositories"),
+                    format!("name one of them in full: {}", names.join(", ")),
+                )
+            };
+            return Err(Failure::usage(what, mend));
         }
         found.pop().ok_or_else(|| {
             Failure::usage(
@@ -263,60 +293,6 @@ impl App {
                 "use an id, workspace/slug, a unique slug or a URL; `discovered list --state all` and `imported list` show what is known",
             )
         })
-    }
-
-    /// Records a decision in the store and, where one is configured, in the decisions file.
-    ///
-    /// # Errors
-    /// The store's or the file's.
-    pub async fn decide(&self, catalog: &str, decision: &Decision) -> Result<(), Failure> {
-        self.store.decide(catalog, decision).await?;
-        self.write_decisions().await
-    }
-
-    /// Takes a decision back, in both places.
-    ///
-    /// # Errors
-    /// The store's or the file's.
-    pub async fn undecide(&self, catalog: &str, repo: &RepoKey) -> Result<(), Failure> {
-        self.store.clear_decision(catalog, repo).await?;
-        self.write_decisions().await
-    }
-
-    /// Writes every decision of every configured catalog into the decisions file.
-    pub(crate) async fn write_decisions(&self) -> Result<(), Failure> {
-        let Some(file) = &self.decisions else { return Ok(()) };
-        let file = file.lock().await;
-        let mut all = Vec::new();
-        for catalog in self.config.catalogs.keys() {
-            let decisions = self.store.decisions(catalog).await?;
-            all.extend(decisions.into_iter().map(|decision| (catalog.clone(), decision)));
-        }
-        file.save(&all).map_err(|error| {
-            let mend = error.mend();
-            Failure::failed(Report::new(
-                "the decision is kept, but the decisions file could not be written",
-                &error,
-                mend,
-            ))
-        })
-    }
-
-    /// Reads the decisions file into the store: what it says outranks what the store has.
-    ///
-    /// # Errors
-    /// The file's, with its line; nothing is read then.
-    pub async fn read_decisions(&self) -> Result<(), Failure> {
-        let Some(file) = &self.decisions else { return Ok(()) };
-        let file = file.lock().await;
-        let decisions = file.load().map_err(|error| {
-            let mend = error.mend();
-            Failure { report: Report::new("the decisions file could not be read", &error, mend), exit: Exit::Usage }
-        })?;
-        for (catalog, decision) in &decisions {
-            self.store.decide(catalog, decision).await?;
-        }
-        Ok(())
     }
 }
 

@@ -46,6 +46,8 @@ pub enum Selection {
     Named {
         /// Ids, full names, unique slugs or URLs.
         repositories: Vec<String>,
+        /// Where several know them.
+        integration: Option<String>,
     },
     /// Everything pending that a filter matches.
     Matching(DiscoveredFilter),
@@ -119,11 +121,15 @@ pub enum Request {
     DiscoveredIgnore {
         /// Which.
         repositories: Vec<String>,
+        /// Where several know it.
+        integration: Option<String>,
     },
     /// `discovered restore`.
     DiscoveredRestore {
         /// Which.
         repositories: Vec<String>,
+        /// Where several know it.
+        integration: Option<String>,
     },
     /// `imported list`.
     ImportedList {
@@ -136,11 +142,15 @@ pub enum Request {
     ImportedShow {
         /// The repository.
         repository: String,
+        /// Where several know it.
+        integration: Option<String>,
     },
     /// `imported unlink REPO…`.
     ImportedUnlink {
         /// Which.
         repositories: Vec<String>,
+        /// Where several know it.
+        integration: Option<String>,
     },
     /// `integration list` and `show`.
     IntegrationList {
@@ -172,6 +182,8 @@ pub enum Request {
     ActivityPullRequests {
         /// The repository.
         repository: String,
+        /// Where several know it.
+        integration: Option<String>,
         /// At most.
         limit: usize,
     },
@@ -179,6 +191,8 @@ pub enum Request {
     ActivityCommits {
         /// The repository.
         repository: String,
+        /// Where several know it.
+        integration: Option<String>,
         /// At most.
         limit: usize,
     },

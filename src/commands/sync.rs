@@ -111,6 +111,8 @@ pub async fn one(
     progress: &(dyn Fn(Progress) + Sync + Send),
 ) -> Result<SyncRecord, Failure> {
     let synced = run(app, app.store.as_ref(), integration, trigger, Options { dry_run: false, full }, progress).await?;
+    // Also without a row: from now on a file that is missing is one that was lost.
+    app.write_decisions().await?;
     Ok(synced.record)
 }
 
@@ -154,7 +156,7 @@ async fn run(
         dry_run: options.dry_run,
         full: options.full,
         auto_import: integration::auto_import_in_force(integration, &switches),
-        has_decisions_file: app.decisions.is_some(),
+        has_decisions_file: app.knows_decisions().await,
         interval: interval(app, integration),
         notes: expiring(app, integration),
         stop: &app.stop,

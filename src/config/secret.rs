@@ -92,7 +92,8 @@ impl Secret {
 fn read_file(path: &Path) -> Result<SecretString, SecretError> {
     let unreadable = |source| SecretError::Unreadable { path: path.to_owned(), source };
     let metadata = std::fs::metadata(path).map_err(unreadable)?;
-    if metadata.is_dir() || metadata.len() > MAX_SECRET_FILE_BYTES {
+    // A device or a pipe has no length and no end.
+    if !metadata.is_file() || metadata.len() > MAX_SECRET_FILE_BYTES {
         return Err(SecretError::NotASecret { path: path.to_owned() });
     }
     let text = std::fs::read_to_string(path).map_err(unreadable)?;

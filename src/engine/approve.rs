@@ -1,12 +1,13 @@
 //! `sync approve`: applies exactly what a guard held, nothing else.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
 use super::import::carry_out;
 use super::{EngineError, Progress, update};
-use crate::apply::Applying;
+use crate::apply::{Applying, StepResult};
 use crate::assemble::Parts;
 use crate::clock::Clock;
 use crate::ids::Ids;
@@ -90,14 +91,33 @@ pub async fn approve(approval: &Approval<'_>) -> Result<SyncRecord, EngineError>
         )
         .await?;
         update::count(&mut record, &outcomes);
-        if let Some(mut state) = store.integration(&parts.key).await? {
-            update::confirm(&mut state);
-            state.rules_hash = Some(parts.rules.hash().to_owned());
-            store.save_integration(&lease, &state).await?;
+        let left: BTreeSet<_> = outcomes
+            .iter()
+            .filter(|outcome| matches!(outcome.result, StepResult::Failed { .. } | StepResult::Left { .. }))
+            .map(|outcome| (&outcome.repo, &outcome.entity))
+            .collect();
+        if left.is_empty() {
+            if let Some(mut state) = store.integration(&parts.key).await? {
+                update::confirm(&mut state);
+                state.rules_hash = held.rules_hash.clone().or(state.rules_hash);
+                store.save_integration(&lease, &state).await?;
+            }
+            store.drop_plan(&held.id).await?;
+        } else {
+            // What could not be carried out goes on waiting for approval, and nothing else.
+            let mut waiting = (*held).clone();
+            waiting
+                .plan
+                .held
+                .retain(|held| held.step.as_ref().is_some_and(|step| left.contains(&(&step.repo, &step.entity))));
+            store.save_plan(&waiting).await?;
+            record
+                .notes
+                .push(format!("what failed is still held; `catalog-sync sync approve {}` tries again", held.id));
         }
+    } else {
+        store.drop_plan(&held.id).await?;
     }
-
-    store.drop_plan(&held.id).await?;
     record.outcome = if record.errors.is_empty() { Outcome::Completed } else { Outcome::Partial };
     record.duration_ms = u64::try_from((clock.now() - started_at).num_milliseconds()).unwrap_or(0);
     store.save_sync(&parts.key, &record).await?;

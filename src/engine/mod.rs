@@ -364,6 +364,7 @@ async fn discovery(run: &Run<'_>, lease: &CrawlLease, record: &mut SyncRecord) -
             absences: held.changes.clone(),
             shrunk_to: None,
             reason: held.reason.clone(),
+            rules_hash: None,
         }))),
         None => Ok(found),
     }

@@ -40,6 +40,7 @@ pub(super) async fn survey(run: &Run<'_>, record: &mut SyncRecord) -> Result<Sur
             absences: Vec::new(),
             shrunk_to: Some(reading.entity_refs.clone()),
             reason,
+            rules_hash: None,
         })));
     }
     let all: BTreeSet<&EntityRef> = reading.entity_refs.iter().chain(&reading.unreadable).collect();

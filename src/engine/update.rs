@@ -263,6 +263,7 @@ async fn hold(run: &Run<'_>, record: &SyncRecord, plan: &Plan) -> Result<(), Sto
             absences: Vec::new(),
             shrunk_to: None,
             reason,
+            rules_hash: Some(run.parts.rules.hash().to_owned()),
         })
         .await?;
     Ok(())

@@ -204,6 +204,9 @@ pub struct StoredPlan {
     pub shrunk_to: Option<Vec<EntityRef>>,
     /// Why it waits, in words.
     pub reason: String,
+    /// Hash of the rules it was made with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rules_hash: Option<String>,
 }
 
 /// Items of one repository and kind with the coverage they bring about; stored in one atomic write.
