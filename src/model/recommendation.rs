@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 
 use super::entity::EntityRef;
-use super::link::{Link, LinkState};
 use super::repository::RepoKey;
 
 /// What is recommended.
@@ -94,14 +93,5 @@ impl Registration {
             Self::Register => "register",
             Self::Merge => "merge",
         }
-    }
-}
-
-impl Recommendation {
-    /// Whether links made since it was given leave nothing of it to decide.
-    pub fn is_settled_by(&self, links: &[Link]) -> bool {
-        let active = || links.iter().filter(|link| link.repo == self.repo && link.state == LinkState::Active);
-        let mut entities = self.entity.iter().chain(&self.also);
-        active().next().is_some() && entities.all(|entity| active().any(|link| link.entity == *entity))
     }
 }
