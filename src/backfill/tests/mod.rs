@@ -6,6 +6,7 @@
 //! against the simulator by real HTTP.
 
 mod oracle;
+mod over_http;
 mod world;
 
 use std::sync::Arc;
