@@ -1,5 +1,6 @@
 //! What to ask, in which order, and when it will be done. Pure.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -73,11 +74,13 @@ pub(super) struct Work {
     pub since: DateTime<Utc>,
     /// Index of the standing.
     pub stream: usize,
+    /// It is overdue, and its turn to be checked again as well.
+    pub rechecks: bool,
 }
 
 /// Everything worth doing, sorted. `caps` by kind as in [`SecondaryKind::ALL`].
 pub(super) fn order(standings: &[Standing], caps: [u64; 2], rotation: u64, now: DateTime<Utc>) -> Vec<Work> {
-    let work = |class, since, stream| Work { class, round: 0, since, stream };
+    let work = |class, since, stream| Work { class, round: 0, since, stream, rechecks: false };
     let mut works: Vec<_> = Vec::new();
     let mut rotating = Vec::new();
     for (stream, standing) in standings.iter().enumerate() {
@@ -97,12 +100,13 @@ pub(super) fn order(standings: &[Standing], caps: [u64; 2], rotation: u64, now: 
     promote_overdue(standings, &mut works, caps, now);
     rotating.sort_unstable();
     rotating.truncate(usize::try_from(rotation).unwrap_or(usize::MAX));
-    // One work per stream: whoever is re-checked comes to its gaps afterwards.
-    let in_rotation: std::collections::HashSet<_> = rotating.iter().map(|(_, work)| work.stream).collect();
-    works.retain(|work| work.class == Class::Overdue || !in_rotation.contains(&work.stream));
-    let overdue: std::collections::HashSet<_> =
-        works.iter().filter(|work| work.class == Class::Overdue).map(|work| work.stream).collect();
-    works.extend(rotating.into_iter().map(|(_, work)| work).filter(|work| !overdue.contains(&work.stream)));
+    // One work per stream: whoever is re-checked comes to its gaps afterwards, or before where overdue.
+    let mut rotating: BTreeMap<usize, Work> = rotating.into_iter().map(|(_, work)| (work.stream, work)).collect();
+    works.retain(|work| work.class == Class::Overdue || !rotating.contains_key(&work.stream));
+    for work in works.iter_mut().filter(|work| work.class == Class::Overdue) {
+        work.rechecks = rotating.remove(&work.stream).is_some();
+    }
+    works.extend(rotating.into_values());
     works.sort_unstable();
     works
 }

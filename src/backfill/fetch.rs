@@ -23,9 +23,9 @@ use crate::model::{IntegrationKey, Item, Presence, RepoKey, Repository, Secondar
 use crate::source::{Ask, Cursor, ItemPage, Source, SourceError};
 use crate::store::{ItemBatch, Store, StoreError};
 
-/// So many stored commits are named when the server no longer knows the head they hung on: 100 hashes
-/// keep the URL under 8 KiB.
-const LEAVE_OUT_STORED: usize = 100;
+/// Among so many of the newest stored commits some are chosen to be named, when the server no longer
+/// knows the head they hung on.
+const LEAVE_OUT_AMONG: usize = 4_096;
 
 pub(super) async fn run(inputs: BackfillInputs<'_>) -> Result<BackfillReport, StoreError> {
     let mut backfill = Backfill::prepare(inputs).await?;
@@ -161,7 +161,8 @@ impl<'a> Backfill<'a> {
         for mut work in budget::order(&standings, caps, quota, self.inputs.now) {
             work.stream = indices[work.stream];
             let stream = &mut self.streams[work.stream];
-            stream.is_due |= work.class == Class::Rotation || stream.is_changed || stream.coverage.window.is_none();
+            stream.is_due |=
+                work.class == Class::Rotation || work.rechecks || stream.is_changed || stream.coverage.window.is_none();
             self.progress.planned += 1;
             self.enqueue(work);
         }
@@ -285,7 +286,8 @@ impl<'a> Backfill<'a> {
                 let settled = stream.settle(fetched, cap.room(), terms);
                 cap.used += settled.items.len() as u64;
                 let next = stream.next_class(class, settled.goes_on);
-                let next = next.map(|(class, since)| Work { class, round: round + 1, since, stream: index });
+                let next =
+                    next.map(|(class, since)| Work { class, round: round + 1, since, stream: index, rechecks: false });
                 self.make_ready(index, settled.items, next);
                 if !unreadable.is_empty() {
                     self.note_unreadable(index, &unreadable);
@@ -295,22 +297,24 @@ impl<'a> Backfill<'a> {
             Err(Failure::Store(error)) => Err(error),
             Err(Failure::Unknown { hashes, stored }) => {
                 let verdict = stream.unknown(&hashes, stored, terms);
-                if verdict == UnknownHeads::AskAgain && !stream.is_going_in_circles() {
+                let is_lost = matches!(verdict, UnknownHeads::GivenUp | UnknownHeads::NoBranch);
+                if !is_lost && !stream.is_going_in_circles() {
                     let since = stream.coverage.waiting_since().unwrap_or(stream.known_since);
-                    self.enqueue(Work { class, round, since, stream: index });
+                    let class = if verdict == UnknownHeads::AskNewest { Class::New } else { class };
+                    self.enqueue(Work { class, round, since, stream: index, rechecks: false });
                     return Ok(());
                 }
                 stream.give_up();
                 if verdict == UnknownHeads::GivenUp {
                     self.make_ready(index, vec![], None);
                 }
-                self.error(
-                    index,
-                    &SourceError::UnknownCommits { hashes },
-                    Some(
-                        "nothing to do: its history was rewritten; what the branch holds now is fetched as a new range",
-                    ),
-                );
+                let mend = match verdict {
+                    UnknownHeads::GivenUp => {
+                        "nothing to do: its history was rewritten; what the branch holds now is fetched as a new range"
+                    }
+                    _ => "nothing to do: the next sync asks again, under the default branch's name then",
+                };
+                self.error(index, &SourceError::UnknownCommits { hashes }, Some(mend));
                 Ok(())
             }
             Err(Failure::Source(error)) => {
@@ -537,12 +541,8 @@ async fn ask_page(
     match source.secondary(repo, ask, cursor).await {
         Ok(page) => Ok(page),
         Err(SourceError::UnknownCommits { hashes }) => {
-            let stored = store.items(integration, &repo.key, kind, LEAVE_OUT_STORED).await?;
-            let stored = stored.into_iter().filter_map(|item| match item {
-                Item::Commit(commit) if !commit.unreachable => Some(commit.hash),
-                _ => None,
-            });
-            Err(Failure::Unknown { hashes, stored: stored.collect() })
+            let stored = store.items(integration, &repo.key, kind, LEAVE_OUT_AMONG).await?;
+            Err(Failure::Unknown { hashes, stored: marks::spaced(stored) })
         }
         Err(error) => Err(error.into()),
     }

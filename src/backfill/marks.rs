@@ -1,4 +1,5 @@
-//! Which stored commits the default branch no longer reaches. Pure.
+//! Which stored commits the default branch no longer reaches, and which to name when it was rewritten.
+//! Pure.
 
 use std::collections::{HashMap, HashSet};
 
@@ -35,6 +36,29 @@ pub(super) fn remark(stored: Vec<Item>, head: &str) -> (Vec<Item>, u64) {
     (changed, unreachable)
 }
 
+/// Of stored commits, newest first, hashes at growing distances, at most some twenty of 4,096: where a
+/// rewrite dropped the newest, the first one still known bounds the walk, and what lies between is
+/// stored and passed over free of the cap.
+pub(super) fn spaced(stored: Vec<Item>) -> Vec<String> {
+    let hashes: Vec<_> = stored
+        .into_iter()
+        .filter_map(|item| match item {
+            Item::Commit(commit) if !commit.unreachable => Some(commit.hash),
+            _ => None,
+        })
+        .collect();
+    let mut next = 0;
+    let last = hashes.len().saturating_sub(1);
+    let mut chosen = Vec::new();
+    for (index, hash) in hashes.into_iter().enumerate() {
+        if index == next || index == last {
+            next = index + 1 + index / 2;
+            chosen.push(hash);
+        }
+    }
+    chosen
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -63,6 +87,19 @@ mod tests {
             })
             .collect();
         assert_eq!((changed, count), (expected.to_vec(), unreachable));
+    }
+
+    #[test]
+    fn named_commits_lie_at_growing_distances() {
+        let names = |count: usize| {
+            let stored = (0..count).map(|index| commit(&index.to_string(), "", false)).collect();
+            spaced(stored).join(" ")
+        };
+        insta::assert_snapshot!(names(0), @"");
+        insta::assert_snapshot!(names(1), @"0");
+        insta::assert_snapshot!(names(50), @"0 1 2 4 7 11 17 26 40 49");
+        assert!(spaced((0..4096).map(|index| commit(&index.to_string(), "", false)).collect()).len() <= 24);
+        assert!(spaced(vec![commit("a", "", true)]).is_empty());
     }
 
     /// Section 9: commits no longer reachable stay, marked; they are unmarked when they come back.

@@ -18,7 +18,7 @@ use crate::source::{Ask, Cursor, ItemPage};
 const ASK_AGAIN_AFTER: TimeDelta = TimeDelta::hours(24);
 
 /// A walk whose hashes the server does not know is asked again at most so often.
-const MOST_UNKNOWN_ROUNDS: u32 = 8;
+const MOST_UNKNOWN_ROUNDS: u32 = 12;
 
 /// What a sync asks of a kind.
 #[derive(Clone, Copy, Debug)]
@@ -84,6 +84,10 @@ pub(super) struct Stream {
     /// What the walk's present listing was asked for, and where its next page is.
     cursor: Option<(Ask, Cursor)>,
     unknown_rounds: u32,
+    /// The newest stored commits were left out of the walk under way, too.
+    left_out_stored: bool,
+    /// The newest end was asked in this sync.
+    asked_newest: bool,
 }
 
 impl Stream {
@@ -121,6 +125,8 @@ impl Stream {
             walk: None,
             cursor: None,
             unknown_rounds: 0,
+            left_out_stored: false,
+            asked_newest: false,
         }
     }
 
@@ -165,6 +171,7 @@ impl Stream {
     pub fn request(&mut self, class: Class, terms: Terms) -> Option<(Request, u64)> {
         if self.walk.is_none() {
             self.cursor = None;
+            self.left_out_stored = false;
             self.walk = self.begin(class, terms);
         }
         let (ask, looks_up, branch, rows) = match self.walk.as_ref()? {
@@ -191,7 +198,11 @@ impl Stream {
 
     fn begin(&self, class: Class, terms: Terms) -> Option<Walk> {
         let has_gap = self.coverage.waiting_since().is_some();
-        let newest_first = self.is_due && !(class == Class::Overdue && has_gap);
+        let must_be_newest = match &self.coverage.ranges {
+            Ranges::PullRequests(_) => false,
+            Ranges::Commits(ranges) => ranges.is_newest_first(),
+        };
+        let newest_first = self.is_due && (must_be_newest || class != Class::Overdue || !has_gap);
         match &self.coverage.ranges {
             Ranges::PullRequests(ranges) if newest_first => Some(Walk::PullRequests(match &self.coverage.window {
                 None => ranges.first(&first_window(terms)),
@@ -224,7 +235,7 @@ impl Stream {
             self.coverage.window.get_or_insert_with(|| first_window(terms));
             self.coverage.checked_at = Some(terms.now);
             self.coverage.source_updated_on = self.repo.updated_on;
-            (self.is_due, self.is_changed) = (false, false);
+            (self.is_due, self.is_changed, self.asked_newest) = (false, false, true);
         }
         // An overdue gap had its page: the newest end comes before the rest of it.
         let goes_on = settled.goes_on && !self.is_due;
@@ -254,7 +265,7 @@ impl Stream {
                 }
                 match fetched.stored.get(&ItemId::Number(row.id)) {
                     None if start.is_some_and(|start| row.updated_at < start) => Verdict::Outside,
-                    None => walk.unstored(row.updated_at),
+                    None => ranges.unstored(walk, row.updated_at),
                     Some(Item::PullRequest(stored)) if stored.updated_at > row.updated_at || stored == row => {
                         Verdict::Stored
                     }
@@ -326,14 +337,23 @@ impl Stream {
         let mut verdict = ranges.unknown(walk, hashes);
         if verdict == UnknownHeads::LeaveOutStored {
             let named = |hash: &String| hashes.iter().any(|named| hash.starts_with(named.as_str()));
-            let is_first = self.unknown_rounds == 1;
+            let is_first = !std::mem::replace(&mut self.left_out_stored, true);
             let stored = if is_first { stored.into_iter().filter(|hash| !named(hash)).collect() } else { vec![] };
             walk.leave_out(stored, terms.settings.first_sync);
             verdict = UnknownHeads::AskAgain;
         }
-        if verdict == UnknownHeads::GivenUp {
+        if walk.is_newest && verdict == UnknownHeads::AskAgain && self.unknown_rounds == MOST_UNKNOWN_ROUNDS {
+            walk.exclude.clear();
+            walk.leave_out(vec![], terms.settings.first_sync);
+        }
+        if verdict == UnknownHeads::AskNewest && self.asked_newest {
+            ranges.give_up(walk);
+            verdict = UnknownHeads::GivenUp;
+        }
+        if verdict != UnknownHeads::AskAgain {
             self.walk = None;
         }
+        self.is_due |= verdict == UnknownHeads::AskNewest;
         verdict
     }
 

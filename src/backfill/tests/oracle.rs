@@ -58,6 +58,25 @@ impl View<'_> {
         first.chain(since).filter(|hash| self.is_after_start(self.repo.commits[hash].at)).collect()
     }
 
+    /// For a person who looks into a failure.
+    fn graph(&self) -> String {
+        let number = |hash: &str| u64::from_str_radix(&hash[8..], 16).unwrap_or(0);
+        let name = |hash: &String| number(hash).to_string();
+        let mut nodes: Vec<_> = self.repo.commits.iter().collect();
+        nodes.sort_by_key(|node| node.1.sequence);
+        let stored = self.stored_hashes();
+        let nodes: Vec<_> = nodes
+            .into_iter()
+            .map(|(hash, node)| {
+                let parents: Vec<_> = node.parents.iter().map(name).collect();
+                let mark = if stored.contains(hash) { "*" } else { "" };
+                format!("{}{mark}→{}", name(hash), parents.join("+"))
+            })
+            .collect();
+        let head = |head: &Option<String>| head.as_ref().map(name);
+        format!("first {:?}, now {:?}: {}", head(&self.repo.head_then), head(&self.repo.head), nodes.join(" "))
+    }
+
     fn stored_numbers(&self) -> BTreeSet<u64> {
         self.stored.iter().filter_map(|item| if let ItemId::Number(id) = item.id() { Some(id) } else { None }).collect()
     }
@@ -75,7 +94,12 @@ pub fn pull_requests(view: &View<'_>, may_be_wider: bool) -> Option<String> {
     let (must, may) = view.pull_requests();
     let stored = view.stored_numbers();
     if let Some(extra) = stored.iter().find(|id| !may.contains(id) && !may_be_wider) {
-        return Some(format!("pull request {extra} is stored, and outside the window"));
+        return Some(format!(
+            "pull request {extra} is stored, and outside the window: first seen {:?}, touched {:?}, now {:?}",
+            view.repo.pull_requests_then,
+            view.repo.touched,
+            view.repo.pull_requests.get(extra)
+        ));
     }
     let open = view.stored.iter().filter(|item| match item {
         Item::PullRequest(it) => it.state == crate::model::PullRequestState::Open,
@@ -146,20 +170,22 @@ pub fn commits(view: &View<'_>, may_be_wider: bool) -> Option<String> {
     None
 }
 
-/// After enough undisturbed syncs. A server that forgets lets us ask for the newest of the present
-/// branch only.
+/// After enough undisturbed syncs. Where a server forgot all that connects the branch to what is
+/// stored, a new range begins, and only its head is certain.
 pub fn commits_in_the_end(view: &View<'_>, forgets: bool) -> Option<String> {
     let Ranges::Commits(ranges) = &view.coverage.ranges else { return Some("wrong ranges".to_owned()) };
     let head = view.repo.head.as_ref()?;
     let stored = view.stored_hashes();
     let mut must = view.commits(head);
     if forgets {
-        let depth = depth(view.terms.commits.first_sync);
-        let newest: HashSet<_> = view.repo.log(head, &[]).into_iter().take(depth).collect();
-        must.retain(|hash| newest.contains(hash));
+        let reachable = view.repo.reach(std::slice::from_ref(head));
+        must.retain(|hash| reachable.contains(hash));
+    }
+    if forgets && (ranges.torn || ranges.origin != view.repo.head_then) {
+        must.retain(|hash| hash == head);
     }
     if let Some(missing) = must.iter().find(|hash| !stored.contains(*hash)) {
-        return Some(format!("commit {missing} is missing"));
+        return Some(format!("commit {missing} is missing: {}", view.graph()));
     }
     if ranges.torn {
         return None;
@@ -167,7 +193,7 @@ pub fn commits_in_the_end(view: &View<'_>, forgets: bool) -> Option<String> {
     let reachable = view.repo.reach(std::slice::from_ref(head));
     view.stored.iter().find_map(|item| match item {
         Item::Commit(commit) if commit.unreachable == reachable.contains(&commit.hash) => {
-            Some(format!("commit {} is marked wrongly", commit.hash))
+            Some(format!("commit {} is marked wrongly: {}", commit.hash, view.graph()))
         }
         _ => None,
     })

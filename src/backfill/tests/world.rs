@@ -225,6 +225,8 @@ impl World {
                 };
                 let updated_on = self.tick(rng);
                 let repo = &mut self.repos[index];
+                // A second change at the same microsecond could not be told from the first.
+                let updated_on = updated_on.max(repo.updated_on + TimeDelta::microseconds(1));
                 if head.is_some() {
                     repo.branch.get_or_insert_with(|| "main".to_owned());
                     repo.head = head;
@@ -267,7 +269,7 @@ impl World {
             repo.pull_requests.insert(id, pull_request);
             repo.touched.insert(id);
             if rng.random_bool(0.7) {
-                repo.updated_on = at;
+                repo.updated_on = at.max(repo.updated_on);
             }
         }
     }
@@ -287,7 +289,7 @@ impl World {
         let states = [PullRequestState::Open, PullRequestState::Merged, PullRequestState::Declined];
         pull_request.state = states[rng.random_range(0..3)].clone();
         if rng.random_bool(0.3) {
-            repo.updated_on = at;
+            repo.updated_on = at.max(repo.updated_on);
         }
     }
 }
@@ -359,6 +361,8 @@ impl Fake {
 
     pub fn change(&self, times: u32) {
         let state = &mut *self.state();
+        // Instants are shared among changes, but not with what a sync saw before.
+        state.world.clock += TimeDelta::seconds(1);
         for _ in 0..times {
             state.world.change(&mut state.rng);
         }

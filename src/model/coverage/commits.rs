@@ -141,6 +141,13 @@ pub enum UnknownHeads {
     AskAgain,
     /// The known head was among them: leave out what is stored instead ([`CommitWalk::leave_out`]).
     LeaveOutStored,
+    /// None of the commits named is unknown: the branch itself is, or the answer makes no sense.
+    NoBranch,
+    /// The gap hangs on the branch's present head now; other gaps above it come first.
+    LookAgain,
+    /// The gap's head is the newest known one: ask where the branch stands first; the gap is then walked
+    /// from there.
+    AskNewest,
     /// The gap can no longer be walked and was closed; the branch's next walk begins a new range.
     GivenUp,
 }
@@ -224,9 +231,11 @@ impl CommitRanges {
         walk
     }
 
-    /// The walk over the gap waiting longest.
+    /// The walk over the gap waiting longest. Those walked from another head come last: what is newer
+    /// lies above them, and must not be counted as theirs.
     pub fn resume(&self) -> Option<CommitWalk> {
-        let place = (0..self.gaps.len()).min_by_key(|&place| self.gaps[place].since)?;
+        let key = |place: &usize| (self.gaps[*place].rerooted, self.gaps[*place].since);
+        let place = (0..self.gaps.len()).min_by_key(key)?;
         let gap = self.gaps[place].clone();
         let include = gap.heads.first()?.clone();
         let mut walk = start(gap, include, Some(place));
@@ -310,6 +319,8 @@ impl CommitRanges {
             self.to_the_end = false;
         }
         if let Some(known) = walk.known_head.clone() {
+            // A new range that nothing connects to the old one: what lies between is not known.
+            self.torn |= walk.is_first;
             if walk.known_head_met {
                 walk.gap.exclude.push(known.hash);
             } else {
@@ -367,7 +378,9 @@ impl CommitRanges {
         self.former.retain(|hash| !named(hash));
         let Some(place) = walk.place else {
             let lost_head = walk.known_head.as_ref().is_some_and(|head| head.parents.iter().any(named));
-            return if lost_head || had == walk.exclude.len() || walk.exclude.is_empty() {
+            return if had == walk.exclude.len() {
+                UnknownHeads::NoBranch
+            } else if lost_head || walk.exclude.is_empty() {
                 UnknownHeads::LeaveOutStored
             } else {
                 UnknownHeads::AskAgain
@@ -377,6 +390,9 @@ impl CommitRanges {
         if !is_lost && is_bounded && had > walk.exclude.len() {
             self.gaps[place].exclude.clone_from(&walk.gap.exclude);
             return UnknownHeads::AskAgain;
+        }
+        if is_lost && is_bounded && !walk.gap.rerooted && self.is_newest_head(&walk.gap) {
+            return UnknownHeads::AskNewest;
         }
         // What of the gap the branch still reaches hangs on its present head.
         let is_present = |head: &&Head| !walk.gap.rerooted && !walk.gap.heads.contains(&head.hash);
@@ -390,24 +406,34 @@ impl CommitRanges {
             gap.limit = gap.limit.map(|limit| limit.saturating_sub(gap.passed));
             gap.passed = 0;
             gap.rerooted = true;
-            if let Some(again) = self.resume_at(place) {
-                *walk = again;
-                return UnknownHeads::AskAgain;
-            }
+            return UnknownHeads::LookAgain;
         }
+        self.close(place);
+        UnknownHeads::GivenUp
+    }
+
+    fn is_newest_head(&self, gap: &CommitGap) -> bool {
+        self.head.as_ref().is_some_and(|head| gap.heads.contains(&head.hash))
+    }
+
+    /// Gives up the gap of a walk; the branch's next walk begins a new range.
+    pub fn give_up(&mut self, walk: &CommitWalk) {
+        if let Some(place) = walk.place {
+            self.close(place);
+        }
+    }
+
+    fn close(&mut self, place: usize) {
         self.gaps.remove(place);
         self.torn = true;
         if let Some(head) = self.head.take() {
             self.leave(head.hash);
         }
-        UnknownHeads::GivenUp
     }
 
-    fn resume_at(&self, place: usize) -> Option<CommitWalk> {
-        let only = Self { gaps: vec![self.gaps.get(place)?.clone()], ..Self::default() };
-        let mut walk = only.resume()?;
-        walk.place = Some(place);
-        Some(walk)
+    /// Whether the newest end must be asked before any gap.
+    pub fn is_newest_first(&self) -> bool {
+        self.gaps.iter().any(|gap| gap.rerooted)
     }
 
     /// Whether it is time to look for commits no longer reachable.

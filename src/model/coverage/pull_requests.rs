@@ -90,11 +90,6 @@ impl PullRequestWalk {
         self.met = 0;
     }
 
-    /// What a row means that is not stored.
-    pub fn unstored(&self, updated_at: DateTime<Utc>) -> Verdict {
-        if self.top.is_some_and(|top| updated_at > top) { Verdict::Newer } else { Verdict::New }
-    }
-
     /// Which rows count toward the window's limit: those never stored before.
     pub fn counts(verdict: Verdict) -> bool {
         verdict == Verdict::New
@@ -124,9 +119,33 @@ impl PullRequestRanges {
         PullRequestWalk { gap, is_newest: true, top: None, place: None, met: 0 }
     }
 
-    /// The walk over the gap waiting longest.
+    /// What a row means that is not stored. One that shares its instant with the newest item, and
+    /// waits in the gap of an unfinished first fetch, is left to that: it has its place in the count.
+    pub fn unstored(&self, walk: &PullRequestWalk, updated_at: DateTime<Utc>) -> Verdict {
+        let waits = |(place, gap): (usize, &PullRequestGap)| {
+            gap.settles
+                && walk.place != Some(place)
+                && gap.from.is_none_or(|from| updated_at >= from)
+                && gap.to.is_none_or(|to| updated_at <= to)
+        };
+        if self.gaps.iter().enumerate().any(waits) {
+            Verdict::Outside
+        } else if walk.top.is_some_and(|top| updated_at > top) {
+            Verdict::Newer
+        } else {
+            Verdict::New
+        }
+    }
+
+    /// The walk over the gap waiting longest. One that counts down to the floor comes after those that
+    /// share its upper bound: what waits there has its place in the count already.
     pub fn resume(&self) -> Option<PullRequestWalk> {
-        let place = (0..self.gaps.len()).min_by_key(|&place| self.gaps[place].since)?;
+        let shares = |gap: &PullRequestGap| {
+            let holds = |other: &PullRequestGap| !other.settles && other.from <= gap.to && gap.to <= other.to;
+            gap.settles && gap.to.is_some() && self.gaps.iter().any(holds)
+        };
+        let key = |place: &usize| (shares(&self.gaps[*place]), self.gaps[*place].since);
+        let place = (0..self.gaps.len()).min_by_key(key)?;
         Some(PullRequestWalk { gap: self.gaps[place].clone(), is_newest: false, top: None, place: Some(place), met: 0 })
     }
 
@@ -161,7 +180,8 @@ impl PullRequestRanges {
         }
 
         if let Some(&to) = page.rows.get(taken.rows).or(page.rows.last()) {
-            gap.to = Some(to);
+            // Pages shift down when others come up: what lies above was met, or is newer than `newest`.
+            gap.to = Some(gap.to.map_or(to, |before| before.min(to)));
         }
         self.settle(gap, page, taken);
         let left_here = page.verdicts[taken.rows..].iter().filter(|verdict| verdict.is_write()).count() as u64;
