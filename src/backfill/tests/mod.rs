@@ -123,41 +123,6 @@ impl Case {
             report = super::run(inputs) => Some(report.expect("the store works")),
         };
         drop(lease);
-        println!("SYNC {now} report {:?} terms {:?} faults {faults:?}", report, self.terms.commits);
-        for c in self.store.coverage(&integration(), SecondaryKind::Commits).await.unwrap() {
-            if let crate::model::coverage::Ranges::Commits(r) = &c.ranges {
-                let n = |h: &String| u64::from_str_radix(&h[8..], 16).unwrap_or(0).to_string();
-                let v = |h: &Vec<String>| h.iter().map(n).collect::<Vec<_>>().join(",");
-                println!(
-                    "  {} window {:?} head {:?} former [{}] origin {:?} end {} torn {} recheck {} unre {} stored {} gaps {:?}",
-                    c.repo.id,
-                    c.window.as_ref().map(|w| (w.first_sync, w.start)),
-                    r.head.as_ref().map(|h| n(&h.hash)),
-                    v(&r.former),
-                    r.origin.as_ref().map(n),
-                    r.to_the_end,
-                    r.torn,
-                    r.recheck,
-                    r.unreachable,
-                    c.stored,
-                    r.gaps
-                        .iter()
-                        .map(|g| (v(&g.heads), v(&g.exclude), g.limit, g.passed, g.rerooted, g.known, g.more))
-                        .collect::<Vec<_>>()
-                );
-            }
-        }
-        for c in self.store.coverage(&integration(), SecondaryKind::PullRequests).await.unwrap() {
-            println!("  pr {} {:?} {:?} {:?} {:?}", c.repo.id, c.checked_at, c.source_updated_on, c.window, c.ranges);
-        }
-        for r in &self.fake.world().repos {
-            println!(
-                "  {} world head {:?} {:?}",
-                r.key.id,
-                r.head.as_ref().map(|h| u64::from_str_radix(&h[8..], 16).unwrap()),
-                r.branch
-            );
-        }
         self.check_caps(&before, report.as_ref()).await;
         self.check_always().await;
         report
@@ -345,13 +310,5 @@ proptest! {
     #[test]
     fn changes_between_pages_lose_nothing(seed: u64) {
         lives(seed, Traits { moves: true, ..Traits::default() });
-    }
-}
-
-#[test]
-fn zz_debug() {
-    if let Ok(seed) = std::env::var("SEED") {
-        let t = std::env::var("TRAITS").unwrap_or_default();
-        lives(seed.parse().unwrap(), Traits { extends: t == "e", forgets: t == "f", moves: t == "m" });
     }
 }
