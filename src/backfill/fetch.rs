@@ -521,8 +521,7 @@ async fn fetch(
     }
     let mut stored = HashMap::new();
     if looks_up && !page.items.is_empty() {
-        let ids: Vec<_> = page.items.iter().map(Item::id).collect::<HashSet<_>>().into_iter().collect();
-        let found = store.stored_items(integration, &repo.key, kind, &ids).await?;
+        let found = store.stored_items(integration, &repo.key, kind, &page.items).await?;
         stored = found.into_iter().map(|item| (item.id(), item)).collect();
     }
     Ok(Fetched { ask, page, stored, head })

@@ -52,7 +52,7 @@ macro_rules! contract {
                 items_come_newest_first,
                 an_item_stored_again_is_replaced,
                 coverage_comes_by_kind_and_repository,
-                items_are_stored_once_whatever_the_order,
+                items_are_stored_once_whatever_the_order, many_items_come_back, long_items_come_back,
             }
             durability::{
                 everything_survives_reopening,

@@ -20,8 +20,8 @@ use serde_json::Value;
 
 use crate::catalog::{FieldWritten, FileDiff};
 use crate::model::{
-    Action, Coverage, Decision, EntityRef, ImportId, IngestedRecord, IntegrationKey, Item, ItemId, KnownRepository,
-    Link, Presence, Recommendation, RepoKey, SecondaryKind, SyncId, SyncRecord,
+    Action, Coverage, Decision, EntityRef, ImportId, IngestedRecord, IntegrationKey, Item, KnownRepository, Link,
+    Presence, Recommendation, RepoKey, SecondaryKind, SyncId, SyncRecord,
 };
 use crate::plan::{Plan, Step};
 use crate::source::{Cursor, Listing};
@@ -362,16 +362,15 @@ pub trait Store: Send + Sync {
         kind: SecondaryKind,
         limit: usize,
     ) -> Result<Vec<Item>, StoreError>;
-    /// Which of these are stored, as stored, in the order asked for.
+    /// Which of these are stored, as stored, in the order asked for: a pull request by its number, a commit
+    /// by its hash and date, which the hash seals.
     async fn stored_items(
         &self,
         key: &IntegrationKey,
         repo: &RepoKey,
         kind: SecondaryKind,
-        ids: &[ItemId],
+        of: &[Item],
     ) -> Result<Vec<Item>, StoreError>;
-    /// How many items of a repository and kind are stored; costs one look-up.
-    async fn item_count(&self, key: &IntegrationKey, repo: &RepoKey, kind: SecondaryKind) -> Result<u64, StoreError>;
     /// Every item of an integration and kind, sorted by repository, then id: to compare two stores by.
     async fn dump_items(&self, key: &IntegrationKey, kind: SecondaryKind) -> Result<Vec<(RepoKey, Item)>, StoreError>;
     /// Coverage of every repository of an integration and kind, sorted by repository.

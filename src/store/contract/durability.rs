@@ -65,7 +65,7 @@ pub(crate) async fn writers_do_not_lose_each_other(home: &dyn Home) {
     while writers.next().await.is_some() {}
     drop(writers);
     for key in &keys {
-        let count = store.item_count(key, &repo(1), SecondaryKind::PullRequests).await.expect("reads");
+        let count = count(&*store, key, &repo(1), SecondaryKind::PullRequests).await;
         assert_eq!(count, 25);
     }
     let entries = store.journal(&crate::model::ImportId("01SHARED".to_owned())).await.expect("reads");

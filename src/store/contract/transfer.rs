@@ -28,7 +28,7 @@ pub(crate) async fn an_export_comes_back_byte_for_byte(home: &dyn Home) {
     // Indexes and counts came with the records.
     assert_eq!(store.links_to("main", &entity("a")).await.expect("reads").len(), 1);
     let pulls = crate::model::SecondaryKind::PullRequests;
-    assert_eq!(store.item_count(&integration("acme"), &repo(1), pulls).await.expect("reads"), 5);
+    assert_eq!(count(&*store, &integration("acme"), &repo(1), pulls).await, 5);
     assert_eq!(store.syncs(None, 10).await.expect("reads").len(), 2);
     drop(store);
     assert_eq!(exported(&*home.open().await).await, text);

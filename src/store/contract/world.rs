@@ -323,3 +323,8 @@ pub(crate) async fn fill(store: &dyn Store, key: &IntegrationKey) {
     store.decide("main", &decision(&repo(3), DecisionKind::Ignored, 9)).await.expect("decides");
     store.save_known_entities("main", &[entity("a"), entity("b")]).await.expect("saves");
 }
+
+/// How many items of a repository and kind are stored.
+pub(crate) async fn count(store: &dyn Store, key: &IntegrationKey, repo: &RepoKey, kind: SecondaryKind) -> u64 {
+    store.items(key, repo, kind, usize::MAX).await.expect("reads").len() as u64
+}

@@ -35,19 +35,16 @@ pub(super) const PLANS: u8 = b'p';
 pub(super) const REPOSITORY_INTEGRATIONS: u8 = b'x';
 pub(super) const LINKS_BY_ENTITY: u8 = b'L';
 pub(super) const JOURNAL_BY_TIME: u8 = b'J';
-pub(super) const SECONDARY_BY_TIME: u8 = b't';
 pub(super) const SYNCS_BY_TIME: u8 = b'Y';
 pub(super) const SYNCS_BY_INTEGRATION: u8 = b'Z';
 pub(super) const PLANS_BY_TIME: u8 = b'P';
-/// Derived, but with a value: how many items a repository and kind has.
-pub(super) const SECONDARY_COUNTS: u8 = b'k';
 
 /// Whether a book is kept for its own sake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
     /// Kept and exported.
     Record,
-    /// Follows from records: entries without a value, or counts.
+    /// Follows from records: entries without a value.
     Index,
     /// Means something to this store or this machine only: neither exported nor derived.
     Local,
@@ -63,7 +60,7 @@ pub(super) struct Book {
     pub(super) canonical: fn(&[u8]) -> Result<Vec<u8>, String>,
 }
 
-use Part::{Item as Id, Number, Text, Time};
+use Part::{Number, Place, Text, Time};
 
 /// In the order of exports.
 pub(super) const BOOKS: &[Book] = &[
@@ -82,18 +79,16 @@ pub(super) const BOOKS: &[Book] = &[
     record::<Decision>(DECISIONS, "decisions", &[Text, Text, Text]),
     record::<bool>(CATALOGS, "catalogs", &[Text]),
     record::<bool>(ENTITIES, "entities", &[Text, Text]),
-    record::<Item>(SECONDARY, "secondary", &[Text, Text, Text, Text, Text, Text, Id]),
+    record::<Vec<Item>>(SECONDARY, "secondary", &[Text, Text, Text, Text, Text, Text, Place]),
     record::<Coverage>(COVERAGE, "coverage", &[Text, Text, Text, Text, Text, Text]),
     record::<StoredSync>(SYNCS, "syncs", &[Text]),
     record::<StoredPlan>(PLANS, "plans", &[Text]),
     index(REPOSITORY_INTEGRATIONS, "repository_integrations", &[Text, Text, Text, Text, Text]),
     index(LINKS_BY_ENTITY, "links_by_entity", &[Text, Text, Text, Text]),
     index(JOURNAL_BY_TIME, "journal_by_time", &[Time, Text, Number]),
-    index(SECONDARY_BY_TIME, "secondary_by_time", &[Text, Text, Text, Text, Text, Text, Time, Id]),
     index(SYNCS_BY_TIME, "syncs_by_time", &[Time, Text]),
     index(SYNCS_BY_INTEGRATION, "syncs_by_integration", &[Text, Text, Text, Time, Text]),
     index(PLANS_BY_TIME, "plans_by_time", &[Time, Text]),
-    index(SECONDARY_COUNTS, "secondary_counts", &[Text, Text, Text, Text, Text, Text]),
 ];
 
 /// The book of a tag.
@@ -154,12 +149,6 @@ pub(super) fn index_entries(key: &[u8], value: &[u8]) -> Option<Vec<Vec<u8>>> {
             let at = codec::decode::<At>(value).ok()?.at;
             vec![Key::in_book(PLANS_BY_TIME).time(at).raw(reader.rest()).bytes()]
         }
-        SECONDARY => {
-            let stream = stream_of_item(key)?;
-            let id = &key[1 + stream.len()..];
-            let at = codec::decode::<Item>(value).ok()?.at();
-            vec![Key::in_book(SECONDARY_BY_TIME).raw(stream).time(at).raw(id).bytes()]
-        }
         SYNCS => {
             let sync: StoredSync = codec::decode(value).ok()?;
             let at = sync.record.started_at;
@@ -192,12 +181,6 @@ pub(super) fn record_of_entry(entry: &[u8]) -> Option<Vec<u8>> {
             reader.integration()?;
             timed(SYNCS, reader)?
         }
-        SECONDARY_BY_TIME => {
-            let stream = stream_of_item(entry)?;
-            let mut reader = Reader::past_tag(&entry[stream.len()..]);
-            reader.time()?;
-            Key::in_book(SECONDARY).raw(stream).raw(reader.rest()).bytes()
-        }
         _ => return None,
     })
 }
@@ -207,19 +190,12 @@ fn timed(tag: u8, mut reader: Reader<'_>) -> Option<Vec<u8>> {
     Some(Key::in_book(tag).raw(reader.rest()).bytes())
 }
 
-/// Integration, repository and kind of a `secondary` or `secondary_by_time` key, as encoded.
-pub(super) fn stream_of_item(key: &[u8]) -> Option<&[u8]> {
+/// Integration, repository and kind in the key of a block of items, as encoded.
+pub(super) fn stream_of_block(key: &[u8]) -> Option<&[u8]> {
     let mut reader = Reader::past_tag(key);
     reader.integration()?;
     reader.repo()?;
     reader.text()?;
     let end = key.len().checked_sub(reader.rest().len())?;
     key.get(1..end)
-}
-
-/// The count a `secondary` record is counted in.
-pub(super) fn count_key(key: &[u8]) -> Option<Vec<u8>> {
-    (key.first() == Some(&SECONDARY))
-        .then(|| stream_of_item(key))?
-        .map(|s| Key::in_book(SECONDARY_COUNTS).raw(s).bytes())
 }

@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::books::{
-    self, BOOKS, Book, RECORDS, REPOSITORIES, Role, SECONDARY, SECONDARY_COUNTS, count_key, index_entries,
-    record_of_entry,
+    self, BOOKS, Book, RECORDS, REPOSITORIES, Role, SECONDARY, index_entries, record_of_entry, stream_of_block,
 };
 use super::draft::{Draft, Tree, books_of, failed, place_of};
 use super::open::SCHEMA;
-use super::{codec, keys};
+use super::{codec, keys, secondary};
 use crate::store::{StoreError, StoreReport};
 
 /// Faults told one by one; what comes behind is counted.
@@ -43,7 +42,7 @@ pub(super) fn check(tree: &Tree) -> Result<StoreReport, StoreError> {
     let mut records = BTreeMap::new();
     for book in BOOKS {
         let mut count = 0_u64;
-        let mut stream: Option<(Vec<u8>, u64)> = None;
+        let mut last: Option<(Vec<u8>, keys::Place)> = None;
         for entry in tree.scan(&[book.tag], None) {
             let (key, value) = entry?;
             count += 1;
@@ -53,17 +52,14 @@ pub(super) fn check(tree: &Tree) -> Result<StoreReport, StoreError> {
             }
             check_value(tree, book, &key, &value, &mut faults)?;
             if book.tag == SECONDARY {
-                let counter = count_key(&key).unwrap_or_default();
-                stream = match stream {
-                    Some((present, items)) if present == counter => Some((present, items + 1)),
-                    ended => {
-                        check_count(tree, ended, &mut faults)?;
-                        Some((counter, 1))
-                    }
-                };
+                let stream = stream_of_block(&key).unwrap_or_default();
+                let before = last.take().filter(|(of, _)| of == stream);
+                match secondary::check_block(&key, &value, before.as_ref().map(|(_, place)| place)) {
+                    Ok(place) => last = place.map(|place| (stream.to_vec(), place)),
+                    Err(message) => faults.tell(&key, message),
+                }
             }
         }
-        check_count(tree, stream, &mut faults)?;
         records.insert(book.name.to_owned(), count);
     }
     for entry in tree.db.iter() {
@@ -77,7 +73,7 @@ pub(super) fn check(tree: &Tree) -> Result<StoreReport, StoreError> {
 }
 
 fn check_value(tree: &Tree, book: &Book, key: &[u8], value: &[u8], faults: &mut Faults) -> Result<(), StoreError> {
-    if book.role == Role::Index && book.tag != SECONDARY_COUNTS {
+    if book.role == Role::Index {
         let Some(record) = record_of_entry(key) else {
             faults.tell(key, "it is not an entry of this index");
             return Ok(());
@@ -108,7 +104,6 @@ fn check_value(tree: &Tree, book: &Book, key: &[u8], value: &[u8], faults: &mut 
     let (other, without) = match book.tag {
         REPOSITORIES => (RECORDS, "it has no raw record"),
         RECORDS => (REPOSITORIES, "it is the raw record of no repository"),
-        SECONDARY_COUNTS => (SECONDARY, "it counts items that are not there"),
         _ => return Ok(()),
     };
     let other = keys::Key::in_book(other).raw(&key[1..]).bytes();
@@ -118,17 +113,7 @@ fn check_value(tree: &Tree, book: &Book, key: &[u8], value: &[u8], faults: &mut 
     Ok(())
 }
 
-fn check_count(tree: &Tree, stream: Option<(Vec<u8>, u64)>, faults: &mut Faults) -> Result<(), StoreError> {
-    let Some((counter, items)) = stream else { return Ok(()) };
-    let counted = tree.raw(&counter)?.and_then(|value| codec::decode::<u64>(&value).ok());
-    if counted != Some(items) {
-        let counted = counted.map_or_else(|| "none".to_owned(), |counted| counted.to_string());
-        faults.tell(&counter, format!("it says {counted}, and {items} are there"));
-    }
-    Ok(())
-}
-
-/// Drops indexes and counts and makes them from the records. Records that cannot be read stay without.
+/// Drops indexes and makes them from the records. Records that cannot be read stay without.
 pub(super) fn rebuild_indexes(draft: &mut Draft<'_>) -> Result<u64, StoreError> {
     for book in books_of(Role::Index) {
         for entry in draft.tree.scan(&[book.tag], None) {
@@ -139,21 +124,12 @@ pub(super) fn rebuild_indexes(draft: &mut Draft<'_>) -> Result<u64, StoreError> 
     draft.apply()?;
     let mut made = 0;
     for book in books_of(Role::Record) {
-        let mut counts: BTreeMap<Vec<u8>, u64> = BTreeMap::new();
         for entry in draft.tree.scan(&[book.tag], None) {
             let (key, value) = entry?;
             for entry in index_entries(&key, &value).unwrap_or_default() {
                 draft.put_bare(entry, Vec::new());
                 made += 1;
             }
-            if let Some(counter) = count_key(&key) {
-                *counts.entry(counter).or_default() += 1;
-            }
-            draft.apply_when_large()?;
-        }
-        for (counter, count) in counts {
-            draft.put_bare(counter, codec::encode(&count)?);
-            made += 1;
             draft.apply_when_large()?;
         }
     }

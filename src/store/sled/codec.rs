@@ -22,15 +22,19 @@ thread_local! {
 
 /// Encodes a value.
 pub(super) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, StoreError> {
-    let mut bytes = vec![PLAIN];
-    serde_json::to_writer(&mut bytes, value).map_err(|error| StoreError::Malformed {
-        place: "a value to be stored".to_owned(),
-        message: error.to_string(),
-    })?;
-    if bytes.len() < DEFLATE_FROM_BYTES {
-        return Ok(bytes);
-    }
-    Ok(deflated(&bytes[1..]).unwrap_or(bytes))
+    Ok(encode_json(&json(value)?))
+}
+
+/// The JSON of a value, to be encoded.
+pub(super) fn json<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, StoreError> {
+    serde_json::to_vec(value)
+        .map_err(|error| StoreError::Malformed { place: "a value to be stored".to_owned(), message: error.to_string() })
+}
+
+/// Encodes the JSON of a value.
+pub(super) fn encode_json(json: &[u8]) -> Vec<u8> {
+    let deflated = if json.len() < DEFLATE_FROM_BYTES { None } else { deflated(json) };
+    deflated.unwrap_or_else(|| [&[PLAIN], json].concat())
 }
 
 /// `None` when it would not become smaller.

@@ -1,5 +1,5 @@
 //! Reading the tree, and one logical write: collected, compared with what is stored, kept together with its
-//! indexes and counts, and applied as one batch.
+//! indexes, and applied as one batch.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -81,6 +81,15 @@ impl Tree {
         self.db.range((start, end)).map(|entry| entry.map_err(failed("read")))
     }
 
+    /// Of the keys beginning with `prefix`, the last one up to `place`, else the first of all; with its
+    /// value.
+    pub(super) fn covering(&self, prefix: &[u8], place: &[u8]) -> Result<Option<(IVec, IVec)>, StoreError> {
+        match self.db.range(prefix..=place).next_back() {
+            Some(entry) => entry.map(Some).map_err(failed("read")),
+            None => self.scan(prefix, None).next().transpose(),
+        }
+    }
+
     /// The decoded values beginning with `prefix`, at most `limit`.
     pub(super) fn values<T: DeserializeOwned>(
         &self,
@@ -113,12 +122,14 @@ fn prefix_end(prefix: &[u8]) -> Option<Vec<u8>> {
 pub(super) struct Draft<'a> {
     pub(super) tree: &'a Tree,
     writes: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    /// Collected since the last batch, about.
+    bytes: usize,
     applied: bool,
 }
 
 impl<'a> Draft<'a> {
     pub(super) fn new(tree: &'a Tree) -> Self {
-        Self { tree, writes: BTreeMap::new(), applied: false }
+        Self { tree, writes: BTreeMap::new(), bytes: 0, applied: false }
     }
 
     fn present(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
@@ -138,32 +149,17 @@ impl<'a> Draft<'a> {
     }
 
     pub(super) fn put_encoded(&mut self, key: Vec<u8>, value: Vec<u8>) -> Result<(), StoreError> {
-        let entries = |key: &[u8], value: &[u8]| books::index_entries(key, value);
-        if self.put_indexed(key.clone(), value, entries)? {
-            self.count(&key, 1)?;
-        }
-        Ok(())
-    }
-
-    /// Puts a record with the index entries that `entries` makes of it, and leaves counting to the caller;
-    /// whether there was none.
-    pub(super) fn put_indexed(
-        &mut self,
-        key: Vec<u8>,
-        value: Vec<u8>,
-        entries: impl FnOnce(&[u8], &[u8]) -> Option<Vec<Vec<u8>>>,
-    ) -> Result<bool, StoreError> {
         let before = self.present(&key)?;
         if before.as_ref() == Some(&value) {
-            return Ok(false);
+            return Ok(());
         }
         self.unindex(&key, before.as_deref());
-        let entries = entries(&key, &value).ok_or_else(|| malformed(&key, "it cannot be indexed"))?;
+        let entries = books::index_entries(&key, &value).ok_or_else(|| malformed(&key, "it cannot be indexed"))?;
         for entry in entries {
-            self.writes.insert(entry, Some(Vec::new()));
+            self.put_bare(entry, Vec::new());
         }
-        self.writes.insert(key, Some(value));
-        Ok(before.is_none())
+        self.put_bare(key, value);
+        Ok(())
     }
 
     /// Removes a record with its index entries; whether it was there.
@@ -173,18 +169,18 @@ impl<'a> Draft<'a> {
             return Ok(false);
         }
         self.unindex(&key, before.as_deref());
-        self.count(&key, -1)?;
         self.writes.insert(key, None);
         Ok(true)
     }
 
-    /// Removes a key that has neither index nor count.
+    /// Removes a key that has no index.
     pub(super) fn remove_bare(&mut self, key: Vec<u8>) {
         self.writes.insert(key, None);
     }
 
-    /// Puts a key that has neither index nor count.
+    /// Puts a key that has no index.
     pub(super) fn put_bare(&mut self, key: Vec<u8>, value: Vec<u8>) {
+        self.bytes += key.len() + value.len();
         self.writes.insert(key, Some(value));
     }
 
@@ -196,13 +192,9 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Changes the count that a record belongs to, where there is one.
-    pub(super) fn count(&mut self, key: &[u8], by: i64) -> Result<(), StoreError> {
-        let Some(counter) = books::count_key(key) else { return Ok(()) };
-        let count = self.get::<u64>(&counter)?.unwrap_or(0).saturating_add_signed(by);
-        let value = if count == 0 { None } else { Some(codec::encode(&count)?) };
-        self.writes.insert(counter, value);
-        Ok(())
+    /// Whether it writes keys beginning with `prefix`, not applied yet.
+    pub(super) fn writes_in(&self, prefix: &[u8]) -> bool {
+        self.writes.range(prefix.to_vec()..).next().is_some_and(|(key, _)| key.starts_with(prefix))
     }
 
     /// Whether a record is there.
@@ -222,6 +214,7 @@ impl<'a> Draft<'a> {
                 None => batch.remove(key),
             }
         }
+        self.bytes = 0;
         self.tree.db.apply_batch(batch).map_err(failed("write"))?;
         self.applied = true;
         Ok(())
@@ -229,7 +222,7 @@ impl<'a> Draft<'a> {
 
     /// For writes that are long and need not be atomic as a whole: applies now if enough waits.
     pub(super) fn apply_when_large(&mut self) -> Result<(), StoreError> {
-        if self.writes.len() >= LARGE { self.apply() } else { Ok(()) }
+        if self.writes.len() >= LARGE || self.bytes >= LARGE_BYTES { self.apply() } else { Ok(()) }
     }
 
     /// Whether anything reached the tree.
@@ -238,8 +231,10 @@ impl<'a> Draft<'a> {
     }
 }
 
-/// Keys per batch of a long write: some hundred kilobytes.
+/// Keys per batch of a long write.
 const LARGE: usize = 2_000;
+/// Bytes per batch of a long write.
+const LARGE_BYTES: usize = 1024 * 1024;
 
 /// Every record of a role, book by book, in the order of keys.
 pub(super) fn books_of(role: Role) -> impl Iterator<Item = &'static Book> {

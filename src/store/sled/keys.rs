@@ -4,7 +4,7 @@
 use chrono::{DateTime, TimeZone, Utc};
 use serde_json::Value;
 
-use crate::model::{EntityRef, IntegrationKey, ItemId, RepoKey, SecondaryKind};
+use crate::model::{EntityRef, IntegrationKey, Item, RepoKey, SecondaryKind};
 
 /// What a part of a key holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,12 +15,31 @@ pub(super) enum Part {
     Number,
     /// Twelve bytes.
     Time,
-    /// `#` and eight bytes, or `h` and a text.
-    Item,
+    /// `#` and eight bytes, or `@`, a time and a text.
+    Place,
 }
 
-const ITEM_NUMBER: u8 = b'#';
-const ITEM_HASH: u8 = b'h';
+const NUMBER: u8 = b'#';
+const DATED: u8 = b'@';
+
+/// Where an item lies among those of its repository and kind: made only of what no update changes, so
+/// that it is one item for good.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Place {
+    /// The number of a pull request.
+    Number(u64),
+    /// Date and hash of a commit: neighbours in time are read and written together.
+    Dated(DateTime<Utc>, String),
+}
+
+impl Place {
+    pub(super) fn of(item: &Item) -> Self {
+        match item {
+            Item::PullRequest(pull_request) => Self::Number(pull_request.id),
+            Item::Commit(commit) => Self::Dated(commit.committed_at, commit.hash.clone()),
+        }
+    }
+}
 
 /// A key under construction.
 #[derive(Clone, Debug)]
@@ -56,16 +75,16 @@ impl Key {
         self
     }
 
-    pub(super) fn item(mut self, id: &ItemId) -> Self {
-        match id {
-            ItemId::Number(number) => {
-                self.0.push(ITEM_NUMBER);
+    pub(super) fn place(mut self, place: &Place) -> Self {
+        match place {
+            Place::Number(number) => {
+                self.0.push(NUMBER);
                 self.0.extend(number.to_be_bytes());
                 self
             }
-            ItemId::Hash(hash) => {
-                self.0.push(ITEM_HASH);
-                self.text(hash)
+            Place::Dated(at, hash) => {
+                self.0.push(DATED);
+                self.time(*at).text(hash)
             }
         }
     }
@@ -138,10 +157,10 @@ impl<'a> Reader<'a> {
         Utc.timestamp_opt(seconds, nanos).single()
     }
 
-    pub(super) fn item(&mut self) -> Option<ItemId> {
+    pub(super) fn place(&mut self) -> Option<Place> {
         match *self.take(1)?.first()? {
-            ITEM_NUMBER => Some(ItemId::Number(u64::from_be_bytes(self.take(8)?.try_into().ok()?))),
-            ITEM_HASH => self.text().map(ItemId::Hash),
+            NUMBER => Some(Place::Number(u64::from_be_bytes(self.take(8)?.try_into().ok()?))),
+            DATED => Some(Place::Dated(self.time()?, self.text()?)),
             _ => None,
         }
     }
@@ -168,7 +187,10 @@ pub(super) fn to_json(key: &[u8], shape: &[Part]) -> Option<Value> {
             Part::Text => Value::from(reader.text()?),
             Part::Number => Value::from(reader.number()?),
             Part::Time => Value::from(reader.time()?.to_rfc3339()),
-            Part::Item => serde_json::to_value(reader.item()?).ok()?,
+            Part::Place => match reader.place()? {
+                Place::Number(number) => Value::from(number),
+                Place::Dated(at, hash) => Value::from(vec![at.to_rfc3339(), hash]),
+            },
         });
     }
     reader.rest().is_empty().then_some(Value::Array(parts))
@@ -185,14 +207,18 @@ pub(super) fn from_json(tag: u8, json: &Value, shape: &[Part]) -> Option<Vec<u8>
         key = match part {
             Part::Text => key.text(value.as_str()?),
             Part::Number => key.number(u32::try_from(value.as_u64()?).ok()?),
-            Part::Time => key.time(DateTime::parse_from_rfc3339(value.as_str()?).ok()?.to_utc()),
-            Part::Item => match value {
-                Value::String(hash) => key.item(&ItemId::Hash(hash.clone())),
-                value => key.item(&ItemId::Number(value.as_u64()?)),
-            },
+            Part::Time => key.time(time(value)?),
+            Part::Place => key.place(&match value.as_array().map(Vec::as_slice) {
+                Some([at, hash]) => Place::Dated(time(at)?, hash.as_str()?.to_owned()),
+                _ => Place::Number(value.as_u64()?),
+            }),
         };
     }
     Some(key.bytes())
+}
+
+fn time(value: &Value) -> Option<DateTime<Utc>> {
+    Some(DateTime::parse_from_rfc3339(value.as_str()?).ok()?.to_utc())
 }
 
 #[cfg(test)]
@@ -206,35 +232,36 @@ mod tests {
             .prop_map(|(seconds, nanos)| Utc.timestamp_opt(seconds, nanos).single().expect("in range"))
     }
 
-    fn any_item() -> impl Strategy<Value = ItemId> {
-        prop_oneof![any::<u64>().prop_map(ItemId::Number), any::<String>().prop_map(ItemId::Hash)]
+    fn any_place() -> impl Strategy<Value = Place> {
+        let dated = (any_time(), any::<String>()).prop_map(|(at, hash)| Place::Dated(at, hash));
+        prop_oneof![any::<u64>().prop_map(Place::Number), dated]
     }
 
     proptest! {
         /// Pages sorted by key, and the newest first, rest on this.
         #[test]
         fn bytes_sort_as_what_they_hold(
-            one in ("[\u{0}-\u{3}a-c]{0,4}", "[\u{0}-\u{3}a-c]{0,4}", any_time(), any_item()),
-            other in ("[\u{0}-\u{3}a-c]{0,4}", "[\u{0}-\u{3}a-c]{0,4}", any_time(), any_item()),
+            one in ("[\u{0}-\u{3}a-c]{0,4}", "[\u{0}-\u{3}a-c]{0,4}", any_time(), any_place()),
+            other in ("[\u{0}-\u{3}a-c]{0,4}", "[\u{0}-\u{3}a-c]{0,4}", any_time(), any_place()),
         ) {
-            let key = |(a, b, at, id): &(String, String, DateTime<Utc>, ItemId)| {
-                Key::in_book(b'z').text(a).text(b).time(*at).item(id).bytes()
+            let key = |(a, b, at, id): &(String, String, DateTime<Utc>, Place)| {
+                Key::in_book(b'z').text(a).text(b).time(*at).place(id).bytes()
             };
             prop_assert_eq!(key(&one).cmp(&key(&other)), one.cmp(&other));
         }
 
         /// Exports and imports rest on this.
         #[test]
-        fn keys_survive_json(text in any::<String>(), number in any::<u32>(), at in any_time(), id in any_item()) {
-            let shape = [Part::Text, Part::Number, Part::Time, Part::Item];
-            let key = Key::in_book(b'z').text(&text).number(number).time(at).item(&id).bytes();
+        fn keys_survive_json(text in any::<String>(), number in any::<u32>(), at in any_time(), id in any_place()) {
+            let shape = [Part::Text, Part::Number, Part::Time, Part::Place];
+            let key = Key::in_book(b'z').text(&text).number(number).time(at).place(&id).bytes();
             let json = to_json(&key, &shape).expect("its own key");
             prop_assert_eq!(from_json(b'z', &json, &shape), Some(key));
         }
 
         #[test]
         fn any_bytes_are_read_or_refused(bytes in any::<Vec<u8>>()) {
-            let shape = [Part::Text, Part::Item, Part::Time, Part::Number];
+            let shape = [Part::Text, Part::Place, Part::Time, Part::Number];
             let _ = to_json(&bytes, &shape);
         }
     }

@@ -41,8 +41,8 @@ use super::{
 };
 use crate::clock::Clock;
 use crate::model::{
-    Action, Coverage, Decision, EntityRef, ImportId, IngestedRecord, IntegrationKey, Item, ItemId, KnownRepository,
-    Link, Recommendation, RepoKey, SecondaryKind, SyncId, SyncRecord,
+    Action, Coverage, Decision, EntityRef, ImportId, IngestedRecord, IntegrationKey, Item, KnownRepository, Link,
+    Recommendation, RepoKey, SecondaryKind, SyncId, SyncRecord,
 };
 
 /// State in a sled directory. One process at a time has it.
@@ -340,7 +340,7 @@ impl Store for SledStore {
 
     async fn record_items(&self, lease: &CrawlLease, batches: Vec<ItemBatch>) -> Result<(), StoreError> {
         let key = lease.integration.clone();
-        self.write(move |draft| secondary::record(draft, &key, &batches)).await
+        self.write(move |draft| secondary::record(draft, &key, batches)).await
     }
 
     async fn items(
@@ -359,15 +359,11 @@ impl Store for SledStore {
         key: &IntegrationKey,
         repo: &RepoKey,
         kind: SecondaryKind,
-        ids: &[ItemId],
+        of: &[Item],
     ) -> Result<Vec<Item>, StoreError> {
-        let (key, repo, ids) = (key.clone(), repo.clone(), ids.to_vec());
-        self.read(move |tree| secondary::stored_items(tree, &key, &repo, kind, &ids)).await
-    }
-
-    async fn item_count(&self, key: &IntegrationKey, repo: &RepoKey, kind: SecondaryKind) -> Result<u64, StoreError> {
         let (key, repo) = (key.clone(), repo.clone());
-        self.read(move |tree| secondary::item_count(tree, &key, &repo, kind)).await
+        let places: Vec<_> = of.iter().map(keys::Place::of).collect();
+        self.read(move |tree| secondary::stored_items(tree, &key, &repo, kind, &places)).await
     }
 
     async fn dump_items(&self, key: &IntegrationKey, kind: SecondaryKind) -> Result<Vec<(RepoKey, Item)>, StoreError> {
