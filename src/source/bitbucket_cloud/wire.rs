@@ -41,7 +41,7 @@ pub fn repository(raw: Value) -> Result<IngestedRecord, UnreadableRecord> {
     match read_repository(&raw) {
         Ok(repository) => Ok(IngestedRecord { repository, fingerprint: fingerprint(&raw), raw }),
         Err(reason) => {
-            let name = text(&raw, "/full_name").or_else(|| text(&raw, "/name")).or_else(|| text(&raw, "/uuid"));
+            let name = text(&raw, &["full_name"]).or_else(|| text(&raw, &["name"])).or_else(|| text(&raw, &["uuid"]));
             Err(UnreadableRecord {
                 key: uuid(&raw).map(RepoKey::cloud),
                 name: name.map_or_else(|| "a row without a name".to_owned(), |name| escape_control(&name)),
@@ -56,9 +56,9 @@ fn read_repository(raw: &Value) -> Result<Repository, String> {
         return Err("not a JSON object".to_owned());
     }
     let uuid = uuid(raw).ok_or("no readable `uuid`")?;
-    let full_name = match text(raw, "/full_name") {
+    let full_name = match text(raw, &["full_name"]) {
         Some(full_name) => full_name,
-        None => match (text(raw, "/workspace/slug"), text(raw, "/slug")) {
+        None => match (text(raw, &["workspace", "slug"]), text(raw, &["slug"])) {
             (Some(workspace), Some(slug)) => format!("{workspace}/{slug}"),
             _ => return Err("no `full_name`".to_owned()),
         },
@@ -70,24 +70,24 @@ fn read_repository(raw: &Value) -> Result<Repository, String> {
             return Err(format!("a `full_name` that cannot be addressed: {}", escape_control(&full_name)));
         }
     }
-    let date = |pointer| text(raw, pointer).as_deref().and_then(date);
+    let date = |name| text(raw, &[name]).as_deref().and_then(date);
     Ok(Repository {
         key: RepoKey::cloud(uuid),
         workspace: workspace.to_owned(),
         slug: slug.to_owned(),
-        name: text(raw, "/name").unwrap_or_else(|| slug.to_owned()),
-        project_key: text(raw, "/project/key"),
-        description: text(raw, "/description"),
-        default_branch: text(raw, "/mainbranch/name"),
-        language: text(raw, "/language"),
+        name: text(raw, &["name"]).unwrap_or_else(|| slug.to_owned()),
+        project_key: text(raw, &["project", "key"]),
+        description: text(raw, &["description"]),
+        default_branch: text(raw, &["mainbranch", "name"]),
+        language: text(raw, &["language"]),
         // Not told: taken for private, the careful guess.
         is_private: raw.get("is_private").and_then(Value::as_bool).unwrap_or(true),
         is_fork: raw.get("parent").is_some_and(Value::is_object),
-        is_personal: text(raw, "/owner/type").as_deref() == Some("user"),
+        is_personal: text(raw, &["owner", "type"]).as_deref() == Some("user"),
         is_archived: false,
         url: page(raw).unwrap_or_else(|| format!("https://bitbucket.org/{workspace}/{slug}")),
-        created_on: date("/created_on"),
-        updated_on: date("/updated_on"),
+        created_on: date("created_on"),
+        updated_on: date("updated_on"),
         full_name,
     })
 }
@@ -96,17 +96,17 @@ fn read_repository(raw: &Value) -> Result<Repository, String> {
 pub fn pull_request(raw: &Value) -> Result<PullRequest, String> {
     let id = raw.get("id").and_then(Value::as_u64).ok_or("a pull request without an `id`")?;
     let need = |name: &str| {
-        let found = text(raw, &format!("/{name}")).as_deref().and_then(date);
+        let found = text(raw, &[name]).as_deref().and_then(date);
         found.ok_or_else(|| format!("pull request {id} without a readable `{name}`"))
     };
     let updated_at = need("updated_on")?;
     Ok(PullRequest {
         id,
-        title: raw_text(raw, "/title").unwrap_or_default(),
-        state: state(&text(raw, "/state").ok_or_else(|| format!("pull request {id} without a `state`"))?),
+        title: raw_text(raw, &["title"]).unwrap_or_default(),
+        state: state(&text(raw, &["state"]).ok_or_else(|| format!("pull request {id} without a `state`"))?),
         author: author(raw.get("author")),
-        source_branch: text(raw, "/source/branch/name"),
-        target_branch: text(raw, "/destination/branch/name"),
+        source_branch: text(raw, &["source", "branch", "name"]),
+        target_branch: text(raw, &["destination", "branch", "name"]),
         created_at: need("created_on").unwrap_or(updated_at),
         updated_at,
         url: page(raw),
@@ -125,18 +125,18 @@ pub fn state(text: &str) -> PullRequestState {
 
 /// A commit of a listing.
 pub fn commit(raw: &Value) -> Result<Commit, String> {
-    let hash = text(raw, "/hash").ok_or("a commit without a `hash`")?;
+    let hash = text(raw, &["hash"]).ok_or("a commit without a `hash`")?;
     if !hash.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Err(format!("a commit whose `hash` is none: {}", escape_control(&hash)));
     }
-    let committed_at = text(raw, "/date").as_deref().and_then(date);
+    let committed_at = text(raw, &["date"]).as_deref().and_then(date);
     let parents = raw.get("parents").and_then(Value::as_array);
     Ok(Commit {
         committed_at: committed_at.ok_or_else(|| format!("commit {hash} without a readable `date`"))?,
-        message: raw_text(raw, "/message").unwrap_or_default(),
-        author: author(raw.pointer("/author/user")).or_else(|| git_name(&text(raw, "/author/raw")?)),
+        message: raw_text(raw, &["message"]).unwrap_or_default(),
+        author: author(at(raw, &["author", "user"])).or_else(|| git_name(&text(raw, &["author", "raw"])?)),
         url: page(raw),
-        parents: parents.into_iter().flatten().filter_map(|parent| text(parent, "/hash")).collect(),
+        parents: parents.into_iter().flatten().filter_map(|parent| text(parent, &["hash"])).collect(),
         unreachable: false,
         hash,
     })
@@ -145,7 +145,7 @@ pub fn commit(raw: &Value) -> Result<Commit, String> {
 /// Display name of an account; older and partial ones have other names.
 fn author(account: Option<&Value>) -> Option<String> {
     let account = account?;
-    ["/display_name", "/nickname", "/username"].into_iter().find_map(|pointer| text(account, pointer))
+    ["display_name", "nickname", "username"].into_iter().find_map(|name| text(account, &[name]))
 }
 
 /// The name part of `Name <mail>`.
@@ -156,7 +156,11 @@ fn git_name(raw: &str) -> Option<String> {
 
 /// The page for people: http(s) only, without userinfo.
 fn page(raw: &Value) -> Option<String> {
-    let mut url = Url::parse(&text(raw, "/links/html/href")?).ok()?;
+    let text = text(raw, &["links", "html", "href"])?;
+    if is_plain(&text) {
+        return Some(text);
+    }
+    let mut url = Url::parse(&text).ok()?;
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
         return None;
     }
@@ -166,17 +170,36 @@ fn page(raw: &Value) -> Option<String> {
     Some(url.into())
 }
 
+/// Whether an address is as parsing would leave it: nearly all are, and a first sync reads a hundred thousand.
+fn is_plain(url: &str) -> bool {
+    let Some((host, path)) = url.strip_prefix("https://").and_then(|rest| rest.split_once('/')) else { return false };
+    let is_host = |byte: u8| byte.is_ascii_lowercase() || byte == b'.' || byte == b'-';
+    let is_path = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'_' | b'.' | b'~');
+    host.starts_with(|first: char| first.is_ascii_lowercase())
+        && host.bytes().all(is_host)
+        && !host.contains("xn--")
+        && path.bytes().all(is_path)
+        && !path.starts_with('.')
+        && !path.contains("/.")
+}
+
 fn uuid(raw: &Value) -> Option<String> {
-    text(raw, "/uuid").filter(|uuid| !uuid.contains('/') && !uuid.chars().any(char::is_control))
+    text(raw, &["uuid"]).filter(|uuid| !uuid.contains('/') && !uuid.chars().any(char::is_control))
 }
 
 /// Text that is there and not blank.
-fn text(value: &Value, pointer: &str) -> Option<String> {
-    raw_text(value, pointer).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
+fn text(value: &Value, path: &[&str]) -> Option<String> {
+    let text = at(value, path)?.as_str()?.trim();
+    (!text.is_empty()).then(|| text.to_owned())
 }
 
-fn raw_text(value: &Value, pointer: &str) -> Option<String> {
-    value.pointer(pointer).and_then(Value::as_str).map(str::to_owned)
+fn raw_text(value: &Value, path: &[&str]) -> Option<String> {
+    at(value, path)?.as_str().map(str::to_owned)
+}
+
+/// What lies at the end of these names of fields.
+fn at<'a>(value: &'a Value, path: &[&str]) -> Option<&'a Value> {
+    path.iter().try_fold(value, |value, name| value.get(name))
 }
 
 /// RFC 3339 in all six shapes (facts 1.11); an offset without a colon and a missing one (UTC) as well.
@@ -334,6 +357,21 @@ mod tests {
         assert_eq!(record.repository.url, "https://bitbucket.org/a/b");
         let record = repository(with("/links/html/href", json!("javascript:alert(1)"))).unwrap();
         assert_eq!(record.repository.url, "https://bitbucket.org/acme/payments-api");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_plain_address_is_one_that_parsing_leaves_alone(url in "(https?|HTTPS)://[a-zA-Z.0-9@-]{0,12}/?[a-z./%{}_~-]{0,20}") {
+            if is_plain(&url) {
+                proptest::prop_assert_eq!(Url::parse(&url).map(String::from), Ok(url));
+            }
+        }
+    }
+
+    #[test]
+    fn most_addresses_are_plain() {
+        assert!(is_plain("https://bitbucket.org/acme/payments-api/pull-requests/12"));
+        assert!(!is_plain("https://me@bitbucket.org/acme"));
     }
 
     #[test]

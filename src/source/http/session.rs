@@ -25,6 +25,9 @@ const MOST_REDIRECTS: u32 = 5;
 /// Answers that are not JSON are asked for this many times at most.
 const MOST_UNREADABLE: u32 = 3;
 
+/// From this on, JSON is read on a thread of its own: a millisecond and more.
+const PARSED_ASIDE_BYTES: usize = 16 * 1024;
+
 /// Which limit of the server a request counts against (facts 1.8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Pool {
@@ -375,7 +378,7 @@ impl<'a> Attempts<'a> {
         }
         worker.budget(self.call.pool).observe(observed(&answer, session.clock.now()), session.clock.now());
         match answer.status {
-            200..=299 => self.read(&answer).await,
+            200..=299 => self.read(answer).await,
             300..=399 => self.redirected(&answer),
             401 => {
                 // Once, and only with something new in hand: repeated refusals lock accounts (P6.11).
@@ -413,9 +416,17 @@ impl<'a> Attempts<'a> {
         }
     }
 
-    async fn read(&mut self, answer: &Answer) -> Verdict {
-        match answer::json(answer) {
-            Ok(value) => Verdict::Done(Reply { value, date: server_date(&answer.headers), url: self.url.clone() }),
+    async fn read(&mut self, answer: Answer) -> Verdict {
+        let date = server_date(&answer.headers);
+        let read = if answer.body.len() < PARSED_ASIDE_BYTES {
+            answer::json(&answer)
+        } else {
+            // Whoever asks many pages at once goes on with the others meanwhile.
+            let read = tokio::task::spawn_blocking(move || answer::json(&answer)).await;
+            read.unwrap_or_else(|error| Err(format!("JSON that could not be read: {error}")))
+        };
+        match read {
+            Ok(value) => Verdict::Done(Reply { value, date, url: self.url.clone() }),
             Err(message) => {
                 self.unreadable += 1;
                 if self.unreadable < MOST_UNREADABLE && self.backoff.pause().await {
