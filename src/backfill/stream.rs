@@ -237,6 +237,7 @@ impl Stream {
             self.coverage.source_updated_on = self.repo.updated_on;
             (self.is_due, self.is_changed, self.asked_newest) = (false, false, true);
         }
+        self.coverage.extend(terms.settings.first_sync, terms.start, terms.now);
         // An overdue gap had its page: the newest end comes before the rest of it.
         let goes_on = settled.goes_on && !self.is_due;
         if goes_on {

@@ -124,7 +124,8 @@ impl Coverage {
     }
 
     /// Extends the window to a larger `first_sync` or an earlier start date; the difference becomes a
-    /// gap. Smaller or later ones change nothing.
+    /// gap, at once or as soon as those above it are filled: call it after every page. Smaller or later
+    /// ones change nothing.
     pub fn extend(&mut self, first_sync: FirstSync, start: Option<DateTime<Utc>>, now: DateTime<Utc>) {
         let Some(window) = &mut self.window else { return };
         let wanted = Window {
@@ -136,11 +137,16 @@ impl Coverage {
         if wanted == *window {
             return;
         }
-        match &mut self.ranges {
+        let is_extended = match &mut self.ranges {
             Ranges::PullRequests(ranges) => ranges.extend(window, &wanted, now),
-            Ranges::Commits(ranges) => ranges.extend(window, &wanted, now),
+            Ranges::Commits(ranges) => {
+                ranges.extend(window, &wanted, now);
+                true
+            }
+        };
+        if is_extended {
+            *window = wanted;
         }
-        *window = wanted;
     }
 
     /// Items known to be missing.

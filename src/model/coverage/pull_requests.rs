@@ -137,15 +137,9 @@ impl PullRequestRanges {
         }
     }
 
-    /// The walk over the gap waiting longest. One that counts down to the floor comes after those that
-    /// share its upper bound: what waits there has its place in the count already.
+    /// The walk over the gap waiting longest.
     pub fn resume(&self) -> Option<PullRequestWalk> {
-        let shares = |gap: &PullRequestGap| {
-            let holds = |other: &PullRequestGap| !other.settles && other.from <= gap.to && gap.to <= other.to;
-            gap.settles && gap.to.is_some() && self.gaps.iter().any(holds)
-        };
-        let key = |place: &usize| (shares(&self.gaps[*place]), self.gaps[*place].since);
-        let place = (0..self.gaps.len()).min_by_key(key)?;
+        let place = (0..self.gaps.len()).min_by_key(|&place| self.gaps[place].since)?;
         Some(PullRequestWalk { gap: self.gaps[place].clone(), is_newest: false, top: None, place: Some(place), met: 0 })
     }
 
@@ -226,24 +220,31 @@ impl PullRequestRanges {
         }
     }
 
-    pub(super) fn extend(&mut self, old: &Window, wanted: &Window, now: DateTime<Utc>) {
+    /// Returns whether the window is the wanted one now. What waits at the bottom has its place in the old
+    /// count: it is fetched before anything beneath is counted.
+    pub(super) fn extend(&mut self, old: &Window, wanted: &Window, now: DateTime<Utc>) -> bool {
         let limit = wanted.first_sync.limit();
+        // Where nothing was met, all there was lay before the old start date: it is not new.
+        self.newest = self.newest.or(old.start);
         if let Some(gap) = self.gaps.iter_mut().find(|gap| gap.settles) {
             gap.from = wanted.start;
             gap.limit = limit.map(|limit| limit.saturating_sub(self.counted));
             gap.more = true;
-            return;
+            return true;
         }
         let to = match self.floor {
-            Floor::Open => return, // no page has come yet
-            Floor::At(_) if wanted.first_sync == old.first_sync => return,
+            Floor::Open => return true, // no page has come yet
+            Floor::At(_) if wanted.first_sync == old.first_sync => return true,
             Floor::At(floor) => Some(floor),
-            Floor::Start if old.start.is_none() || old.start == wanted.start => return,
+            Floor::Start if old.start.is_none() || old.start == wanted.start => return true,
             Floor::Start => old.start,
         };
         let left = limit.map(|limit| limit.saturating_sub(self.counted));
         if left == Some(0) {
-            return;
+            return true;
+        }
+        if self.gaps.iter().any(|gap| gap.from == to) {
+            return false;
         }
         self.floor = Floor::Open;
         self.gaps.push(PullRequestGap {
@@ -255,6 +256,7 @@ impl PullRequestRanges {
             more: true,
             since: now,
         });
+        true
     }
 
     pub(super) fn describe(&self, window: &Window) -> String {
@@ -395,5 +397,36 @@ mod tests {
         assert!(ranges.gaps.is_empty(), "the newest 3 are all newer than either start date");
         ranges.extend(&old, &Window { first_sync: FirstSync::Newest(8), ..old.clone() }, at(2000));
         assert_eq!((ranges.gaps[0].limit, ranges.gaps[0].to), (Some(5), Some(at(70))));
+    }
+    /// P2.6: what waits at the bottom already has its place in the count, and takes none of the extension's.
+    #[test]
+    fn extending_waits_for_what_waits_at_the_bottom() {
+        let old = window(FirstSync::Newest(3));
+        let wanted = window(FirstSync::Newest(4));
+        let mut ranges = PullRequestRanges::default();
+        let mut walk = ranges.first(&old);
+        assert!(!feed(&mut ranges, &mut walk, &new(&[90, 80, 70, 60]), 2, true, Some(40)));
+        assert_eq!((ranges.gaps[0].from, ranges.gaps[0].to), (Some(at(70)), Some(at(70))));
+        assert!(!ranges.extend(&old, &wanted, at(2000)));
+
+        let mut walk = ranges.resume().unwrap();
+        assert_eq!(ranges.unstored(&walk, at(70)), Verdict::New);
+        assert!(!feed(&mut ranges, &mut walk, &new(&[70]), 9, false, Some(1)));
+        assert!(ranges.gaps.is_empty());
+        assert!(ranges.extend(&old, &wanted, at(2000)));
+        assert_eq!((ranges.gaps[0].to, ranges.gaps[0].limit), (Some(at(70)), Some(1)));
+    }
+    /// P2.6: a first fetch that met nothing since the start date does not take all before it for new, once
+    /// that date is moved earlier.
+    #[test]
+    fn extending_an_empty_window_keeps_its_newest_end() {
+        let old = Window { start: Some(at(60)), ..window(FirstSync::Newest(3)) };
+        let wanted = window(FirstSync::Newest(3));
+        let mut ranges = PullRequestRanges::default();
+        let mut walk = ranges.first(&old);
+        assert!(!feed(&mut ranges, &mut walk, &[], 9, false, Some(0)));
+        assert!(ranges.extend(&old, &wanted, at(2000)));
+        assert_eq!(ranges.newer(&wanted, at(2000)).gap.from, Some(at(60)));
+        assert_eq!((ranges.gaps[0].to, ranges.gaps[0].limit), (Some(at(60)), Some(3)));
     }
 }
