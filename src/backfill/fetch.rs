@@ -297,24 +297,27 @@ impl<'a> Backfill<'a> {
             Err(Failure::Store(error)) => Err(error),
             Err(Failure::Unknown { hashes, stored }) => {
                 let verdict = stream.unknown(&hashes, stored, terms);
-                let is_lost = matches!(verdict, UnknownHeads::GivenUp | UnknownHeads::NoBranch);
-                if !is_lost && !stream.is_going_in_circles() {
-                    let since = stream.coverage.waiting_since().unwrap_or(stream.known_since);
-                    let class = if verdict == UnknownHeads::AskNewest { Class::New } else { class };
-                    self.enqueue(Work { class, round, since, stream: index, rechecks: false });
-                    return Ok(());
+                let is_lost = verdict == UnknownHeads::NoBranch || stream.is_going_in_circles();
+                if is_lost {
+                    stream.give_up();
                 }
-                stream.give_up();
-                if verdict == UnknownHeads::GivenUp {
-                    self.make_ready(index, vec![], None);
-                }
-                let mend = match verdict {
-                    UnknownHeads::GivenUp => {
-                        "nothing to do: its history was rewritten; what the branch holds now is fetched as a new range"
-                    }
-                    _ => "nothing to do: the next sync asks again, under the default branch's name then",
+                let since = stream.coverage.waiting_since().unwrap_or(stream.known_since);
+                let class = match verdict {
+                    UnknownHeads::AskNewest | UnknownHeads::GivenUp => Class::New,
+                    _ => class,
                 };
-                self.error(index, &SourceError::UnknownCommits { hashes }, Some(mend));
+                let next = Work { class, round, since, stream: index, rechecks: false };
+                if verdict == UnknownHeads::GivenUp {
+                    self.make_ready(index, vec![], Some(next));
+                    let mend =
+                        "nothing to do: its history was rewritten; what the branch holds now is fetched as a new range";
+                    self.error(index, &SourceError::UnknownCommits { hashes }, Some(mend));
+                } else if is_lost {
+                    let mend = "nothing to do: the next sync asks again, under the default branch's name then";
+                    self.error(index, &SourceError::UnknownCommits { hashes }, Some(mend));
+                } else {
+                    self.enqueue(next);
+                }
                 Ok(())
             }
             Err(Failure::Source(error)) => {

@@ -328,7 +328,8 @@ impl Stream {
     }
 
     /// The server does not know hashes that the walk named. `stored`: the newest stored commits, to be
-    /// left out instead. Returns whether to ask again, and whether something was given up.
+    /// left out instead. Returns whether to ask again, and whether something was given up: then the newest
+    /// end is due, to begin a new range.
     pub fn unknown(&mut self, hashes: &[String], stored: Vec<String>, terms: Terms) -> UnknownHeads {
         let (Some(Walk::Commits(walk)), Ranges::Commits(ranges)) = (&mut self.walk, &mut self.coverage.ranges) else {
             return UnknownHeads::GivenUp;
@@ -354,7 +355,9 @@ impl Stream {
         if verdict != UnknownHeads::AskAgain {
             self.walk = None;
         }
-        self.is_due |= verdict == UnknownHeads::AskNewest;
+        let begins_anew = verdict == UnknownHeads::GivenUp;
+        self.is_due |= begins_anew || verdict == UnknownHeads::AskNewest;
+        self.is_changed |= begins_anew;
         verdict
     }
 

@@ -197,12 +197,14 @@ impl CommitWalk {
 }
 
 impl CommitRanges {
-    /// The walk for the first fetch, and for a new range.
+    /// The walk for the first fetch, and for a new range. A branch that was empty at the first fetch is new
+    /// as a whole.
     pub fn first(&self, branch: &str, first_sync: FirstSync, now: DateTime<Utc>) -> CommitWalk {
+        let was_empty = self.branch.is_some() && self.origin.is_none();
         let gap = CommitGap {
             heads: vec![],
             exclude: vec![],
-            limit: first_sync.limit(),
+            limit: first_sync.limit().filter(|_| !was_empty),
             passed: 0,
             rerooted: false,
             known: 0,
