@@ -24,17 +24,37 @@ fn depth(first_sync: FirstSync) -> usize {
     }
 }
 
-impl View<'_> {
+/// How deep a window goes.
+#[derive(Clone, Copy)]
+struct Bottom {
+    first_sync: FirstSync,
+    start: Option<DateTime<Utc>>,
+}
+
+impl Bottom {
     fn is_after_start(&self, at: DateTime<Utc>) -> bool {
-        self.terms.start.is_none_or(|start| at >= start)
+        self.start.is_none_or(|start| at >= start)
+    }
+}
+
+impl View<'_> {
+    /// As the settings say now.
+    fn wanted(&self) -> Bottom {
+        Bottom { first_sync: self.terms.of(self.coverage.kind).first_sync, start: self.terms.start }
+    }
+
+    /// As the coverage says it is: an extension comes with a sync.
+    fn recorded(&self) -> Option<Bottom> {
+        let window = self.coverage.window.as_ref()?;
+        Some(Bottom { first_sync: window.first_sync, start: window.start })
     }
 
     /// Pull requests that belong to the window, and those that may (ties at its bottom, and what
     /// slid into a first fetch of several pages while others moved up).
-    fn pull_requests(&self) -> (BTreeSet<u64>, BTreeSet<u64>) {
+    fn pull_requests(&self, bottom: Bottom) -> (BTreeSet<u64>, BTreeSet<u64>) {
         let Some(then) = &self.repo.pull_requests_then else { return Default::default() };
-        let then: Vec<_> = then.iter().filter(|row| self.is_after_start(row.1)).collect();
-        let depth = depth(self.terms.pull_requests.first_sync);
+        let then: Vec<_> = then.iter().filter(|row| bottom.is_after_start(row.1)).collect();
+        let depth = depth(bottom.first_sync);
         let touched = || self.repo.touched.iter().copied();
         let boundary = |depth: usize| then.get(depth.saturating_sub(1)).map(|row| row.1);
         let must = match boundary(depth).filter(|_| then.len() > depth) {
@@ -51,11 +71,11 @@ impl View<'_> {
 
     /// Commits that belong to the window as far as the branch at `head` goes: the newest at the first
     /// fetch, and what came since.
-    fn commits(&self, head: &str) -> HashSet<String> {
+    fn commits(&self, head: &str, bottom: Bottom) -> HashSet<String> {
         let Some(then) = &self.repo.head_then else { return HashSet::new() };
-        let first = self.repo.log(then, &[]).into_iter().take(depth(self.terms.commits.first_sync));
+        let first = self.repo.log(then, &[]).into_iter().take(depth(bottom.first_sync));
         let since = self.repo.log(head, std::slice::from_ref(then));
-        first.chain(since).filter(|hash| self.is_after_start(self.repo.commits[hash].at)).collect()
+        first.chain(since).filter(|hash| bottom.is_after_start(self.repo.commits[hash].at)).collect()
     }
 
     /// For a person who looks into a failure.
@@ -90,10 +110,10 @@ impl View<'_> {
 }
 
 /// At any point: stored is allowed, and what is missing lies in a gap or above the newest end.
-pub fn pull_requests(view: &View<'_>, may_be_wider: bool) -> Option<String> {
-    let (must, may) = view.pull_requests();
+pub fn pull_requests(view: &View<'_>) -> Option<String> {
+    let (_, may) = view.pull_requests(view.wanted());
     let stored = view.stored_numbers();
-    if let Some(extra) = stored.iter().find(|id| !may.contains(id) && !may_be_wider) {
+    if let Some(extra) = stored.iter().find(|id| !may.contains(id)) {
         return Some(format!(
             "pull request {extra} is stored, and outside the window: first seen {:?}, touched {:?}, now {:?}",
             view.repo.pull_requests_then,
@@ -109,7 +129,7 @@ pub fn pull_requests(view: &View<'_>, may_be_wider: bool) -> Option<String> {
         return Some("the count of open pull requests is wrong".to_owned());
     }
     let Ranges::PullRequests(ranges) = &view.coverage.ranges else { return Some("wrong ranges".to_owned()) };
-    view.coverage.window.as_ref()?;
+    let (must, _) = view.pull_requests(view.recorded()?);
     for id in must {
         let now = &view.repo.pull_requests[&id];
         let is_stored = view.stored.contains(&Item::PullRequest(now.clone()));
@@ -117,9 +137,7 @@ pub fn pull_requests(view: &View<'_>, may_be_wider: bool) -> Option<String> {
         let is_in_gap = ranges.gaps.iter().any(|gap| {
             gap.from.is_none_or(|from| now.updated_at >= from) && gap.to.is_none_or(|to| now.updated_at <= to)
         });
-        // An extension shows as a gap from the next sync on.
-        let is_to_be_extended = may_be_wider;
-        if !is_stored && !is_above && !is_in_gap && !is_to_be_extended {
+        if !is_stored && !is_above && !is_in_gap {
             return Some(format!("pull request {id} of {} is lost", now.updated_at));
         }
     }
@@ -127,7 +145,7 @@ pub fn pull_requests(view: &View<'_>, may_be_wider: bool) -> Option<String> {
 }
 
 pub fn pull_requests_in_the_end(view: &View<'_>) -> Option<String> {
-    let (must, _) = view.pull_requests();
+    let (must, _) = view.pull_requests(view.wanted());
     for id in must {
         let now = Item::PullRequest(view.repo.pull_requests[&id].clone());
         if !view.stored.contains(&now) {
@@ -144,26 +162,27 @@ pub fn pull_requests_in_the_end(view: &View<'_>) -> Option<String> {
 }
 
 /// At any point, on a server that forgets nothing.
-pub fn commits(view: &View<'_>, may_be_wider: bool) -> Option<String> {
+pub fn commits(view: &View<'_>) -> Option<String> {
     let Ranges::Commits(ranges) = &view.coverage.ranges else { return Some("wrong ranges".to_owned()) };
     let then = view.repo.head_then.as_ref()?;
     let before = view.repo.reach(std::slice::from_ref(then));
-    let first: HashSet<_> = view.repo.log(then, &[]).into_iter().take(depth(view.terms.commits.first_sync)).collect();
+    let wanted = view.wanted();
+    let first: HashSet<_> = view.repo.log(then, &[]).into_iter().take(depth(wanted.first_sync)).collect();
     let stored = view.stored_hashes();
     if let Some(extra) = stored.iter().find(|hash| {
         let is_allowed = first.contains(*hash) || !before.contains(*hash);
-        !is_allowed && !may_be_wider || !view.is_after_start(view.repo.commits[*hash].at)
+        !is_allowed || !wanted.is_after_start(view.repo.commits[*hash].at)
     }) {
         return Some(format!("commit {extra} is stored, and outside the window"));
     }
-    view.coverage.window.as_ref()?;
+    let recorded = view.recorded()?;
     let head = ranges.head.as_ref()?;
-    for hash in view.commits(&head.hash) {
+    for hash in view.commits(&head.hash, recorded) {
         let is_in_gap = ranges
             .gaps
             .iter()
             .any(|gap| view.repo.reach(&gap.heads).contains(&hash) && !view.repo.reach(&gap.exclude).contains(&hash));
-        if !stored.contains(&hash) && !is_in_gap && !may_be_wider {
+        if !stored.contains(&hash) && !is_in_gap {
             return Some(format!("commit {hash} is lost"));
         }
     }
@@ -176,7 +195,7 @@ pub fn commits_in_the_end(view: &View<'_>, forgets: bool) -> Option<String> {
     let Ranges::Commits(ranges) = &view.coverage.ranges else { return Some("wrong ranges".to_owned()) };
     let head = view.repo.head.as_ref()?;
     let stored = view.stored_hashes();
-    let mut must = view.commits(head);
+    let mut must = view.commits(head, view.wanted());
     if forgets {
         let reachable = view.repo.reach(std::slice::from_ref(head));
         must.retain(|hash| reachable.contains(hash));

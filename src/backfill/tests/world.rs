@@ -77,6 +77,21 @@ pub struct Repo {
 }
 
 impl Repo {
+    fn empty(index: usize, branch: Option<String>, updated_on: DateTime<Utc>) -> Self {
+        Self {
+            key: RepoKey::cloud(format!("{{{index}}}")),
+            updated_on,
+            branch,
+            head: None,
+            commits: BTreeMap::new(),
+            forgotten: BTreeSet::new(),
+            pull_requests: BTreeMap::new(),
+            pull_requests_then: None,
+            touched: BTreeSet::new(),
+            head_then: None,
+        }
+    }
+
     pub fn reach(&self, heads: &[String]) -> HashSet<String> {
         let mut reached = HashSet::new();
         let mut next: Vec<_> = heads.to_vec();
@@ -134,23 +149,29 @@ impl World {
             commits_per_page: rng.random_range(1..7),
         };
         for index in 0..rng.random_range(1..5) {
-            world.repos.push(Repo {
-                key: RepoKey::cloud(format!("{{{index}}}")),
-                updated_on: clock,
-                branch: None,
-                head: None,
-                commits: BTreeMap::new(),
-                forgotten: BTreeSet::new(),
-                pull_requests: BTreeMap::new(),
-                pull_requests_then: None,
-                touched: BTreeSet::new(),
-                head_then: None,
-            });
+            // Some name a default branch before there is a commit.
+            let branch = rng.random_bool(0.2).then(|| "main".to_owned());
+            world.repos.push(Repo::empty(index, branch, clock));
         }
         for _ in 0..rng.random_range(0..40) {
             world.change(rng);
         }
         world
+    }
+
+    /// One empty repository, two rows a page.
+    pub fn told(traits: Traits) -> Self {
+        let clock = DateTime::from_timestamp(1_767_225_600, 0).unwrap();
+        Self {
+            traits,
+            clock,
+            repos: vec![Repo::empty(0, None, clock)],
+            sequence: 0,
+            tells_size: true,
+            names_all_unknown: true,
+            pull_requests_per_page: 2,
+            commits_per_page: 2,
+        }
     }
 
     /// Pages that a look at the newest pull requests of every repository takes.
@@ -223,20 +244,24 @@ impl World {
                         self.repos[index].head.clone()
                     }
                 };
-                let updated_on = self.tick(rng);
-                let repo = &mut self.repos[index];
-                // A second change at the same microsecond could not be told from the first.
-                let updated_on = updated_on.max(repo.updated_on + TimeDelta::microseconds(1));
-                if head.is_some() {
-                    repo.branch.get_or_insert_with(|| "main".to_owned());
-                    repo.head = head;
-                }
-                repo.updated_on = updated_on;
-                if self.traits.forgets {
-                    let kept = repo.reach(&repo.head.iter().cloned().collect::<Vec<_>>());
-                    repo.forgotten = repo.commits.keys().filter(|hash| !kept.contains(*hash)).cloned().collect();
-                }
+                self.move_branch(index, head, rng);
             }
+        }
+    }
+
+    fn move_branch(&mut self, index: usize, head: Option<String>, rng: &mut StdRng) {
+        let updated_on = self.tick(rng);
+        let repo = &mut self.repos[index];
+        // A second change at the same microsecond could not be told from the first.
+        let updated_on = updated_on.max(repo.updated_on + TimeDelta::microseconds(1));
+        if head.is_some() {
+            repo.branch.get_or_insert_with(|| "main".to_owned());
+            repo.head = head;
+        }
+        repo.updated_on = updated_on;
+        if self.traits.forgets {
+            let kept = repo.reach(&repo.head.iter().cloned().collect::<Vec<_>>());
+            repo.forgotten = repo.commits.keys().filter(|hash| !kept.contains(*hash)).cloned().collect();
         }
     }
 
@@ -366,6 +391,26 @@ impl Fake {
         for _ in 0..times {
             state.world.change(&mut state.rng);
         }
+    }
+
+    /// New commits on the branch.
+    pub fn push(&self, repo: usize, commits: u64) {
+        let State { world, rng, .. } = &mut *self.state();
+        let head = world.repos[repo].head.clone();
+        let head = world.chain(repo, head, commits, rng);
+        world.move_branch(repo, head, rng);
+    }
+
+    /// Other commits that have nothing in common with those before.
+    pub fn replace_history(&self, repo: usize, commits: u64) {
+        let State { world, rng, .. } = &mut *self.state();
+        let head = world.chain(repo, None, commits, rng);
+        world.move_branch(repo, head, rng);
+    }
+
+    /// A default branch without a commit.
+    pub fn name_branch(&self, repo: usize) {
+        self.state().world.repos[repo].branch = Some("main".to_owned());
     }
 
     pub fn requests(&self) -> (u64, u64) {
