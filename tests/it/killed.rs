@@ -2,8 +2,10 @@
 //! the store an undisturbed run leaves.
 
 use std::collections::BTreeMap;
-use std::process::Child;
+use std::io::Read;
+use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use catalog_sync::simulator::{Fault, GenerateOptions, Order};
 use serde_json::Value;
@@ -11,13 +13,17 @@ use serde_json::Value;
 use crate::harness::{Bench, generated, number};
 
 const REPOSITORIES: usize = 14;
-/// Small caps, so that the end takes several syncs and there are many places to be killed at.
-const CONFIG: &str = "auto_import: true\nsecondary_kinds:\n  pull_requests: { first_sync: 50, per_sync: 300 }\n  commits: { first_sync: 50, per_sync: 300 }";
+/// First fetches of two pages and small caps: the end takes several syncs, and each can be killed at many places.
+const CONFIG: &str = "auto_import: true\nsecondary_kinds:\n  pull_requests: { first_sync: 60, per_sync: 300 }\n  commits: { first_sync: 130, per_sync: 500 }";
+/// Kills in one life.
+const KILLS: u64 = 6;
+/// What is done with an answer, store write included, takes about so long.
+const MOST_DELAY: u64 = 4_000;
 
 fn bench() -> Bench {
     let bench = Bench::new(generated(GenerateOptions {
         pull_requests_per_repository: 60,
-        commits_per_repository: 80,
+        commits_per_repository: 150,
         forks_percent: 0,
         projects: 3,
         ..GenerateOptions::repositories(REPOSITORIES)
@@ -30,19 +36,18 @@ fn bench() -> Bench {
     bench
 }
 
+/// Whether a sync left nothing to a later one.
+fn is_last(record: &Value) -> bool {
+    let left = ["pull_requests", "commits"].iter().map(|kind| {
+        let of = |count: &str| number(&record["secondary"], &format!("/{kind}/{count}"));
+        of("backlog") + of("repositories_waiting")
+    });
+    record["outcome"] == "completed" && left.sum::<u64>() == 0
+}
+
 /// Syncs until nothing is left.
 fn to_the_end(bench: &Bench) -> u64 {
-    for syncs in 1..20 {
-        let record = bench.sync_exits(0);
-        let left = ["pull_requests", "commits"].iter().map(|kind| {
-            let of = |count: &str| number(&record["secondary"], &format!("/{kind}/{count}"));
-            of("backlog") + of("repositories_waiting")
-        });
-        if record["outcome"] == "completed" && left.sum::<u64>() == 0 {
-            return syncs;
-        }
-    }
-    panic!("the backlog never ends");
+    (1..20).find(|_| is_last(&bench.sync_exits(0))).expect("the backlog ends")
 }
 
 /// Numbers that differ from machine to machine and from run to run, the same wherever the run begins.
@@ -110,8 +115,17 @@ fn contents(bench: &Bench) -> BTreeMap<String, Vec<String>> {
             continue;
         }
         without_times(&mut line["value"], &port);
-        books.entry(book).or_default().push(format!("{} {}", line["key"], line["value"]));
+        let lines = books.entry(book.clone()).or_default();
+        match (line["key"].as_array(), line["value"].as_array()) {
+            // In blocks, cut where pages and caps happened to end: each item counts.
+            (Some(key), Some(items)) if book == "secondary" => {
+                let of = Value::from(&key[..key.len() - 1]);
+                lines.extend(items.iter().map(|item| format!("{of} {item}")));
+            }
+            _ => lines.push(format!("{} {}", line["key"], line["value"])),
+        }
     }
+    books.values_mut().for_each(|lines| lines.sort_unstable());
     books
 }
 
@@ -123,9 +137,13 @@ fn compare(undisturbed: &BTreeMap<String, Vec<String>>, killed: &BTreeMap<String
         let (one, other) = (undisturbed.get(book).unwrap_or(&empty), killed.get(book).unwrap_or(&empty));
         let equal = if one == other { "equal" } else { "DIFFERENT" };
         println!("    {book:<16} {:>6} {:>6}  {equal}", one.len(), other.len());
+        if one == other {
+            continue;
+        }
         let missing = one.iter().filter(|line| !other.contains(line)).map(|line| format!("{book} - {line}"));
         let added = other.iter().filter(|line| !one.contains(line)).map(|line| format!("{book} + {line}"));
         differences.extend(missing.take(2).chain(added.take(2)));
+        differences.push(format!("{book}: {} and {} lines", one.len(), other.len()));
     }
     differences
 }
@@ -137,35 +155,44 @@ fn catalog(bench: &Bench) -> BTreeMap<String, String> {
     files
 }
 
-/// Starts a sync and kills it when its nth request has been answered, before anybody has the answer; says whether it
-/// was still alive.
-fn kill_at_request(bench: &Bench, nth: u64) -> bool {
-    let child: Arc<Mutex<Option<Child>>> = Arc::default();
-    let victim = child.clone();
+/// Syncs until the nth request from now on has been answered, and kills that sync so many microseconds later: before
+/// it has the answer, while it judges it, while it writes. `false`: nothing was left to do before.
+fn kill_at_request(bench: &Bench, nth: u64, delay: u64) -> bool {
+    let running: Arc<Mutex<Option<Child>>> = Arc::default();
+    let victim = running.clone();
     bench.simulator.order(
         Order::next(Fault::then(move |_| {
-            if let Some(child) = victim.lock().expect("the child").as_mut() {
-                child.kill().expect("killed");
-            }
+            let victim = victim.clone();
+            std::thread::spawn(move || {
+                std::thread::sleep(Duration::from_micros(delay));
+                if let Some(child) = victim.lock().expect("the child").as_mut() {
+                    // One that has ended meanwhile is not there any more, and was not killed.
+                    let _ = child.kill();
+                }
+            });
         }))
         .nth(nth),
     );
-    let running = {
-        let mut slot = child.lock().expect("the child");
-        *slot = Some(bench.command(&["sync", "now"]).stderr(std::process::Stdio::null()).spawn().expect("the program"));
-        slot.as_ref().map(Child::id)
-    };
-    let status = loop {
-        // Not under the lock: the hook needs it.
-        let ended = child.lock().expect("the child").as_mut().expect("it runs").try_wait().expect("its end");
-        match ended {
-            Some(status) => break status,
-            None => std::thread::sleep(std::time::Duration::from_millis(2)),
+    for sync in 1.. {
+        let child = bench.command(&["sync", "now", "--output", "json"]).stderr(Stdio::null()).spawn();
+        let mut child = child.expect("the program");
+        let mut told = child.stdout.take().expect("a pipe");
+        *running.lock().expect("the child") = Some(child);
+        let mut record = String::new();
+        told.read_to_string(&mut record).expect("what it says");
+        let status = running.lock().expect("the child").take().expect("it ran").wait().expect("its end");
+        if status.code().is_none() {
+            let at = bench.simulator.requests().total;
+            println!("  request {at:>4}, {delay:>4} µs later, {sync} syncs after the last: {status}");
+            return true;
         }
-    };
+        let record: Value = serde_json::from_str(&record).expect("a record");
+        if is_last(&record[0]) {
+            break;
+        }
+    }
     bench.simulator.clear_orders();
-    println!("  request {nth:>3} (pid {}): {status}", running.unwrap_or(0));
-    status.code().is_none()
+    false
 }
 
 /// Starts a sync and kills it as soon as so many files are in the catalog.
@@ -190,23 +217,21 @@ fn killed_at_30_points_the_store_ends_as_if_undisturbed_p2_12() {
     let undisturbed = contents(&reference);
     let requests = reference.simulator.requests().total;
     println!("undisturbed: {syncs} syncs, {requests} requests");
+    assert!(syncs >= 4 && requests >= 60, "there are too few places to be killed at");
 
     let mut dice = Dice(20_261_121);
     let mut kills = 0;
-    for round in 0..5 {
+    for round in 0.. {
         let bench = bench();
         println!("round {round}");
-        let mut wounded = 0;
-        while wounded < 6 {
-            // While nothing is imported yet, also in the middle of writing files.
-            let files = catalog(&bench).len();
-            let alive = if wounded == 0 && round % 2 == 1 {
-                kill_at_file(&bench, files + 2 + usize::try_from(dice.below(8)).unwrap_or(0))
-            } else {
-                kill_at_request(&bench, 1 + dice.below(14))
-            };
-            wounded += u32::from(alive);
-            kills += u32::from(alive);
+        // While nothing is imported yet, also in the middle of writing files.
+        let files = catalog(&bench).len() + 2 + usize::try_from(dice.below(8)).unwrap_or(0);
+        kills += u64::from(round % 2 == 1 && kill_at_file(&bench, files));
+        // Spread over the whole of it, and the last close to its end.
+        for _ in 0..KILLS {
+            let alive =
+                kills < 30 && kill_at_request(&bench, 1 + dice.below(2 * requests / KILLS), dice.below(MOST_DELAY));
+            kills += u64::from(alive);
         }
         let syncs = to_the_end(&bench);
         println!("  ended after {syncs} more; contents: undisturbed, killed");
@@ -220,9 +245,11 @@ fn killed_at_30_points_the_store_ends_as_if_undisturbed_p2_12() {
         assert!(history.as_array().expect("a list").iter().all(|record| record["outcome"] != "running"));
         let health = bench.json(&["store", "check"]);
         assert_eq!(health["faults"], Value::Array(Vec::new()), "{health}");
+        if kills >= 30 {
+            break;
+        }
     }
     println!("{kills} kills");
-    assert_eq!(kills, 30);
 }
 
 // Killed between writing a file and recording its link: the mark brings the link back, nothing is doubled.
