@@ -297,8 +297,8 @@ impl<'a> Backfill<'a> {
             Err(Failure::Store(error)) => Err(error),
             Err(Failure::Unknown { hashes, stored }) => {
                 let verdict = stream.unknown(&hashes, stored, terms);
-                let is_lost = verdict == UnknownHeads::NoBranch || stream.is_going_in_circles();
-                if is_lost {
+                let is_later = verdict == UnknownHeads::AskLater || stream.is_going_in_circles();
+                if is_later {
                     stream.give_up();
                 }
                 let since = stream.coverage.waiting_since().unwrap_or(stream.known_since);
@@ -308,11 +308,13 @@ impl<'a> Backfill<'a> {
                 };
                 let next = Work { class, round, since, stream: index, rechecks: false };
                 if verdict == UnknownHeads::GivenUp {
-                    self.make_ready(index, vec![], Some(next));
+                    self.make_ready(index, vec![], (!is_later).then_some(next));
                     let mend =
                         "nothing to do: its history was rewritten; what the branch holds now is fetched as a new range";
                     self.error(index, &SourceError::UnknownCommits { hashes }, Some(mend));
-                } else if is_lost {
+                } else if is_later {
+                    // What the server does not know is not named again.
+                    self.make_ready(index, vec![], None);
                     let mend = "nothing to do: the next sync asks again, under the default branch's name then";
                     self.error(index, &SourceError::UnknownCommits { hashes }, Some(mend));
                 } else {
@@ -513,11 +515,11 @@ async fn fetch(
     let mut page = ask_page(source, store, integration, &repo, kind, &ask, cursor.as_ref()).await?;
     let mut head = None;
     if let Some(branch) = branch.filter(|_| page.items.is_empty() && page.next.is_none()) {
-        let whole = Ask::Commits { include: branch, exclude: vec![] };
+        let whole = Ask::Commits { include: vec![branch], exclude: vec![] };
         head = head_of(&source.secondary(&repo, &whole, None).await?);
         // The branch may have moved since the empty answer: ask what its head, by its hash, brings.
         if let (Some(found), Ask::Commits { exclude, .. }) = (&head, &ask) {
-            ask = Ask::Commits { include: found.hash.clone(), exclude: exclude.clone() };
+            ask = Ask::Commits { include: vec![found.hash.clone()], exclude: exclude.clone() };
             page = ask_page(source, store, integration, &repo, kind, &ask, None).await?;
             head = head.filter(|_| page.items.is_empty());
         }

@@ -185,7 +185,7 @@ impl Stream {
                 let known = (!walk.gap.more).then_some(walk.gap.known);
                 let ask = Ask::Commits { include: walk.include.clone(), exclude: walk.exclude.clone() };
                 let is_rewindable = walk.is_newest && walk.known_head.is_some();
-                let branch = is_rewindable.then(|| walk.include.clone());
+                let branch = walk.include.first().filter(|_| is_rewindable).cloned();
                 (ask, self.coverage.stored > 0, branch, expected_rows(self.kind, walk.limit(), known))
             }
         };
@@ -336,7 +336,7 @@ impl Stream {
         };
         self.cursor = None;
         self.unknown_rounds += 1;
-        let mut verdict = ranges.unknown(walk, hashes);
+        let mut verdict = ranges.unknown(walk, hashes, self.asked_newest);
         if verdict == UnknownHeads::LeaveOutStored {
             let named = |hash: &String| hashes.iter().any(|named| hash.starts_with(named.as_str()));
             let is_first = !std::mem::replace(&mut self.left_out_stored, true);
@@ -347,10 +347,6 @@ impl Stream {
         if walk.is_newest && verdict == UnknownHeads::AskAgain && self.unknown_rounds == MOST_UNKNOWN_ROUNDS {
             walk.exclude.clear();
             walk.leave_out(vec![], terms.settings.first_sync);
-        }
-        if verdict == UnknownHeads::AskNewest && self.asked_newest {
-            ranges.give_up(walk);
-            verdict = UnknownHeads::GivenUp;
         }
         if verdict != UnknownHeads::AskAgain {
             self.walk = None;

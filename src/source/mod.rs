@@ -70,10 +70,10 @@ pub enum Ask {
         /// Not after this update time (inclusive).
         to: Option<DateTime<Utc>>,
     },
-    /// Commits reachable from `include` and from none of `exclude`, newest first.
+    /// Commits reachable from any of `include` and from none of `exclude`, newest first.
     Commits {
-        /// A branch name or a full hash.
-        include: String,
+        /// A branch name, or full hashes; at least one.
+        include: Vec<String>,
         /// Full hashes.
         exclude: Vec<String>,
     },

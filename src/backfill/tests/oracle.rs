@@ -73,8 +73,8 @@ impl View<'_> {
     /// fetch, and what came since.
     fn commits(&self, head: &str, bottom: Bottom) -> HashSet<String> {
         let Some(then) = &self.repo.head_then else { return HashSet::new() };
-        let first = self.repo.log(then, &[]).into_iter().take(depth(bottom.first_sync));
-        let since = self.repo.log(head, std::slice::from_ref(then));
+        let first = self.repo.log(std::slice::from_ref(then), &[]).into_iter().take(depth(bottom.first_sync));
+        let since = self.repo.log(&[head.to_owned()], std::slice::from_ref(then));
         first.chain(since).filter(|hash| bottom.is_after_start(self.repo.commits[hash].at)).collect()
     }
 
@@ -167,7 +167,8 @@ pub fn commits(view: &View<'_>) -> Option<String> {
     let then = view.repo.head_then.as_ref()?;
     let before = view.repo.reach(std::slice::from_ref(then));
     let wanted = view.wanted();
-    let first: HashSet<_> = view.repo.log(then, &[]).into_iter().take(depth(wanted.first_sync)).collect();
+    let first: HashSet<_> =
+        view.repo.log(std::slice::from_ref(then), &[]).into_iter().take(depth(wanted.first_sync)).collect();
     let stored = view.stored_hashes();
     if let Some(extra) = stored.iter().find(|hash| {
         let is_allowed = first.contains(*hash) || !before.contains(*hash);

@@ -62,3 +62,23 @@ fn commits_of_a_branch_that_was_empty_are_all_new() {
         assert_eq!(case.commits(100).await, (9, 0, 0));
     });
 }
+
+/// P5.6: where a budget always ends in the middle of a deep walk, each sync goes on from where the last one was.
+#[test]
+fn a_budget_that_ends_in_mid_walk_makes_way() {
+    alone(1, async {
+        for (first_sync, expected) in [(FirstSync::Newest(60), 60), (FirstSync::All, 86)] {
+            let mut case = case(Traits::default(), first_sync).await;
+            case.fake.push(REPO, 40);
+            case.fake.merge(REPO, 20, 5);
+            case.fake.push(REPO, 40);
+            let mut stored = 0;
+            for _ in 0..12 {
+                case.fake.pass(TimeDelta::hours(3));
+                let report = case.sync(Faults::budget(6)).await.expect("not killed");
+                stored += report.commits.expect("selected").stored;
+            }
+            assert_eq!(stored, expected);
+        }
+    });
+}

@@ -39,6 +39,11 @@ pub struct Faults {
 }
 
 impl Faults {
+    /// So many requests, and no more.
+    pub fn budget(requests: u64) -> Self {
+        Self { budget: Some(requests), ..Self::default() }
+    }
+
     pub fn random(rng: &mut StdRng) -> Self {
         let mut maybe = |chance: f64, most: u64| rng.random_bool(chance).then(|| rng.random_range(0..most));
         Self {
@@ -106,10 +111,9 @@ impl Repo {
     }
 
     /// As `git log` prints: newest first, children before parents.
-    pub fn log(&self, include: &str, exclude: &[String]) -> Vec<String> {
+    pub fn log(&self, include: &[String], exclude: &[String]) -> Vec<String> {
         let excluded = self.reach(exclude);
-        let mut rows: Vec<_> =
-            self.reach(&[include.to_owned()]).into_iter().filter(|hash| !excluded.contains(hash)).collect();
+        let mut rows: Vec<_> = self.reach(include).into_iter().filter(|hash| !excluded.contains(hash)).collect();
         rows.sort_by_key(|hash| std::cmp::Reverse(self.commits[hash].sequence));
         rows
     }
@@ -401,6 +405,16 @@ impl Fake {
         world.move_branch(repo, head, rng);
     }
 
+    /// A branch that left it so many commits ago, merged.
+    pub fn merge(&self, repo: usize, back: u64, commits: u64) {
+        let State { world, rng, .. } = &mut *self.state();
+        let base = world.ancestor(repo, back);
+        let side = world.chain(repo, base, commits, rng);
+        let parents = world.repos[repo].head.clone().into_iter().chain(side).collect();
+        let head = world.commit(repo, parents, rng);
+        world.move_branch(repo, Some(head), rng);
+    }
+
     /// Other commits that have nothing in common with those before.
     pub fn replace_history(&self, repo: usize, commits: u64) {
         let State { world, rng, .. } = &mut *self.state();
@@ -528,20 +542,22 @@ impl State {
     fn commits(
         &mut self,
         index: usize,
-        include: &str,
+        include: &[String],
         exclude: &[String],
         cursor: Option<&Cursor>,
     ) -> Result<ItemPage, SourceError> {
         let (per_page, names_all) = (self.world.commits_per_page, self.world.names_all_unknown);
         let repo = &mut self.world.repos[index];
-        let (mut head, mut offset) = (include.to_owned(), 0);
-        if repo.branch.as_deref() == Some(include) {
-            head = repo.head.clone().unwrap_or_default();
+        let is_branch = |revision: &String| repo.branch.as_ref() == Some(revision);
+        let (mut heads, mut offset) = (include.to_vec(), 0);
+        if include.iter().any(is_branch) {
+            heads = repo.head.iter().cloned().collect();
         }
         if let Some((pinned, at)) = cursor.and_then(|cursor| cursor.0.split_once(':')) {
-            (head, offset) = (pinned.to_owned(), at.parse().expect("our own cursor"));
+            heads = pinned.split(',').map(str::to_owned).collect();
+            offset = at.parse().expect("our own cursor");
         } else {
-            let named = exclude.iter().chain((repo.branch.as_deref() != Some(include)).then_some(&head));
+            let named = exclude.iter().chain(include.iter().filter(|revision| !is_branch(revision)));
             let mut unknown: Vec<_> = named
                 .filter(|hash| !repo.commits.contains_key(*hash) || repo.forgotten.contains(*hash))
                 .map(|hash| hash[..12.min(hash.len())].to_owned())
@@ -554,9 +570,9 @@ impl State {
             }
         }
         if repo.head_then.is_none() {
-            repo.head_then = Some(head.clone());
+            repo.head_then = Some(heads.first().cloned().unwrap_or_default());
         }
-        let rows = repo.log(&head, exclude);
+        let rows = repo.log(&heads, exclude);
         let end = (offset + per_page).min(rows.len());
         let item = |hash: &String| {
             let node = &repo.commits[hash];
@@ -573,7 +589,7 @@ impl State {
         Ok(ItemPage {
             items: rows.get(offset..end).unwrap_or_default().iter().map(item).collect(),
             unreadable: vec![],
-            next: (end < rows.len()).then(|| Cursor(format!("{head}:{end}"))),
+            next: (end < rows.len()).then(|| Cursor(format!("{}:{end}", heads.join(",")))),
             size: None,
         })
     }

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{FirstSync, Taken, Verdict, Window, day, waiting};
 
-/// A gap is remembered by at most so many heads; with more open paths it is walked again from where
-/// the walk began. Each head costs at least one request.
-const MOST_HEADS: usize = 8;
+/// A gap is remembered by at most so many heads, each of which makes the URL 49 bytes longer; with more
+/// open paths it is walked again from the last place that had fewer.
+const MOST_HEADS: usize = 100;
 
 /// At most so many former heads are kept out of walks: each makes the URL 48 bytes longer.
 const MOST_FORMER: usize = 20;
@@ -26,16 +26,13 @@ pub struct Head {
 /// Commits reachable from `heads` and from none of `exclude`, of which some are missing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CommitGap {
-    /// Walked one after the other, each without what the ones behind it reach.
+    /// Walked together.
     pub heads: Vec<String>,
     /// What these reach is not missing.
     pub exclude: Vec<String>,
     /// Only the first so many rows of the walk belong to the window (a first fetch).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u64>,
-    /// Rows of a limited walk dealt with so far.
-    #[serde(default)]
-    pub passed: u64,
     /// The head was rewritten away; the gap is walked from the branch's present head, and `limit` counts
     /// only rows not stored.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -88,8 +85,8 @@ pub struct CommitRanges {
 pub struct CommitWalk {
     /// What is left of it, as recorded.
     pub gap: CommitGap,
-    /// Asked for: a branch or a hash.
-    pub include: String,
+    /// Asked for: a branch, or hashes.
+    pub include: Vec<String>,
     /// Left out of the answer.
     pub exclude: Vec<String>,
     /// It asks for the newest end, and no page has come yet.
@@ -100,13 +97,10 @@ pub struct CommitWalk {
     /// Begun by a first fetch (or a new range).
     is_first: bool,
     place: Option<usize>,
-    /// Heads of the gap behind the one walked.
-    behind: Vec<String>,
-    /// As the gap was when the walk began: heads to go back to when too many paths are open.
-    began_with: Vec<String>,
     met: HashSet<String>,
     /// Parents of rows taken, not met yet: where the rest of the walk hangs.
     open: Vec<String>,
+    /// Rows counted toward the limit below the gap's recorded heads.
     passed: u64,
 }
 
@@ -141,12 +135,11 @@ pub enum UnknownHeads {
     AskAgain,
     /// The known head was among them: leave out what is stored instead ([`CommitWalk::leave_out`]).
     LeaveOutStored,
-    /// None of the commits named is unknown: the branch itself is, or the answer makes no sense.
-    NoBranch,
+    /// Ask again in the next sync: the branch itself is unknown, or was rewritten just now.
+    AskLater,
     /// The gap hangs on the branch's present head now; other gaps above it come first.
     LookAgain,
-    /// The gap's head is the newest known one: ask where the branch stands first; the gap is then walked
-    /// from there.
+    /// Ask where the branch stands first: what the gap still holds hangs there.
     AskNewest,
     /// The gap can no longer be walked and was closed; the branch's next walk begins a new range.
     GivenUp,
@@ -205,13 +198,12 @@ impl CommitRanges {
             heads: vec![],
             exclude: vec![],
             limit: first_sync.limit().filter(|_| !was_empty),
-            passed: 0,
             rerooted: false,
             known: 0,
             more: true,
             since: now,
         };
-        let mut walk = start(gap, branch.to_owned(), None);
+        let mut walk = start(gap, vec![branch.to_owned()], None);
         walk.is_newest = true;
         walk.is_first = true;
         walk
@@ -239,15 +231,9 @@ impl CommitRanges {
         let key = |place: &usize| (self.gaps[*place].rerooted, self.gaps[*place].since);
         let place = (0..self.gaps.len()).min_by_key(key)?;
         let gap = self.gaps[place].clone();
-        let include = gap.heads.first()?.clone();
+        let include = gap.heads.clone();
         let mut walk = start(gap, include, Some(place));
-        walk.behind = walk.gap.heads[1..].to_vec();
-        walk.exclude.extend(walk.behind.iter().cloned());
         walk.is_first = walk.gap.limit.is_some();
-        if walk.gap.rerooted {
-            // Only rows not stored count, and those passed before are stored.
-            walk.passed = 0;
-        }
         Some(walk)
     }
 
@@ -276,21 +262,18 @@ impl CommitRanges {
         }
 
         let gap = &mut walk.gap;
-        if gap.rerooted {
-            gap.limit = gap.limit.map(|limit| limit.saturating_sub(taken.counted));
-            walk.passed = 0;
-        } else if gap.limit.is_some() {
-            gap.passed = gap.passed.max(walk.passed);
-        } else {
-            let open: Vec<_> = walk.open.iter().chain(&walk.behind).cloned().collect();
-            let fits = !walk.open.is_empty() && open.len() <= MOST_HEADS;
-            gap.heads = if fits { open } else { walk.began_with.clone() };
+        // The rest of the walk is what the open paths reach, in the same order.
+        let makes_way = !walk.open.is_empty() && walk.open.len() <= MOST_HEADS;
+        if makes_way {
+            gap.heads.clone_from(&walk.open);
         }
-        let left_here = page.verdicts[taken.rows..].iter().filter(|verdict| verdict.is_write()).count() as u64;
-        gap.known = left_here;
-        gap.more = page.has_next || !walk.behind.is_empty();
-        if let Some(limit) = gap.limit {
-            let left = if gap.rerooted { limit } else { limit.saturating_sub(walk.passed) };
+        if makes_way || gap.rerooted {
+            gap.limit = gap.limit.map(|limit| limit.saturating_sub(walk.passed));
+            walk.passed = 0;
+        }
+        gap.known = page.verdicts[taken.rows..].iter().filter(|verdict| verdict.is_write()).count() as u64;
+        gap.more = page.has_next;
+        if let Some(left) = gap.limit.map(|limit| limit.saturating_sub(walk.passed)) {
             gap.more &= gap.known < left;
             gap.known = gap.known.min(left);
         }
@@ -315,7 +298,6 @@ impl CommitRanges {
             return false;
         }
         walk.gap.heads = vec![head.hash.clone()];
-        walk.began_with.clone_from(&walk.gap.heads);
         if self.origin.is_none() || walk.is_first {
             self.origin = Some(head.hash.clone());
             self.to_the_end = false;
@@ -360,68 +342,58 @@ impl CommitRanges {
             // Reachable from the present head, which covers it.
             self.former.retain(|former| *former != known.hash);
         }
-        let Some(place) = walk.place.take() else { return };
-        if walk.behind.is_empty() {
+        if let Some(place) = walk.place.take() {
             self.gaps.remove(place);
-        } else {
-            let gap = &mut self.gaps[place];
-            gap.heads = std::mem::take(&mut walk.behind);
-            (gap.known, gap.more) = (0, true);
         }
     }
 
-    /// The server does not know some of the hashes a walk named (full or short).
-    pub fn unknown(&mut self, walk: &mut CommitWalk, hashes: &[String]) -> UnknownHeads {
+    /// The server does not know some of the hashes a walk named (full or short). `asked_newest`: the known
+    /// head was the branch's just now.
+    pub fn unknown(&mut self, walk: &mut CommitWalk, hashes: &[String], asked_newest: bool) -> UnknownHeads {
         let named = |hash: &String| hashes.iter().any(|short| is_prefix(short, hash));
-        let is_lost = walk.behind.iter().any(named) || walk.place.is_some() && named(&walk.include);
         let had = walk.exclude.len();
         walk.exclude.retain(|hash| !named(hash));
         walk.gap.exclude.retain(|hash| !named(hash));
         self.former.retain(|hash| !named(hash));
+        let is_shorter = had > walk.exclude.len();
         let Some(place) = walk.place else {
             let lost_head = walk.known_head.as_ref().is_some_and(|head| head.parents.iter().any(named));
-            return if had == walk.exclude.len() {
-                UnknownHeads::NoBranch
+            return if !is_shorter {
+                UnknownHeads::AskLater
             } else if lost_head || walk.exclude.is_empty() {
                 UnknownHeads::LeaveOutStored
             } else {
                 UnknownHeads::AskAgain
             };
         };
+        let is_lost = walk.include.iter().any(named);
         let is_bounded = walk.gap.limit.is_some() || !walk.gap.exclude.is_empty();
-        if !is_lost && is_bounded && had > walk.exclude.len() {
-            self.gaps[place].exclude.clone_from(&walk.gap.exclude);
+        if !is_bounded || !is_lost && !is_shorter {
+            self.close(place);
+            return UnknownHeads::GivenUp;
+        }
+        let gap = &mut self.gaps[place];
+        gap.exclude.clone_from(&walk.gap.exclude);
+        if !is_lost {
             return UnknownHeads::AskAgain;
         }
-        if is_lost && is_bounded && !walk.gap.rerooted && self.is_newest_head(&walk.gap) {
-            return UnknownHeads::AskNewest;
-        }
         // What of the gap the branch still reaches hangs on its present head.
-        let is_present = |head: &&Head| !walk.gap.rerooted && !walk.gap.heads.contains(&head.hash);
-        if is_lost
-            && is_bounded
-            && let Some(head) = self.head.as_ref().filter(is_present)
-        {
-            let gap = &mut self.gaps[place];
-            gap.exclude.clone_from(&walk.gap.exclude);
-            gap.heads = vec![head.hash.clone()];
-            gap.limit = gap.limit.map(|limit| limit.saturating_sub(gap.passed));
-            gap.passed = 0;
-            gap.rerooted = true;
-            return UnknownHeads::LookAgain;
-        }
-        self.close(place);
-        UnknownHeads::GivenUp
-    }
-
-    fn is_newest_head(&self, gap: &CommitGap) -> bool {
-        self.head.as_ref().is_some_and(|head| gap.heads.contains(&head.hash))
-    }
-
-    /// Gives up the gap of a walk; the branch's next walk begins a new range.
-    pub fn give_up(&mut self, walk: &CommitWalk) {
-        if let Some(place) = walk.place {
-            self.close(place);
+        match &self.head {
+            Some(head) if !named(&head.hash) && gap.heads.contains(&head.hash) => {
+                gap.heads.retain(|hash| !named(hash));
+                walk.gap.heads.clone_from(&gap.heads);
+                walk.include.clone_from(&gap.heads);
+                walk.open.clone_from(&gap.heads);
+                UnknownHeads::AskAgain
+            }
+            _ if !asked_newest => UnknownHeads::AskNewest,
+            Some(head) if !named(&head.hash) => {
+                gap.heads.retain(|hash| !named(hash));
+                gap.heads.push(head.hash.clone());
+                gap.rerooted = true;
+                UnknownHeads::LookAgain
+            }
+            _ => UnknownHeads::AskLater,
         }
     }
 
@@ -450,7 +422,6 @@ impl CommitRanges {
             heads,
             exclude,
             limit,
-            passed: 0,
             rerooted: false,
             known: 0,
             more: true,
@@ -460,12 +431,16 @@ impl CommitRanges {
         // What comes from beneath an old head may be unreachable by now.
         self.recheck |= !self.former.is_empty();
         if let Some(first) = self.gaps.iter_mut().find(|gap| gap.limit.is_some()) {
-            let already = old.first_sync.limit().unwrap_or(0);
-            first.limit = match (limit, first.rerooted) {
-                (Some(limit), true) => first.limit.map(|left| left + limit.saturating_sub(already)),
-                (limit, _) => limit,
-            };
+            let deeper =
+                |left: u64| limit.map(|limit| left + limit.saturating_sub(old.first_sync.limit().unwrap_or(0)));
+            first.limit = first.limit.and_then(deeper);
             first.more = true;
+            if is_earlier {
+                // Rows that the start date kept out were passed by.
+                let top = self.head.as_ref().filter(|_| first.rerooted).map_or(&origin, |head| &head.hash);
+                first.heads = vec![top.clone()];
+                first.limit = if first.rerooted { first.limit } else { limit };
+            }
         } else if is_earlier || !self.to_the_end {
             self.gaps.push(gap(vec![origin.clone()], vec![], limit));
             self.to_the_end = false;
@@ -508,7 +483,7 @@ impl CommitRanges {
     }
 }
 
-fn start(gap: CommitGap, include: String, place: Option<usize>) -> CommitWalk {
+fn start(gap: CommitGap, include: Vec<String>, place: Option<usize>) -> CommitWalk {
     CommitWalk {
         include,
         exclude: gap.exclude.clone(),
@@ -517,10 +492,8 @@ fn start(gap: CommitGap, include: String, place: Option<usize>) -> CommitWalk {
         known_head_met: false,
         is_first: false,
         place,
-        behind: vec![],
-        began_with: gap.heads.clone(),
         met: HashSet::new(),
-        open: vec![],
+        open: gap.heads.clone(),
         passed: 0,
         gap,
     }

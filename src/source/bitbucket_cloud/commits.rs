@@ -19,7 +19,7 @@ const LONGEST_URL: usize = 6000;
 pub(super) async fn page(
     cloud: &BitbucketCloud,
     repo: &Repository,
-    include: &str,
+    include: &[String],
     exclude: &[String],
     cursor: Option<&Cursor>,
 ) -> Result<ItemPage, SourceError> {
@@ -41,7 +41,7 @@ pub(super) async fn page(
             place
         }
     };
-    call.hashes = exclude.iter().cloned().chain(is_hash(include).then(|| include.to_owned())).collect();
+    call.hashes = exclude.iter().chain(include.iter().filter(|revision| is_hash(revision))).cloned().collect();
     let page = cloud.page(&place, call).await?;
     let mut items = Vec::with_capacity(page.values.len());
     let mut unreadable = Vec::new();
@@ -55,12 +55,10 @@ pub(super) async fn page(
 }
 
 /// Address of the first page, and the form when it would get too long.
-fn first(path: &str, include: &str, exclude: &[String]) -> (String, Option<String>) {
-    let mut revisions = format!("include={}", value(include));
-    for hash in exclude {
-        revisions.push_str("&exclude=");
-        revisions.push_str(&value(hash));
-    }
+fn first(path: &str, include: &[String], exclude: &[String]) -> (String, Option<String>) {
+    let include = include.iter().map(|revision| format!("include={}", value(revision)));
+    let exclude = exclude.iter().map(|revision| format!("exclude={}", value(revision)));
+    let revisions = include.chain(exclude).collect::<Vec<_>>().join("&");
     let common = format!("{path}/commits?pagelen={PAGE}&fields={}", value(FIELDS));
     if common.len() + revisions.len() > LONGEST_URL {
         (common, Some(revisions))
@@ -79,11 +77,12 @@ mod tests {
 
     #[test]
     fn revisions_go_into_the_address_while_it_is_short() {
-        let (relative, form) = first("/repositories/acme/x", "release/1.0+x", &["aa".to_owned(), "bb".to_owned()]);
-        assert!(relative.ends_with("&include=release%2F1.0%2Bx&exclude=aa&exclude=bb"), "{relative}");
+        let of = |revisions: &[&str]| revisions.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let (relative, form) = first("/repositories/acme/x", &of(&["release/1.0+x", "cc"]), &of(&["aa", "bb"]));
+        assert!(relative.ends_with("&include=release%2F1.0%2Bx&include=cc&exclude=aa&exclude=bb"), "{relative}");
         assert_eq!(form, None);
         let many: Vec<String> = (0..200).map(|n| format!("{n:040x}")).collect();
-        let (relative, form) = first("/repositories/acme/x", "main", &many);
+        let (relative, form) = first("/repositories/acme/x", &of(&["main"]), &many);
         assert!(!relative.contains("exclude") && relative.contains("pagelen=100"));
         assert_eq!(form.unwrap().matches("exclude=").count(), 200);
     }

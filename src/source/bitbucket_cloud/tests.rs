@@ -184,7 +184,8 @@ async fn commits_are_asked_by_branch() {
     let row =
         json!({"hash": "aa11", "date": "2026-01-02T03:04:05+00:00", "message": "m", "author": {"raw": "Ann <a@b>"}});
     let server = Server::start(move |_, _| ok(json!({"values": [row, {"hash": "bad"}]}))).await;
-    let ask = Ask::Commits { include: "release/1.0".to_owned(), exclude: vec!["bb22".to_owned(), "cc33".to_owned()] };
+    let ask =
+        Ask::Commits { include: vec!["release/1.0".to_owned()], exclude: vec!["bb22".to_owned(), "cc33".to_owned()] };
     let page = server.cloud().secondary(&a_repository(), &ask, None).await.unwrap();
     assert_eq!((page.items.len(), page.unreadable.len()), (1, 1));
     let seen = &server.seen()[0];
@@ -197,7 +198,7 @@ async fn commits_are_asked_by_branch() {
 async fn an_empty_repository_is_never_asked_for_commits() {
     let server = Server::start(|_, _| status(404, "")).await;
     let repo = Repository { default_branch: None, ..a_repository() };
-    let ask = Ask::Commits { include: "main".to_owned(), exclude: Vec::new() };
+    let ask = Ask::Commits { include: vec!["main".to_owned()], exclude: Vec::new() };
     let page = server.cloud().secondary(&repo, &ask, None).await.unwrap();
     assert!(page.items.is_empty() && page.next.is_none() && server.seen().is_empty());
 }
@@ -211,7 +212,7 @@ async fn long_exclude_lists_are_posted() {
     })
     .await;
     let exclude: Vec<String> = (0..200).map(|n| format!("{n:040x}")).collect();
-    let ask = Ask::Commits { include: "main".to_owned(), exclude };
+    let ask = Ask::Commits { include: vec!["main".to_owned()], exclude };
     let cloud = server.cloud();
     let page = cloud.secondary(&a_repository(), &ask, None).await.unwrap();
     let last = cloud.secondary(&a_repository(), &ask, page.next.as_ref()).await.unwrap();
@@ -273,7 +274,7 @@ async fn unknown_commits_are_named() {
         )
     })
     .await;
-    let ask = Ask::Commits { include: "main".to_owned(), exclude: vec![gone.to_owned(), "22".repeat(20)] };
+    let ask = Ask::Commits { include: vec!["main".to_owned()], exclude: vec![gone.to_owned(), "22".repeat(20)] };
     let error = server.cloud().secondary(&a_repository(), &ask, None).await.unwrap_err();
     assert!(matches!(error, SourceError::UnknownCommits { hashes } if hashes == [gone]));
 }

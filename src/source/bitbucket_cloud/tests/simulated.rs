@@ -164,7 +164,7 @@ async fn commits_are_walked_from_what_is_known() {
     let cloud = cloud(&simulator);
     let repo = some_repository(&cloud).await;
     let branch = repo.default_branch.clone().unwrap();
-    let ask = |exclude: Vec<String>| Ask::Commits { include: branch.clone(), exclude };
+    let ask = |exclude: Vec<String>| Ask::Commits { include: vec![branch.clone()], exclude };
     let all = items(&cloud, &repo, &ask(Vec::new())).await;
     let ItemId::Hash(head) = all[0].id() else { panic!("a commit has a hash") };
     assert!(all.len() >= 230, "{}", all.len());
