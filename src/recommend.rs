@@ -90,10 +90,26 @@ enum Wish {
 /// A linked one gets a verdict only when there is something to decide: its entity is missing, a person
 /// chose another, or a rule that says `many` finds more entities.
 pub fn recommend(inputs: &Inputs<'_>) -> Vec<Recommendation> {
-    let judge = Judge::new(inputs);
-    let mut verdicts: Vec<_> = judge.subjects.iter().filter_map(|subject| judge.verdict(subject)).collect();
+    let judge = Verdicts::new(inputs);
+    let mut verdicts: Vec<_> = (0..inputs.repositories.len()).filter_map(|at| judge.of(at)).collect();
     verdicts.sort_by(|a, b| a.repo.cmp(&b.repo));
     verdicts
+}
+
+/// Verdicts one by one, all judged against each other: a hundred thousand at once are a hundred megabytes.
+pub struct Verdicts<'a>(Judge<'a>);
+
+impl<'a> Verdicts<'a> {
+    /// Weighs all claims.
+    pub fn new(inputs: &'a Inputs<'a>) -> Self {
+        Self(Judge::new(inputs))
+    }
+
+    /// The verdict about the repository at this position of [`Inputs::repositories`], as [`recommend`] gives it.
+    pub fn of(&self, at: usize) -> Option<Recommendation> {
+        let subject = self.0.subjects.binary_search_by_key(&at, |subject| subject.at).ok()?;
+        self.0.verdict(&self.0.subjects[subject])
+    }
 }
 
 /// One of this integration's repositories that is there.
@@ -104,6 +120,13 @@ struct Subject<'a> {
     decision: Option<&'a DecisionKind>,
     links: Vec<&'a Link>,
     wish: Wish,
+}
+
+/// Where a repository stands in [`Inputs`]; one of this integration comes before the same of another.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Position {
+    Own(usize),
+    Other(usize),
 }
 
 struct Judge<'a> {
@@ -117,8 +140,8 @@ struct Judge<'a> {
     claims: BTreeMap<EntityRef, BTreeSet<(Rank, RepoKey)>>,
     /// By ref: who would be registered under it.
     newcomers: BTreeMap<EntityRef, BTreeSet<RepoKey>>,
-    /// Full names of all repositories known, for people.
-    names: BTreeMap<RepoKey, String>,
+    /// Positions of all repositories known, sorted by key: whose full names people are told.
+    known: Vec<Position>,
 }
 
 impl<'a> Judge<'a> {
@@ -135,13 +158,13 @@ impl<'a> Judge<'a> {
             decisions: newest(inputs.decisions),
             claims: BTreeMap::new(),
             newcomers: BTreeMap::new(),
-            names: BTreeMap::new(),
+            known: Vec::new(),
         };
         judge.gather();
         judge
     }
 
-    /// Names, subjects with their wishes, claims, newcomers: in this order, each from the ones before.
+    /// Subjects with their wishes, claims, newcomers: in this order, each from the ones before.
     fn gather(&mut self) {
         let inputs = self.inputs;
         let mut links: BTreeMap<&RepoKey, Vec<&Link>> = BTreeMap::new();
@@ -152,7 +175,6 @@ impl<'a> Judge<'a> {
         let mut subjects: Vec<Subject<'a>> = Vec::new();
         for (at, (facts, standing)) in inputs.repositories.iter().zip(inputs.standings).enumerate() {
             let repo = facts.repo();
-            self.names.insert(repo.clone(), facts.full_name().to_owned());
             if matches!(standing.presence, Presence::Gone | Presence::Excluded { .. }) {
                 continue;
             }
@@ -162,9 +184,10 @@ impl<'a> Judge<'a> {
             let wish = self.first_wish(at, &repo, decision, marked.get(&repo).map_or(&[], Vec::as_slice));
             subjects.push(Subject { at, repo, facts, decision, links, wish });
         }
-        for other in inputs.others {
-            self.names.entry(other.repo.clone()).or_insert_with(|| other.full_name.clone());
-        }
+        let own = (0..inputs.repositories.len()).map(Position::Own);
+        let mut known: Vec<Position> = own.chain((0..inputs.others.len()).map(Position::Other)).collect();
+        known.sort_by(|a, b| self.key_at(*a).cmp(&self.key_at(*b)).then(a.cmp(b)));
+        self.known = known;
         let firm = self.firm_claims(&subjects);
         for subject in &mut subjects {
             self.give_way(subject, &firm);
@@ -570,7 +593,24 @@ impl<'a> Judge<'a> {
     }
 
     fn name_of(&self, repo: &RepoKey) -> String {
-        self.names.get(repo).cloned().unwrap_or_else(|| repo.to_string())
+        let wanted = (repo.instance.0.as_str(), repo.id.as_str());
+        let at = self.known.partition_point(|at| self.key_at(*at) < wanted);
+        let found = self.known.get(at).filter(|at| self.key_at(**at) == wanted);
+        match found {
+            Some(Position::Own(at)) => self.inputs.repositories[*at].full_name().to_owned(),
+            Some(Position::Other(at)) => self.inputs.others[*at].full_name.clone(),
+            None => repo.to_string(),
+        }
+    }
+
+    fn key_at(&self, at: Position) -> (&'a str, &'a str) {
+        match at {
+            Position::Own(at) => self.inputs.repositories[at].key(),
+            Position::Other(at) => {
+                let repo = &self.inputs.others[at].repo;
+                (&repo.instance.0, &repo.id)
+            }
+        }
     }
 }
 

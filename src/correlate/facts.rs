@@ -224,8 +224,14 @@ impl RepositoryFacts {
 
     /// Identity.
     pub fn repo(&self) -> RepoKey {
-        let text = |extra| self.packed.extra(extra).unwrap_or_default().to_owned();
-        RepoKey { instance: crate::model::InstanceId(text(Extra::Instance)), id: text(Extra::Id) }
+        let (instance, id) = self.key();
+        RepoKey { instance: crate::model::InstanceId(instance.to_owned()), id: id.to_owned() }
+    }
+
+    /// Instance and id: [`Self::repo`] without a copy, and sorted like it.
+    pub fn key(&self) -> (&str, &str) {
+        let text = |extra| self.packed.extra(extra).unwrap_or_default();
+        (text(Extra::Instance), text(Extra::Id))
     }
 
     /// `workspace/slug`.

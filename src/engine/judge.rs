@@ -1,6 +1,6 @@
 //! Records × entities → recommendations, stored. Skipped when nothing that it reads has changed.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -18,7 +18,7 @@ use crate::model::{
     Action, Decision, EntityRef, IntegrationKey, KnownRepository, Link, LinkState, Recommendation, RepoKey, SyncRecord,
 };
 use crate::plan::would_register;
-use crate::recommend::{self, Other, Standing, recommend};
+use crate::recommend::{self, Other, Standing, Verdicts};
 use crate::store::{CrawlLease, Store, StoredCandidates};
 
 /// How many records or entities are read at once.
@@ -102,22 +102,22 @@ pub(super) async fn judge(
         }
     }
     let candidates = correlate(&run.parts.rules, &bench.repositories, &bench.entities);
-    let recommendations = recommend(&bench.inputs(run.parts, &candidates));
-    save(run, lease, &bench, &candidates, &recommendations).await?;
-    let recommendations = if run.auto_import { recommendations } else { Vec::new() };
+    let recommendations = save(run, lease, &bench, &candidates).await?;
     Ok(Some(Judged { recommendations }))
 }
 
-/// Keeps the verdicts, a batch at a time: all of them at once would be held three times over.
+/// Judges and keeps the verdicts, a batch at a time: all of them at once would be most of what a sync holds.
+/// Returns those that auto-import may look at, sorted by repository.
 async fn save(
     run: &Run<'_>,
     lease: &CrawlLease,
     bench: &Bench,
     candidates: &[Candidates],
-    recommendations: &[Recommendation],
-) -> Result<(), Stop> {
-    let verdicts: HashMap<&RepoKey, &Recommendation> = recommendations.iter().map(|one| (&one.repo, one)).collect();
+) -> Result<Vec<Recommendation>, Stop> {
+    let inputs = bench.inputs(run.parts, candidates);
+    let verdicts = Verdicts::new(&inputs);
     let mut kept = Vec::with_capacity(candidates.len());
+    let mut for_auto_import = Vec::new();
     for some in candidates.chunks(BATCH) {
         let stored: Vec<StoredCandidates> = some
             .iter()
@@ -132,11 +132,15 @@ async fn save(
             })
             .collect();
         kept.extend(stored.iter().map(|one| one.repo.clone()));
-        let of_these = stored.iter().filter_map(|one| verdicts.get(&one.repo).map(|verdict| (*verdict).clone()));
-        let of_these = of_these.collect();
+        let of_these: Vec<Recommendation> = some.iter().filter_map(|found| verdicts.of(found.repository)).collect();
+        if run.auto_import {
+            for_auto_import.extend(of_these.iter().cloned());
+        }
         run.store.save_recommendations(lease, stored, of_these).await?;
     }
-    Ok(run.store.keep_verdicts(lease, kept).await?)
+    run.store.keep_verdicts(lease, kept).await?;
+    for_auto_import.sort_by(|one: &Recommendation, other| one.repo.cmp(&other.repo));
+    Ok(for_auto_import)
 }
 
 /// Remembers what was read, so that the next sync can tell that nothing changed. Only after a sync that
@@ -283,13 +287,13 @@ pub async fn explain(app: &App, integration: &Integration, known: &KnownReposito
         .await
         .map_err(|stop| Failure::failed(stop.into_report()))?;
     let candidates = correlate(&parts.rules, &bench.repositories, &bench.entities);
-    let recommendations = recommend(&bench.inputs(&parts, &candidates));
     let Some(at) = bench.repositories.iter().position(|facts| facts.repo() == known.repository.key) else {
         return Err(Failure::usage(
             format!("{} has no record in {}", known.repository.full_name, integration.name),
             "sync first",
         ));
     };
-    let verdict = recommendations.iter().find(|one| one.repo == known.repository.key);
-    Ok(explained(&parts.rules, &bench.repositories, at, &bench.entities, &candidates[at], verdict))
+    let inputs = bench.inputs(&parts, &candidates);
+    let verdict = Verdicts::new(&inputs).of(at);
+    Ok(explained(&parts.rules, &bench.repositories, at, &bench.entities, &candidates[at], verdict.as_ref()))
 }

@@ -32,7 +32,6 @@ pub(super) const COVERAGE: u8 = b'o';
 pub(super) const SYNCS: u8 = b'y';
 pub(super) const PLANS: u8 = b'p';
 
-pub(super) const REPOSITORY_INTEGRATIONS: u8 = b'x';
 pub(super) const LINKS_BY_ENTITY: u8 = b'L';
 pub(super) const JOURNAL_BY_TIME: u8 = b'J';
 pub(super) const SYNCS_BY_TIME: u8 = b'Y';
@@ -83,7 +82,6 @@ pub(super) const BOOKS: &[Book] = &[
     record::<Coverage>(COVERAGE, "coverage", &[Text, Text, Text, Text, Text, Text]),
     record::<StoredSync>(SYNCS, "syncs", &[Text]),
     record::<StoredPlan>(PLANS, "plans", &[Text]),
-    index(REPOSITORY_INTEGRATIONS, "repository_integrations", &[Text, Text, Text, Text, Text]),
     index(LINKS_BY_ENTITY, "links_by_entity", &[Text, Text, Text, Text]),
     index(JOURNAL_BY_TIME, "journal_by_time", &[Time, Text, Number]),
     index(SYNCS_BY_TIME, "syncs_by_time", &[Time, Text]),
@@ -130,11 +128,6 @@ struct At {
 pub(super) fn index_entries(key: &[u8], value: &[u8]) -> Option<Vec<Vec<u8>>> {
     let mut reader = Reader::past_tag(key);
     Some(match *key.first()? {
-        REPOSITORIES => {
-            let integration = reader.integration()?;
-            let repo = reader.repo()?;
-            vec![Key::in_book(REPOSITORY_INTEGRATIONS).repo(&repo).integration(&integration).bytes()]
-        }
         LINKS => {
             let catalog = reader.text()?;
             let repo = reader.repo()?;
@@ -165,10 +158,6 @@ pub(super) fn index_entries(key: &[u8], value: &[u8]) -> Option<Vec<Vec<u8>>> {
 pub(super) fn record_of_entry(entry: &[u8]) -> Option<Vec<u8>> {
     let mut reader = Reader::past_tag(entry);
     Some(match *entry.first()? {
-        REPOSITORY_INTEGRATIONS => {
-            let repo = reader.repo()?;
-            Key::in_book(REPOSITORIES).integration(&reader.integration()?).repo(&repo).bytes()
-        }
         LINKS_BY_ENTITY => {
             let catalog = reader.text()?;
             let entity = reader.text()?;

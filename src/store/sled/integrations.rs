@@ -1,8 +1,8 @@
 //! Integrations: their state, what people switched, and how one is forgotten.
 
 use super::books::{
-    CANDIDATES, COVERAGE, DELETIONS, INTEGRATIONS, LINKS, PLANS, RECOMMENDATIONS, RECORDS, REPOSITORIES,
-    REPOSITORY_INTEGRATIONS, SECONDARY, SEEN, SWITCHES, SYNCS_BY_INTEGRATION,
+    CANDIDATES, COVERAGE, DELETIONS, INTEGRATIONS, LINKS, PLANS, RECOMMENDATIONS, RECORDS, REPOSITORIES, SECONDARY,
+    SEEN, SWITCHES, SYNCS_BY_INTEGRATION,
 };
 use super::draft::{Draft, Tree, malformed};
 use super::keys::{Key, Reader};
@@ -142,9 +142,4 @@ fn remove_all(draft: &mut Draft<'_>, prefix: &[u8]) -> Result<(), StoreError> {
         draft.apply_when_large()?;
     }
     Ok(())
-}
-
-/// Repositories are indexed by themselves; this is their index' prefix.
-pub(super) fn of_repository(repo: &RepoKey) -> Vec<u8> {
-    Key::in_book(REPOSITORY_INTEGRATIONS).repo(repo).bytes()
 }

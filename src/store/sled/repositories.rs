@@ -139,14 +139,15 @@ pub(super) fn record(
     Ok(Some((known, record)))
 }
 
+/// Integrations are few: each is asked, so that a hundred thousand repositories need no index.
 pub(super) fn integrations_of(tree: &Tree, repo: &RepoKey) -> Result<Vec<IntegrationKey>, StoreError> {
-    let parse = |entry: Result<(sled::IVec, sled::IVec), StoreError>| {
-        let (key, _) = entry?;
-        let mut reader = Reader::past_tag(&key);
-        let integration = reader.repo().and_then(|_| reader.integration());
-        integration.ok_or_else(|| malformed(&key, "not an entry of this index"))
-    };
-    tree.scan(&integrations::of_repository(repo), None).map(parse).collect()
+    let mut found = Vec::new();
+    for state in integrations::all(tree)? {
+        if tree.raw(&key_of(REPOSITORIES, &state.key, repo))?.is_some() {
+            found.push(state.key);
+        }
+    }
+    Ok(found)
 }
 
 /// Candidates and recommendation of one repository are written together; many are written in bounded
