@@ -152,7 +152,7 @@ impl<'a> Backfill<'a> {
             .iter()
             .enumerate()
             .filter(|(_, stream)| !stream.is_out)
-            .map(|(index, stream)| (index, stream.standing()))
+            .map(|(index, stream)| (index, stream.standing(self.inputs.now)))
             .unzip();
         let caps = SecondaryKind::ALL.map(|kind| self.caps.get(&kind).map_or(0, |cap| cap.per_sync));
         let usage = self.inputs.source.usage();

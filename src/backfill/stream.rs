@@ -74,6 +74,8 @@ pub(super) struct Stream {
     pub kind: SecondaryKind,
     pub coverage: Coverage,
     pub known_since: DateTime<Utc>,
+    /// It has a newest end to ask for: commits without a default branch have none.
+    has_newest: bool,
     /// Its newest end is to be asked in this sync.
     pub is_due: bool,
     /// Something may be new, and has not been asked for.
@@ -91,8 +93,8 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    /// `None` when there is nothing to ask: an empty repository has no commits, and what cannot be read
-    /// is asked again only after a day or a change.
+    /// It is out when there is nothing to ask: an empty repository has no commits, and what cannot be read is
+    /// asked again only after a day or a change.
     pub fn new(
         repo: Arc<Repository>,
         kind: SecondaryKind,
@@ -102,23 +104,28 @@ impl Stream {
     ) -> Self {
         let mut coverage = stored.unwrap_or_else(|| Coverage::new(repo.key.clone(), kind));
         coverage.extend(terms.settings.first_sync, terms.start, terms.now);
-        let is_out = kind == SecondaryKind::Commits && repo.default_branch.is_none()
-            || coverage.unavailable.as_ref().is_some_and(|unavailable| {
-                unavailable.source_updated_on == repo.updated_on && unavailable.asked_at > terms.now - ASK_AGAIN_AFTER
-            });
+        // One asked in the future was asked by a clock that has jumped back since.
+        let refused_lately = coverage.unavailable.as_ref().is_some_and(|unavailable| {
+            unavailable.source_updated_on == repo.updated_on
+                && (terms.now - ASK_AGAIN_AFTER..=terms.now).contains(&unavailable.asked_at)
+        });
+        let has_newest = kind != SecondaryKind::Commits || repo.default_branch.is_some();
+        let is_out = refused_lately || !has_newest && coverage.waiting_since().is_none();
         let branch_moved = match &coverage.ranges {
             Ranges::PullRequests(_) => false,
             Ranges::Commits(ranges) => {
                 ranges.branch != repo.default_branch || ranges.head.is_none() && !ranges.former.is_empty()
             }
         };
-        let is_changed = coverage.window.is_some()
+        let is_changed = has_newest
+            && coverage.window.is_some()
             && (repo.updated_on.is_none() || coverage.source_updated_on != repo.updated_on || branch_moved);
         Self {
             repo,
             kind,
             coverage,
             known_since,
+            has_newest,
             is_due: false,
             is_changed,
             is_out,
@@ -130,22 +137,24 @@ impl Stream {
         }
     }
 
-    pub fn standing(&self) -> Standing {
+    /// How it stands. Instants that lie in the future were told by a clock that has jumped back since.
+    pub fn standing(&self, now: DateTime<Utc>) -> Standing {
         Standing {
             kind: self.kind,
             is_fetched: self.coverage.window.is_some(),
             is_changed: self.is_changed,
-            checked_at: self.coverage.checked_at,
+            checked_at: self.coverage.checked_at.filter(|at| *at <= now),
             open: self.coverage.open,
-            gap_since: self.coverage.waiting_since(),
-            known_since: self.known_since,
+            gap_since: self.coverage.waiting_since().map(|since| since.min(now)),
+            known_since: self.known_since.min(now),
         }
     }
 
     /// Whether its count is not known: never fetched, changed and not asked, or cut before the end.
     pub fn is_waiting(&self) -> bool {
         match (&self.coverage.window, &self.coverage.unavailable) {
-            (None, _) => !self.is_out,
+            (None, Some(_)) => false,
+            (None, None) => self.has_newest,
             (Some(_), Some(_)) => self.coverage.is_uncounted(),
             (Some(_), None) => self.is_changed || self.coverage.is_uncounted(),
         }
@@ -337,6 +346,10 @@ impl Stream {
         self.cursor = None;
         self.unknown_rounds += 1;
         let mut verdict = ranges.unknown(walk, hashes, self.asked_newest);
+        if verdict == UnknownHeads::AskNewest && !self.has_newest {
+            ranges.give_up(walk);
+            verdict = UnknownHeads::GivenUp;
+        }
         if verdict == UnknownHeads::LeaveOutStored {
             let named = |hash: &String| hashes.iter().any(|named| hash.starts_with(named.as_str()));
             let is_first = !std::mem::replace(&mut self.left_out_stored, true);
@@ -351,7 +364,7 @@ impl Stream {
         if verdict != UnknownHeads::AskAgain {
             self.walk = None;
         }
-        let begins_anew = verdict == UnknownHeads::GivenUp;
+        let begins_anew = verdict == UnknownHeads::GivenUp && self.has_newest;
         self.is_due |= begins_anew || verdict == UnknownHeads::AskNewest;
         self.is_changed |= begins_anew;
         verdict

@@ -22,6 +22,7 @@ use rand::{Rng, SeedableRng};
 use tokio_util::sync::CancellationToken;
 
 use super::{BackfillInputs, BackfillReport, FirstSync, KindSettings};
+use crate::model::coverage::Coverage;
 use crate::model::{InstanceId, IntegrationKey, Item, SecondaryKind};
 use crate::store::Store;
 use crate::store::sled::SledStore;
@@ -79,6 +80,7 @@ struct Case {
     fake: Arc<Fake>,
     store: SledStore,
     terms: Terms,
+    is_extended: bool,
 }
 
 impl Case {
@@ -88,15 +90,15 @@ impl Case {
         let terms = Terms::random(&mut rng, &world);
         let fake = Arc::new(Fake::new(world, rng.random()));
         let store = SledStore::temporary().await.expect("a scratch directory");
-        Self { rng, fake, store, terms }
+        Self { rng, fake, store, terms, is_extended: false }
     }
 
     /// One sync; `None`: it was killed. Checks the caps and everything that holds at any point.
     async fn sync(&mut self, faults: Faults) -> Option<BackfillReport> {
         let before = self.items().await;
         let fetched = self.fetched().await;
-        let kill = CancellationToken::new();
-        let now = self.fake.begin_sync(faults, kill.clone(), &fetched);
+        let (kill, stop) = (CancellationToken::new(), CancellationToken::new());
+        let now = self.fake.begin_sync(faults, kill.clone(), stop.clone(), &fetched);
         let lease = self.store.crawl_lease(&integration(), Duration::ZERO).await.unwrap().expect("nobody crawls");
         let key = integration();
         let inputs = BackfillInputs {
@@ -111,7 +113,7 @@ impl Case {
             now,
             rotation_share: super::ROTATION_SHARE,
             concurrency: self.rng.random_range(1..9),
-            stop: CancellationToken::new(),
+            stop,
             progress: &|_| {
                 if self.fake.is_killed_by_a_write() {
                     kill.cancel();
@@ -128,6 +130,10 @@ impl Case {
         self.check_caps(&before, report.as_ref()).await;
         self.check_always().await;
         report
+    }
+
+    fn view<'a>(&'a self, repo: &'a world::Repo, coverage: &'a Coverage, stored: &'a [Item]) -> oracle::View<'a> {
+        oracle::View { repo, terms: &self.terms, is_extended: self.is_extended, coverage, stored }
     }
 
     async fn items(&self) -> Vec<(crate::model::RepoKey, Item)> {
@@ -189,7 +195,7 @@ impl Case {
                     continue;
                 };
                 assert_eq!(coverage.stored, stored.len() as u64, "{}", coverage.describe());
-                let view = oracle::View { repo, terms: &self.terms, coverage: &coverage, stored: &stored };
+                let view = self.view(repo, &coverage, &stored);
                 let problem = match kind {
                     SecondaryKind::PullRequests => oracle::pull_requests(&view),
                     SecondaryKind::Commits if world.traits.forgets => None,
@@ -232,7 +238,7 @@ impl Case {
                     assert!(kind == SecondaryKind::Commits && repo.branch.is_none(), "never fetched");
                     continue;
                 };
-                let view = oracle::View { repo, terms: &self.terms, coverage: &coverage, stored: &stored };
+                let view = self.view(repo, &coverage, &stored);
                 let problem = match kind {
                     SecondaryKind::PullRequests => oracle::pull_requests_in_the_end(&view),
                     SecondaryKind::Commits => oracle::commits_in_the_end(&view, world.traits.forgets),
@@ -270,6 +276,7 @@ async fn life(seed: u64, traits: Traits) {
         }
         if traits.extends && case.rng.random_bool(0.2) {
             case.terms = case.terms.extended(&mut case.rng);
+            case.is_extended = true;
         }
     }
     case.settle().await;

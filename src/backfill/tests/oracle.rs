@@ -13,6 +13,8 @@ use crate::model::{Item, ItemId};
 pub struct View<'a> {
     pub repo: &'a Repo,
     pub terms: &'a Terms,
+    /// The window may have been extended on the way.
+    pub is_extended: bool,
     pub coverage: &'a Coverage,
     pub stored: &'a [Item],
 }
@@ -61,7 +63,10 @@ impl View<'_> {
             Some(bottom) => then.iter().filter(|row| row.1 > bottom).map(|row| row.0).chain(touched()).collect(),
             None => then.iter().map(|row| row.0).chain(touched()).collect(),
         };
-        let deepest = depth.saturating_add(self.repo.touched.len());
+        // Those that share the newest instant with all of a first window may come later, and uncounted.
+        let newest = then.first().map(|row| row.1);
+        let ties = then.iter().filter(|row| self.is_extended && Some(row.1) == newest).count();
+        let deepest = depth.saturating_add(self.repo.touched.len() + ties);
         let may = match boundary(deepest) {
             Some(bottom) => then.iter().filter(|row| row.1 >= bottom).map(|row| row.0).chain(touched()).collect(),
             None => then.iter().map(|row| row.0).chain(touched()).collect(),
@@ -194,7 +199,9 @@ pub fn commits(view: &View<'_>) -> Option<String> {
 /// stored, a new range begins, and only its head is certain.
 pub fn commits_in_the_end(view: &View<'_>, forgets: bool) -> Option<String> {
     let Ranges::Commits(ranges) = &view.coverage.ranges else { return Some("wrong ranges".to_owned()) };
-    let head = view.repo.head.as_ref()?;
+    // Without a default branch, what it held when it was asked last is all that is known.
+    let known = ranges.head.as_ref().map(|head| &head.hash);
+    let head = if view.repo.branch.is_some() { view.repo.head.as_ref() } else { known }?;
     let stored = view.stored_hashes();
     let mut must = view.commits(head, view.wanted());
     if forgets {

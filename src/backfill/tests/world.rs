@@ -34,8 +34,13 @@ pub struct Faults {
     budget: Option<u64>,
     dies_at_request: Option<u64>,
     dies_at_write: Option<u64>,
+    stops_at_request: Option<u64>,
     /// Things change between the requests, where the world does so at all.
     moves: bool,
+    /// Repositories that the credential may not see.
+    hides: f64,
+    /// The machine's clock is behind by so much.
+    behind: TimeDelta,
 }
 
 impl Faults {
@@ -44,15 +49,33 @@ impl Faults {
         Self { budget: Some(requests), ..Self::default() }
     }
 
+    /// Everything is forbidden.
+    pub fn refused() -> Self {
+        Self { refuses: 1.0, ..Self::default() }
+    }
+
+    /// Every request fails on the server's side.
+    pub fn failing() -> Self {
+        Self { fails: 1.0, ..Self::default() }
+    }
+
+    /// The machine's clock is ahead by so much.
+    pub fn ahead(self, ahead: TimeDelta) -> Self {
+        Self { behind: -ahead, ..self }
+    }
+
     pub fn random(rng: &mut StdRng) -> Self {
         let mut maybe = |chance: f64, most: u64| rng.random_bool(chance).then(|| rng.random_range(0..most));
         Self {
             budget: maybe(0.15, 12),
             dies_at_request: maybe(0.25, 12),
             dies_at_write: maybe(0.25, 8),
+            stops_at_request: maybe(0.1, 12),
             fails: [0.0, 0.0, 0.2][rng.random_range(0..3)],
             moves: true,
             refuses: if rng.random_bool(0.1) { 0.2 } else { 0.0 },
+            hides: if rng.random_bool(0.1) { 0.5 } else { 0.0 },
+            behind: TimeDelta::hours(if rng.random_bool(0.1) { rng.random_range(-99..99) } else { 0 }),
         }
     }
 }
@@ -242,10 +265,12 @@ impl World {
                         self.chain(index, base, length, rng)
                     }
                     _ => {
+                        let name = [Some("main"), Some("main"), Some("trunk/next"), Some("trunk/next"), None];
+                        let name = name[rng.random_range(0..5)].map(str::to_owned);
                         if self.repos[index].branch.is_some() {
-                            self.repos[index].branch = Some(["main", "trunk/next"][rng.random_range(0..2)].to_owned());
+                            self.repos[index].branch = name;
                         }
-                        self.repos[index].head.clone()
+                        None
                     }
                 };
                 self.move_branch(index, head, rng);
@@ -282,25 +307,30 @@ impl World {
     fn open_pull_requests(&mut self, index: usize, rng: &mut StdRng) {
         for _ in 0..rng.random_range(1..5) {
             let at = self.tick(rng);
+            self.open_pull_request(index, at);
             let repo = &mut self.repos[index];
-            let id = repo.pull_requests.len() as u64 + 1;
-            let pull_request = PullRequest {
-                id,
-                title: "new".to_owned(),
-                state: PullRequestState::Open,
-                author: None,
-                source_branch: None,
-                target_branch: None,
-                created_at: at,
-                updated_at: at,
-                url: None,
-            };
-            repo.pull_requests.insert(id, pull_request);
-            repo.touched.insert(id);
             if rng.random_bool(0.7) {
                 repo.updated_on = at.max(repo.updated_on);
             }
         }
+    }
+
+    fn open_pull_request(&mut self, index: usize, at: DateTime<Utc>) {
+        let repo = &mut self.repos[index];
+        let id = repo.pull_requests.len() as u64 + 1;
+        let pull_request = PullRequest {
+            id,
+            title: "new".to_owned(),
+            state: PullRequestState::Open,
+            author: None,
+            source_branch: None,
+            target_branch: None,
+            created_at: at,
+            updated_at: at,
+            url: None,
+        };
+        repo.pull_requests.insert(id, pull_request);
+        repo.touched.insert(id);
     }
 
     fn update_pull_request(&mut self, index: usize, rng: &mut StdRng) {
@@ -328,6 +358,7 @@ struct State {
     rng: StdRng,
     faults: Faults,
     kill: CancellationToken,
+    stop: CancellationToken,
     requests_this_sync: u64,
     writes_this_sync: u64,
     requests: (u64, u64),
@@ -346,6 +377,7 @@ impl Fake {
             rng: StdRng::seed_from_u64(seed),
             faults: Faults::default(),
             kill: CancellationToken::new(),
+            stop: CancellationToken::new(),
             requests_this_sync: 0,
             writes_this_sync: 0,
             requests: (0, 0),
@@ -362,10 +394,11 @@ impl Fake {
         &self,
         faults: Faults,
         kill: CancellationToken,
+        stop: CancellationToken,
         fetched: &[(RepoKey, SecondaryKind)],
     ) -> DateTime<Utc> {
         let mut state = self.state();
-        (state.faults, state.kill) = (faults, kill);
+        (state.faults, state.kill, state.stop) = (faults, kill, stop);
         (state.requests_this_sync, state.writes_this_sync) = (0, 0);
         for repo in &mut state.world.repos {
             if !fetched.contains(&(repo.key.clone(), SecondaryKind::PullRequests)) {
@@ -375,7 +408,7 @@ impl Fake {
                 repo.head_then = None;
             }
         }
-        state.world.clock
+        state.world.clock - state.faults.behind
     }
 
     pub fn is_killed_by_a_write(&self) -> bool {
@@ -422,9 +455,59 @@ impl Fake {
         world.move_branch(repo, head, rng);
     }
 
-    /// A default branch without a commit.
-    pub fn name_branch(&self, repo: usize) {
-        self.state().world.repos[repo].branch = Some("main".to_owned());
+    /// Another name for the default branch, or none.
+    pub fn name_branch(&self, repo: usize, name: Option<&str>) {
+        let State { world, rng, .. } = &mut *self.state();
+        world.repos[repo].branch = name.map(str::to_owned);
+        world.move_branch(repo, None, rng);
+    }
+
+    /// So many branches that left it together, merged one after the other.
+    pub fn merge_many(&self, repo: usize, branches: usize) {
+        let State { world, rng, .. } = &mut *self.state();
+        let base = world.repos[repo].head.clone();
+        let sides: Vec<_> = (0..branches).filter_map(|_| world.chain(repo, base.clone(), 1, rng)).collect();
+        let mut head = base;
+        for side in sides {
+            let parents = head.into_iter().chain([side]).collect();
+            head = Some(world.commit(repo, parents, rng));
+        }
+        world.move_branch(repo, head, rng);
+    }
+
+    /// Its pull requests are declined.
+    pub fn close_pull_requests(&self, repo: usize) {
+        let State { world, .. } = &mut *self.state();
+        world.clock += TimeDelta::minutes(1);
+        let at = world.clock;
+        let repo = &mut world.repos[repo];
+        for (id, pull_request) in &mut repo.pull_requests {
+            pull_request.updated_at = at;
+            pull_request.state = PullRequestState::Declined;
+            repo.touched.insert(*id);
+        }
+    }
+
+    /// A pull request changes, and the date of the repository does not.
+    pub fn update_quietly(&self, repo: usize, id: u64) {
+        let State { world, .. } = &mut *self.state();
+        world.clock += TimeDelta::minutes(1);
+        let repo = &mut world.repos[repo];
+        repo.touched.insert(id);
+        if let Some(pull_request) = repo.pull_requests.get_mut(&id) {
+            pull_request.updated_at = world.clock;
+            pull_request.title = "quietly".to_owned();
+        }
+    }
+
+    /// Pull requests, all updated at this one instant.
+    pub fn open_at_once(&self, repo: usize, count: u64) {
+        let State { world, .. } = &mut *self.state();
+        let at = world.clock;
+        for _ in 0..count {
+            world.open_pull_request(repo, at);
+        }
+        world.repos[repo].updated_on = at;
     }
 
     pub fn requests(&self) -> (u64, u64) {
@@ -443,7 +526,7 @@ impl Fake {
     }
 
     pub fn known(&self) -> Vec<KnownRepository> {
-        let state = self.state();
+        let State { world, rng, faults, .. } = &mut *self.state();
         let known = |repo: &Repo| KnownRepository {
             repository: Repository {
                 key: repo.key.clone(),
@@ -464,13 +547,17 @@ impl Fake {
                 updated_on: Some(repo.updated_on),
             },
             fingerprint: Fingerprint([0; 16]),
-            presence: Presence::Present,
+            presence: if rng.random_bool(faults.hides) {
+                Presence::Inaccessible { reason: "forbidden".to_owned() }
+            } else {
+                Presence::Present
+            },
             first_seen: DateTime::UNIX_EPOCH,
             last_changed: DateTime::UNIX_EPOCH,
             first_seen_under_auto_import: false,
             former_names: vec![],
         };
-        state.world.repos.iter().map(known).collect()
+        world.repos.iter().map(known).collect()
     }
 }
 
@@ -632,6 +719,9 @@ impl Source for Fake {
             let dies = state.faults.dies_at_request.is_some_and(|at| state.requests_this_sync > at);
             if dies {
                 state.kill.cancel();
+            }
+            if state.faults.stops_at_request.is_some_and(|at| state.requests_this_sync > at) {
+                state.stop.cancel();
             }
             dies
         };

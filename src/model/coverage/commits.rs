@@ -397,6 +397,13 @@ impl CommitRanges {
         }
     }
 
+    /// Gives up the gap of a walk: there is no branch that it could hang on.
+    pub fn give_up(&mut self, walk: &CommitWalk) {
+        if let Some(place) = walk.place {
+            self.close(place);
+        }
+    }
+
     fn close(&mut self, place: usize) {
         self.gaps.remove(place);
         self.torn = true;

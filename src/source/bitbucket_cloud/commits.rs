@@ -15,7 +15,7 @@ values.author.user.display_name,values.parents.hash,values.links.html.href";
 /// Gateways refuse longer addresses; beyond it the revisions go into a form.
 const LONGEST_URL: usize = 6000;
 
-/// One page of a commit walk. A repository without a default branch is empty and never asked.
+/// One page of a commit walk. A repository without a default branch is asked only for what hashes name.
 pub(super) async fn page(
     cloud: &BitbucketCloud,
     repo: &Repository,
@@ -23,7 +23,7 @@ pub(super) async fn page(
     exclude: &[String],
     cursor: Option<&Cursor>,
 ) -> Result<ItemPage, SourceError> {
-    if repo.default_branch.is_none() {
+    if repo.default_branch.is_none() && !include.iter().all(|revision| is_hash(revision)) {
         return Ok(ItemPage::default());
     }
     let mut call;
