@@ -229,6 +229,26 @@ impl Bench {
         lines.lines().map(|line| serde_json::from_str(line).expect("JSON lines")).collect()
     }
 
+    /// What the store holds of secondary kinds: repository, kind and the item's id. They are exported in blocks.
+    #[track_caller]
+    pub fn secondary(&self) -> Vec<(String, String, String)> {
+        let mut all = Vec::new();
+        for line in self.export() {
+            if line["book"] != "secondary" {
+                continue;
+            }
+            let [.., repository, kind, _] = line["key"].as_array().expect("a key").as_slice() else {
+                panic!("a short key: {line}")
+            };
+            for item in line["value"].as_array().expect("a block") {
+                let id = item.get("hash").or(item.get("id")).unwrap_or_else(|| panic!("no id: {item}"));
+                let id = id.as_str().map_or_else(|| id.to_string(), str::to_owned);
+                all.push((text(repository, "").to_owned(), text(kind, "").to_owned(), id));
+            }
+        }
+        all
+    }
+
     /// Starts the program and leaves it running.
     pub fn spawn(&self, args: &[&str]) -> Running {
         Running(Some(self.command(args).spawn().expect("the program")))

@@ -68,7 +68,7 @@ fn a_budget_that_ends_in_mid_backfill_leaves_a_backlog_p5_6() {
     }
     assert!(outcomes[..2].iter().all(|one| one == "rate_limited" || one == "completed"), "{outcomes:?}");
     assert_eq!(outcomes[2..], ["completed", "completed"], "{outcomes:?}");
-    let items = bench.export().into_iter().filter(|line| line["book"] == "secondary").count() as u64;
+    let items = bench.secondary().len() as u64;
     assert_eq!(items, total, "each was stored once");
     let history = bench.json(&["sync", "history"]);
     assert_eq!(number(&history[0], "/secondary/commits/backlog"), 0, "{history}");

@@ -46,22 +46,13 @@ fn windows(bench: &Bench) -> BTreeSet<(String, &'static str, String)> {
     all
 }
 
-/// What the store holds of secondary kinds; each key once, since a key that came twice would be two lines.
+/// What the store holds of secondary kinds, each item once.
 fn stored(bench: &Bench) -> BTreeSet<(String, &'static str, String)> {
     let mut all = BTreeSet::new();
-    for line in bench.export() {
-        if line["book"] != "secondary" {
-            continue;
-        }
-        let key: Vec<String> = line["key"]
-            .as_array()
-            .expect("a key")
-            .iter()
-            .map(|part| part.as_str().map_or_else(|| part.to_string(), str::to_owned))
-            .collect();
-        let [.., repository, kind, item] = key.as_slice() else { panic!("a short key: {key:?}") };
+    for (repository, kind, item) in bench.secondary() {
         let kind = if kind == "commits" { "commits" } else { "pull_requests" };
-        assert!(all.insert((repository.clone(), kind, item.clone())), "twice: {key:?}");
+        let item = (repository, kind, item);
+        assert!(all.insert(item.clone()), "twice: {item:?}");
     }
     all
 }
