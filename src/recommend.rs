@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::correlate::{Candidate, Candidates, EntityFacts, Naming, RepositoryFacts, Rules, WhyNot};
 use crate::model::{
-    Action, Decision, DecisionKind, EntityRef, Link, LinkState, Presence, Recommendation, Registration, RepoKey, Unseen,
+    Action, Decision, DecisionKind, EntityRef, InstanceId, Link, LinkState, Presence, Recommendation, Registration,
+    RepoKey, Unseen,
 };
 
 /// Kinds of which new entities may be made; others need what a repository does not tell (an API its definition).
@@ -122,6 +123,28 @@ struct Subject<'a> {
     wish: Wish,
 }
 
+/// Instance and id of a repository: a [`RepoKey`] that costs nothing, since there are many.
+type Key<'a> = (&'a str, &'a str);
+
+/// A repository claims an entity. Sorted by entity, strongest first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Claim<'a> {
+    entity: &'a str,
+    rank: Rank,
+    repo: Key<'a>,
+}
+
+/// The claims to one entity, of sorted ones.
+fn claims_to<'c, 'a>(claims: &'c [Claim<'a>], entity: &str) -> &'c [Claim<'a>] {
+    let from = claims.partition_point(|claim| claim.entity < entity);
+    let to = claims.partition_point(|claim| claim.entity <= entity);
+    &claims[from..to]
+}
+
+fn key_of(repo: &RepoKey) -> Key<'_> {
+    (&repo.instance.0, &repo.id)
+}
+
 /// Where a repository stands in [`Inputs`]; one of this integration comes before the same of another.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Position {
@@ -136,10 +159,10 @@ struct Judge<'a> {
     by_ref: HashMap<&'a str, Vec<usize>>,
     links_by_entity: HashMap<&'a str, &'a Link>,
     decisions: BTreeMap<&'a RepoKey, &'a DecisionKind>,
-    /// By entity: who claims it and how strongly. Linked and ignored repositories claim nothing.
-    claims: BTreeMap<EntityRef, BTreeSet<(Rank, RepoKey)>>,
-    /// By ref: who would be registered under it.
-    newcomers: BTreeMap<EntityRef, BTreeSet<RepoKey>>,
+    /// Who claims an entity and how strongly, sorted. Linked and ignored repositories claim nothing.
+    claims: Vec<Claim<'a>>,
+    /// Who would be registered under a ref, sorted.
+    newcomers: Vec<(&'a str, Key<'a>)>,
     /// Positions of all repositories known, sorted by key: whose full names people are told.
     known: Vec<Position>,
 }
@@ -156,8 +179,8 @@ impl<'a> Judge<'a> {
             by_ref,
             links_by_entity: inputs.links.iter().map(|link| (link.entity.as_str(), link)).collect(),
             decisions: newest(inputs.decisions),
-            claims: BTreeMap::new(),
-            newcomers: BTreeMap::new(),
+            claims: Vec::new(),
+            newcomers: Vec::new(),
             known: Vec::new(),
         };
         judge.gather();
@@ -199,28 +222,28 @@ impl<'a> Judge<'a> {
             match &subject.wish {
                 Wish::Entities(rank, _) => {
                     for entity in self.wanted(subject) {
-                        let entity = inputs.entities[entity].entity_ref();
-                        let rank = subject.rank(*rank, &entity);
-                        self.claims.entry(entity).or_default().insert((rank, subject.repo.clone()));
+                        let entity = &inputs.entities[entity];
+                        let rank = subject.rank(*rank, &entity.entity_ref());
+                        self.claims.push(Claim { entity: entity.ref_text(), rank, repo: subject.facts.key() });
                     }
                 }
                 Wish::New if subject.is_settled() => {}
                 Wish::New => {
                     if let Ok(entity) = &inputs.standings[subject.at].register_as {
-                        self.newcomers.entry(entity.clone()).or_default().insert(subject.repo.clone());
+                        self.newcomers.push((entity.as_str(), subject.facts.key()));
                     }
                 }
                 Wish::Lost(_) => {}
             }
         }
-        for (repo, rank, entity) in self.claims_of_others() {
-            self.claims.entry(entity).or_default().insert((rank, repo));
-        }
+        self.claims.extend(self.claims_of_others());
+        self.claims.sort_unstable();
         for other in inputs.others {
             if let Some(entity) = &other.registers_as {
-                self.newcomers.entry(entity.clone()).or_default().insert(other.repo.clone());
+                self.newcomers.push((entity.as_str(), key_of(&other.repo)));
             }
         }
+        self.newcomers.sort_unstable();
         self.subjects = subjects;
     }
 
@@ -280,28 +303,26 @@ impl<'a> Judge<'a> {
 
     /// Entities that somebody claims by more than `contains` alone: the strongest rule of each, and whether it
     /// is one repository's only.
-    fn firm_claims(&self, subjects: &[Subject<'_>]) -> HashMap<String, Vec<(Rank, RepoKey)>> {
-        let mut firm: HashMap<String, Vec<(Rank, RepoKey)>> = HashMap::new();
+    fn firm_claims(&self, subjects: &[Subject<'a>]) -> Vec<Claim<'a>> {
+        let mut firm = self.claims_of_others();
         for subject in subjects.iter().filter(|subject| !subject.is_ignored()) {
             let Wish::Entities(rank, _) = &subject.wish else { continue };
             if matches!(rank, Rank::Rule(rule) if self.inputs.rules.is_contains_alone(*rule)) {
                 continue;
             }
             for entity in self.wanted(subject) {
-                let entity = self.inputs.entities[entity].entity_ref();
-                let rank = subject.rank(*rank, &entity);
-                firm.entry(entity.as_str().to_owned()).or_default().push((rank, subject.repo.clone()));
+                let entity = &self.inputs.entities[entity];
+                let rank = subject.rank(*rank, &entity.entity_ref());
+                firm.push(Claim { entity: entity.ref_text(), rank, repo: subject.facts.key() });
             }
         }
-        for (repo, rank, entity) in self.claims_of_others() {
-            firm.entry(entity.as_str().to_owned()).or_default().push((rank, repo));
-        }
+        firm.sort_unstable();
         firm
     }
 
     /// A claim by `contains` alone gives way to a link, a mark and any stronger claim: `billing-api` is not in
     /// conflict with `billing` over the entity billing, it is a repository of its own.
-    fn give_way(&self, subject: &mut Subject<'_>, firm: &HashMap<String, Vec<(Rank, RepoKey)>>) {
+    fn give_way(&self, subject: &mut Subject<'_>, firm: &[Claim<'_>]) {
         let Wish::Entities(Rank::Rule(rule), _) = subject.wish else { return };
         if !self.inputs.rules.is_contains_alone(rule) {
             return;
@@ -312,10 +333,8 @@ impl<'a> Judge<'a> {
             let mine = |repo: &RepoKey| *repo == subject.repo;
             let linked = self.links_by_entity.get(entity.ref_text()).is_some_and(|link| !mine(&link.repo));
             let marked = self.mark_that_counts(entity).is_some_and(|repo| !mine(&repo));
-            let stronger = |claims: &Vec<(Rank, RepoKey)>| {
-                claims.iter().any(|(rank, repo)| *rank < Rank::Rule(one.rule) && !mine(repo))
-            };
-            !linked && !marked && !firm.get(entity.ref_text()).is_some_and(stronger)
+            let stronger = |claim: &Claim<'_>| claim.rank < Rank::Rule(one.rule) && claim.repo != subject.facts.key();
+            !linked && !marked && !claims_to(firm, entity.ref_text()).iter().any(stronger)
         };
         let mut left: Vec<Candidate> = found.leaders().iter().filter(stays).copied().collect();
         if left.is_empty() {
@@ -328,18 +347,18 @@ impl<'a> Judge<'a> {
     }
 
     /// Claims of the other integrations' repositories: a person's choice instead of the rules' where there is one.
-    fn claims_of_others(&self) -> Vec<(RepoKey, Rank, EntityRef)> {
+    fn claims_of_others(&self) -> Vec<Claim<'a>> {
         let linked: BTreeSet<&RepoKey> = self.inputs.links.iter().map(|link| &link.repo).collect();
         let mut claims = Vec::new();
         for other in self.inputs.others.iter().filter(|other| !linked.contains(&other.repo)) {
             match self.decisions.get(&other.repo) {
                 Some(DecisionKind::Ignored) => {}
                 Some(DecisionKind::Target { entity }) => {
-                    claims.push((other.repo.clone(), Rank::Chosen, entity.clone()))
+                    claims.push(Claim { entity: entity.as_str(), rank: Rank::Chosen, repo: key_of(&other.repo) })
                 }
                 decision => claims.extend(other.candidates.iter().map(|(entity, rule)| {
                     let rank = if has_left(decision.copied(), entity) { Rank::Left } else { Rank::Rule(*rule) };
-                    (other.repo.clone(), rank, entity.clone())
+                    Claim { entity: entity.as_str(), rank, repo: key_of(&other.repo) }
                 })),
             }
         }
@@ -457,25 +476,25 @@ impl<'a> Judge<'a> {
         if let Some(link) = self.links_by_entity.get(name)
             && link.repo != subject.repo
         {
-            let holder = self.name_of(&link.repo);
+            let holder = self.name_of(key_of(&link.repo));
             return Err(Contest { reason: format!("{name} is linked to {holder}"), rivals: vec![holder] });
         }
         if let Some(repo) = self.mark_that_counts(entity)
             && repo != subject.repo
             && rank != Rank::Chosen
         {
-            let holder = self.name_of(&repo);
+            let holder = self.name_of(key_of(&repo));
             return Err(Contest { reason: format!("{name} carries the mark of {holder}"), rivals: vec![holder] });
         }
         let rank = subject.rank(rank, &entity.entity_ref());
-        let claims = self.claims.get(&entity.entity_ref());
-        let rivals = claims.into_iter().flatten().filter(|(other, repo)| *repo != subject.repo && *other <= rank);
-        let rivals: BTreeSet<String> = rivals.map(|(_, repo)| self.name_of(repo)).collect();
+        let claims = claims_to(&self.claims, name).iter().filter(|claim| claim.repo != subject.facts.key());
+        let rivals = claims.clone().filter(|claim| claim.rank <= rank);
+        let rivals: BTreeSet<String> = rivals.map(|claim| self.name_of(claim.repo)).collect();
         if rivals.is_empty() {
             return Ok(());
         }
         let rivals: Vec<String> = rivals.into_iter().collect();
-        let stronger = claims.into_iter().flatten().any(|(other, repo)| *repo != subject.repo && *other < rank);
+        let stronger = claims.clone().any(|claim| claim.rank < rank);
         let how = if stronger { "is claimed more strongly by" } else { "is claimed as well by" };
         Err(Contest { reason: format!("{name} {how} {}", rivals.join(" and ")), rivals })
     }
@@ -539,8 +558,10 @@ impl<'a> Judge<'a> {
             let reason = format!("the name {entity} is taken");
             return self.conflict(subject, Some(entity.clone()), None, reason, Vec::new());
         }
-        let newcomers = self.newcomers.get(entity).into_iter().flatten().filter(|repo| **repo != subject.repo);
-        let rivals: BTreeSet<String> = newcomers.map(|repo| self.name_of(repo)).collect();
+        let from = self.newcomers.partition_point(|(wanted, _)| *wanted < entity.as_str());
+        let newcomers = self.newcomers[from..].iter().take_while(|(wanted, _)| *wanted == entity.as_str());
+        let newcomers = newcomers.filter(|(_, repo)| *repo != subject.facts.key());
+        let rivals: BTreeSet<String> = newcomers.map(|(_, repo)| self.name_of(*repo)).collect();
         if !rivals.is_empty() {
             let rivals: Vec<String> = rivals.into_iter().collect();
             let reason = format!("{} would be registered as {entity} as well", rivals.join(" and "));
@@ -592,24 +613,23 @@ impl<'a> Judge<'a> {
         }
     }
 
-    fn name_of(&self, repo: &RepoKey) -> String {
-        let wanted = (repo.instance.0.as_str(), repo.id.as_str());
+    fn name_of(&self, wanted: Key<'_>) -> String {
         let at = self.known.partition_point(|at| self.key_at(*at) < wanted);
         let found = self.known.get(at).filter(|at| self.key_at(**at) == wanted);
         match found {
             Some(Position::Own(at)) => self.inputs.repositories[*at].full_name().to_owned(),
             Some(Position::Other(at)) => self.inputs.others[*at].full_name.clone(),
-            None => repo.to_string(),
+            None => {
+                let (instance, id) = wanted;
+                RepoKey { instance: InstanceId(instance.to_owned()), id: id.to_owned() }.to_string()
+            }
         }
     }
 
-    fn key_at(&self, at: Position) -> (&'a str, &'a str) {
+    fn key_at(&self, at: Position) -> Key<'a> {
         match at {
             Position::Own(at) => self.inputs.repositories[at].key(),
-            Position::Other(at) => {
-                let repo = &self.inputs.others[at].repo;
-                (&repo.instance.0, &repo.id)
-            }
+            Position::Other(at) => key_of(&self.inputs.others[at].repo),
         }
     }
 }
