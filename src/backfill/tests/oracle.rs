@@ -75,9 +75,9 @@ impl View<'_> {
     }
 
     /// Commits that belong to the window as far as the branch at `head` goes: the newest at the first
-    /// fetch, and what came since.
-    fn commits(&self, head: &str, bottom: Bottom) -> HashSet<String> {
-        let Some(then) = &self.repo.head_then else { return HashSet::new() };
+    /// fetch, which saw it at `then`, and what came since.
+    fn commits(&self, then: Option<&String>, head: &str, bottom: Bottom) -> HashSet<String> {
+        let Some(then) = then else { return HashSet::new() };
         let first = self.repo.log(std::slice::from_ref(then), &[]).into_iter().take(depth(bottom.first_sync));
         let since = self.repo.log(&[head.to_owned()], std::slice::from_ref(then));
         first.chain(since).filter(|hash| bottom.is_after_start(self.repo.commits[hash].at)).collect()
@@ -183,7 +183,7 @@ pub fn commits(view: &View<'_>) -> Option<String> {
     }
     let recorded = view.recorded()?;
     let head = ranges.head.as_ref()?;
-    for hash in view.commits(&head.hash, recorded) {
+    for hash in view.commits(Some(then), &head.hash, recorded) {
         let is_in_gap = ranges
             .gaps
             .iter()
@@ -195,21 +195,20 @@ pub fn commits(view: &View<'_>) -> Option<String> {
     None
 }
 
-/// After enough undisturbed syncs. Where a server forgot all that connects the branch to what is
-/// stored, a new range begins, and only its head is certain.
+/// After enough undisturbed syncs. Where a server forgot all that connects the branch to what is stored, a
+/// new range began: then that was the first fetch.
 pub fn commits_in_the_end(view: &View<'_>, forgets: bool) -> Option<String> {
     let Ranges::Commits(ranges) = &view.coverage.ranges else { return Some("wrong ranges".to_owned()) };
     // Without a default branch, what it held when it was asked last is all that is known.
     let known = ranges.head.as_ref().map(|head| &head.hash);
     let head = if view.repo.branch.is_some() { view.repo.head.as_ref() } else { known }?;
     let stored = view.stored_hashes();
-    let mut must = view.commits(head, view.wanted());
+    let began_anew = forgets && ranges.torn;
+    let then = if began_anew { ranges.origin.as_ref() } else { view.repo.head_then.as_ref() };
+    let mut must = view.commits(then, head, view.wanted());
     if forgets {
         let reachable = view.repo.reach(std::slice::from_ref(head));
         must.retain(|hash| reachable.contains(hash));
-    }
-    if forgets && (ranges.torn || ranges.origin != view.repo.head_then) {
-        must.retain(|hash| hash == head);
     }
     if let Some(missing) = must.iter().find(|hash| !stored.contains(*hash)) {
         return Some(format!("commit {missing} is missing: {}", view.graph()));
