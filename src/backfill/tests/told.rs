@@ -113,14 +113,14 @@ fn a_default_branch_that_is_gone_is_not_waited_for() {
 #[test]
 fn more_open_paths_than_are_remembered_are_walked_again() {
     alone(1, async {
-        for (first_sync, expected) in [(FirstSync::Newest(180), 180), (FirstSync::All, 244)] {
+        for (first_sync, expected) in [(FirstSync::Newest(150), 150), (FirstSync::All, 216)] {
             let mut case = case(Traits::default(), first_sync).await;
             case.fake.push(REPO, 2);
-            case.fake.merge_many(REPO, 120);
+            case.fake.merge_many(REPO, 106);
             case.fake.push(REPO, 2);
             let mut stored = 0;
-            for _ in 0..40 {
-                let (newly, backlog, waiting) = case.commits(10).await;
+            for _ in 0..9 {
+                let (newly, backlog, waiting) = case.commits(30).await;
                 stored += newly;
                 if backlog + waiting == 0 {
                     break;
