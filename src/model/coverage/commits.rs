@@ -225,10 +225,13 @@ impl CommitRanges {
         walk
     }
 
-    /// The walk over the gap waiting longest. Those walked from another head come last: what is newer
-    /// lies above them, and must not be counted as theirs.
+    /// The walk over the gap waiting longest. One that counts only what is not stored comes last: what lies
+    /// above it, in other gaps, must not be counted as its own.
     pub fn resume(&self) -> Option<CommitWalk> {
-        let key = |place: &usize| (self.gaps[*place].rerooted, self.gaps[*place].since);
+        let key = |place: &usize| {
+            let gap = &self.gaps[*place];
+            (gap.rerooted && gap.limit.is_some(), gap.since)
+        };
         let place = (0..self.gaps.len()).min_by_key(key)?;
         let gap = self.gaps[place].clone();
         let include = gap.heads.clone();
@@ -528,4 +531,26 @@ fn is_prefix(short: &str, hash: &str) -> bool {
 
 fn short(hash: &str) -> &str {
     hash.get(..12).unwrap_or(hash)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Section 9: where two gaps hang on the branch's present head, the one above is filled first: its commits
+    /// would take the places of the other's.
+    #[test]
+    fn a_gap_that_counts_what_is_not_stored_comes_last() {
+        let gap = |limit, since| CommitGap {
+            heads: vec!["head".to_owned()],
+            exclude: vec![],
+            limit,
+            rerooted: true,
+            known: 0,
+            more: true,
+            since: DateTime::UNIX_EPOCH + chrono::TimeDelta::hours(since),
+        };
+        let ranges = CommitRanges { gaps: vec![gap(Some(9), 1), gap(None, 2)], ..CommitRanges::default() };
+        assert_eq!(ranges.resume().unwrap().gap.limit, None);
+    }
 }
