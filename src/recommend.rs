@@ -116,7 +116,6 @@ impl<'a> Verdicts<'a> {
 /// One of this integration's repositories that is there.
 struct Subject<'a> {
     at: usize,
-    repo: RepoKey,
     facts: &'a RepositoryFacts,
     decision: Option<&'a DecisionKind>,
     links: Vec<&'a Link>,
@@ -205,7 +204,7 @@ impl<'a> Judge<'a> {
             let mut links = links.get(&repo).cloned().unwrap_or_default();
             links.sort_by(|a, b| a.entity.cmp(&b.entity));
             let wish = self.first_wish(at, &repo, decision, marked.get(&repo).map_or(&[], Vec::as_slice));
-            subjects.push(Subject { at, repo, facts, decision, links, wish });
+            subjects.push(Subject { at, facts, decision, links, wish });
         }
         let own = (0..inputs.repositories.len()).map(Position::Own);
         let mut known: Vec<Position> = own.chain((0..inputs.others.len()).map(Position::Other)).collect();
@@ -330,7 +329,7 @@ impl<'a> Judge<'a> {
         let found = &self.inputs.candidates[subject.at];
         let stays = |one: &&Candidate| {
             let entity = &self.inputs.entities[one.entity];
-            let mine = |repo: &RepoKey| *repo == subject.repo;
+            let mine = |repo: &RepoKey| key_of(repo) == subject.facts.key();
             let linked = self.links_by_entity.get(entity.ref_text()).is_some_and(|link| !mine(&link.repo));
             let marked = self.mark_that_counts(entity).is_some_and(|repo| !mine(&repo));
             let stronger = |claim: &Claim<'_>| claim.rank < Rank::Rule(one.rule) && claim.repo != subject.facts.key();
@@ -452,7 +451,7 @@ impl<'a> Judge<'a> {
         let reason = lost.fold(reason, |reason, contest| format!("{reason}; not also the rest: {}", contest.reason));
         let withheld = won.iter().find_map(|at| self.withheld(subject, rank, &self.inputs.entities[*at]));
         Recommendation {
-            repo: subject.repo.clone(),
+            repo: subject.facts.repo(),
             action: Action::Merge,
             entity: Some(entity.entity_ref()),
             also: won[1..].iter().map(|at| self.inputs.entities[*at].entity_ref()).collect(),
@@ -474,13 +473,13 @@ impl<'a> Judge<'a> {
             return Err(Contest { reason: format!("{copies} documents bear the name {name}"), rivals: Vec::new() });
         }
         if let Some(link) = self.links_by_entity.get(name)
-            && link.repo != subject.repo
+            && key_of(&link.repo) != subject.facts.key()
         {
             let holder = self.name_of(key_of(&link.repo));
             return Err(Contest { reason: format!("{name} is linked to {holder}"), rivals: vec![holder] });
         }
         if let Some(repo) = self.mark_that_counts(entity)
-            && repo != subject.repo
+            && key_of(&repo) != subject.facts.key()
             && rank != Rank::Chosen
         {
             let holder = self.name_of(key_of(&repo));
@@ -599,7 +598,7 @@ impl<'a> Judge<'a> {
         rivals.sort();
         rivals.dedup();
         Recommendation {
-            repo: subject.repo.clone(),
+            repo: subject.facts.repo(),
             action,
             entity,
             also: Vec::new(),
