@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::correlate::{Candidate, Candidates, EntityFacts, Naming, RepositoryFacts, Rules, WhyNot};
 use crate::model::{
-    Action, Decision, DecisionKind, EntityRef, InstanceId, Link, LinkState, Presence, Recommendation, Registration,
-    RepoKey, Unseen,
+    Action, ClaimedName, Decision, DecisionKind, EntityRef, InstanceId, Link, LinkState, Presence, Recommendation,
+    Registration, RepoKey, Unseen,
 };
 
 /// Kinds of which new entities may be made; others need what a repository does not tell (an API its definition).
@@ -36,6 +36,8 @@ pub struct Inputs<'a> {
     pub entities: &'a [EntityFacts],
     /// Names no new entity may take beside those of `entities`: of files that no longer parse, for example.
     pub taken: &'a BTreeSet<EntityRef>,
+    /// Names that files nobody can read may define, sorted.
+    pub claimed: &'a [ClaimedName],
     /// Links of the catalog, of all integrations.
     pub links: &'a [Link],
     /// What people decided, about repositories of any integration.
@@ -551,6 +553,10 @@ impl<'a> Judge<'a> {
                 }
                 _ => format!("the name {entity} is taken"),
             };
+            return self.conflict(subject, Some(entity.clone()), None, reason, Vec::new());
+        }
+        if let Some(claimed) = ClaimedName::of(inputs.claimed, entity) {
+            let reason = format!("the name {entity} may be taken: {}; mend that file", claimed.because);
             return self.conflict(subject, Some(entity.clone()), None, reason, Vec::new());
         }
         if inputs.taken.contains(entity) {

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::model::{Entity, EntityFormat, EntityRef, RepoKey};
+use crate::model::{ClaimedName, Entity, EntityFormat, EntityRef, RepoKey};
 use crate::plan::{FieldPath, Step};
 
 pub use recognise::{Identity, MarkPaths, Recognised, format_of, mark_paths, recognise};
@@ -55,6 +55,8 @@ pub struct Reading {
     pub problems: Vec<FileProblem>,
     /// Entities last read from files that no longer parse; they count as still there (P2.13).
     pub unreadable: Vec<EntityRef>,
+    /// Names that texts nobody can read may define, sorted, no two alike: nothing is registered under them.
+    pub claimed: Vec<ClaimedName>,
     /// Which entity says it belongs to which repository, by entity ref; of a ref that several documents
     /// bear, what the one says that [`Catalog::entities`] gives.
     pub marks: Vec<(EntityRef, RepoKey)>,
@@ -178,6 +180,14 @@ pub enum CatalogError {
         /// Relative to the root.
         file: String,
     },
+    /// A file that nobody can read may define the entity.
+    #[error("the name of {entity} may be taken: {because}")]
+    Claimed {
+        /// Its ref.
+        entity: EntityRef,
+        /// Which file, and how.
+        because: String,
+    },
     /// The entity is not in the catalog.
     #[error("{entity} is not in the catalog")]
     Missing {
@@ -226,6 +236,7 @@ impl CatalogError {
             Self::Refused { .. } => {
                 "make the change by hand, or mend the file; the diff is in `discovered import --dry-run`"
             }
+            Self::Claimed { .. } => "mend that file, or import into another entity with `--into`",
             Self::Exists { .. } => "move the file away, or import into the entity it holds with `--into`",
             Self::Missing { .. } => "register again, choose another entity with `--into`, or unlink",
             Self::ReadOnly { .. } => "make the change where the file belongs, or move the entity into the catalog",

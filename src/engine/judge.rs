@@ -15,7 +15,8 @@ use crate::correlate::{Candidates, EntityFacts, Explanation, RepositoryFacts, co
 use crate::discover::Discovered;
 use crate::error::Report;
 use crate::model::{
-    Action, Decision, EntityRef, IntegrationKey, KnownRepository, Link, LinkState, Recommendation, RepoKey, SyncRecord,
+    Action, ClaimedName, Decision, EntityRef, IntegrationKey, KnownRepository, Link, LinkState, Recommendation,
+    RepoKey, SyncRecord,
 };
 use crate::plan::would_register;
 use crate::recommend::{self, Other, Standing, Verdicts};
@@ -37,6 +38,7 @@ struct Bench {
     entities: Vec<EntityFacts>,
     others: Vec<Other>,
     taken: BTreeSet<EntityRef>,
+    claimed: Vec<ClaimedName>,
     links: Vec<Link>,
     decisions: Vec<Decision>,
 }
@@ -54,6 +56,7 @@ impl Bench {
             others: &self.others,
             entities: &self.entities,
             taken: &self.taken,
+            claimed: &self.claimed,
             links: &self.links,
             decisions: &self.decisions,
         }
@@ -218,6 +221,7 @@ async fn bench(
         entities: entity_facts(parts).await?,
         others: others(parts, store).await?,
         taken: reading.unreadable.iter().cloned().collect(),
+        claimed: reading.claimed.clone(),
         links: links(parts, store, reading).await?,
         decisions: store.decisions(parts.catalog.name()).await?,
     })

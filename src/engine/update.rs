@@ -123,6 +123,7 @@ pub fn plan_of(
         taken: &survey.reading.entity_refs,
         duplicates: &survey.reading.duplicates,
         unreadable: &survey.reading.unreadable,
+        claimed: &survey.reading.claimed,
         marks: &survey.marks,
         links,
         decisions,

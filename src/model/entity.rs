@@ -70,6 +70,23 @@ impl fmt::Display for EntityRef {
     }
 }
 
+/// A name that a file may define which cannot be read, or not as a whole.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ClaimedName {
+    /// In lower case.
+    pub name: String,
+    /// Which file, and how it claims the name; to be read behind "because".
+    pub because: String,
+}
+
+impl ClaimedName {
+    /// Whether an entity of this name may be what the file defines, whatever its kind and scope.
+    pub fn of<'a>(claimed: &'a [Self], entity: &EntityRef) -> Option<&'a Self> {
+        let name = entity.name().to_lowercase();
+        claimed.binary_search_by(|one| one.name.as_str().cmp(&name)).ok().map(|at| &claimed[at])
+    }
+}
+
 /// Where a document lies.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Place {

@@ -19,7 +19,7 @@ pub(crate) fn present<'de, T: serde::Deserialize<'de>, D: serde::Deserializer<'d
 
 pub use coverage::Coverage;
 pub use decision::{Decision, DecisionKind};
-pub use entity::{Entity, EntityFormat, EntityRef, Mark, Place};
+pub use entity::{ClaimedName, Entity, EntityFormat, EntityRef, Mark, Place};
 pub use link::{ImportAction, ImportId, Link, LinkState, WrittenField};
 pub use recommendation::{Action, Recommendation, Registration, Unseen};
 pub use repository::{

@@ -8,7 +8,7 @@ use super::register::{self, Wish};
 use super::step::{Edit, EditPurpose, Held, Plan, Step, Work};
 use super::{Chosen, Target, Wanted, World, guard, mark};
 use crate::error::escape_control;
-use crate::model::{Entity, EntityRef, ImportAction, Link, LinkState, RepoKey};
+use crate::model::{ClaimedName, Entity, EntityRef, ImportAction, Link, LinkState, RepoKey};
 
 const UNREADABLE: &str = "its file no longer parses: mend the file; nothing is written until then";
 
@@ -196,6 +196,9 @@ fn register(
         return Err("the catalog has it already, in a file that no longer parses: mend the file, then import with \
                     `--into`"
             .to_owned());
+    }
+    if let Some(claimed) = ClaimedName::of(world.inputs.claimed, entity_ref) {
+        return Err(format!("its name may be taken: {}; mend that file first", claimed.because));
     }
     if world.taken.contains(entity_ref) {
         return Err("the catalog has an entity of this name already: import into it with `--into`, or rename one of \

@@ -19,7 +19,7 @@ mod value;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::catalog::Abilities;
-use crate::model::{Decision, Entity, EntityRef, Link, RepoKey, Repository, Unseen};
+use crate::model::{ClaimedName, Decision, Entity, EntityRef, Link, RepoKey, Repository, Unseen};
 
 pub use check::check;
 pub use fields::{Mapped, Mode, When};
@@ -41,6 +41,8 @@ pub struct Inputs<'a> {
     pub duplicates: &'a [(EntityRef, Vec<String>)],
     /// Entities of files that no longer parse: they are there, and cannot be written.
     pub unreadable: &'a [EntityRef],
+    /// Names that files nobody can read may define, sorted.
+    pub claimed: &'a [ClaimedName],
     /// Every mark in the catalog: which entity says it belongs to which repository.
     pub marks: &'a [(EntityRef, RepoKey)],
     /// Every link of the catalog, those of other integrations included.

@@ -143,6 +143,7 @@ struct Shop {
     decisions: Vec<Decision>,
     duplicates: Vec<(EntityRef, Vec<String>)>,
     unreadable: Vec<EntityRef>,
+    claimed: Vec<ClaimedName>,
     harness: bool,
 }
 
@@ -170,6 +171,7 @@ impl Shop {
             taken: &taken,
             duplicates: &self.duplicates,
             unreadable: &self.unreadable,
+            claimed: &self.claimed,
             marks: &marks,
             links: &self.links,
             decisions: &self.decisions,
@@ -573,6 +575,9 @@ fn taken_names_are_held() {
     held(&shop.plan(&[wanted(&repo, REGISTER)], Chosen::ByHand), "an entity of this name already");
     let unreadable = Shop { unreadable: vec![component("web")], ..Shop::default() };
     held(&unreadable.plan(&[wanted(&repo, REGISTER)], Chosen::ByHand), "no longer parses");
+    let claimed = ClaimedName { name: "web".to_owned(), because: "x.yaml:3 cannot be read".to_owned() };
+    let claimed = Shop { claimed: vec![claimed], ..Shop::default() };
+    held(&claimed.plan(&[wanted(&repo, REGISTER)], Chosen::ByHand), "may be taken: x.yaml:3 cannot be read");
     let linked = Shop { links: vec![link_to("other", &component("web"), ImportAction::Merge)], ..Shop::default() };
     held(&linked.plan(&[wanted(&repo, REGISTER)], Chosen::ByHand), "unlink that repository first");
     let elsewhere = Shop { links: vec![link_to("web", &component("shop"), ImportAction::Merge)], ..Shop::default() };

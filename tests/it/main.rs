@@ -22,4 +22,5 @@ mod shapes;
 mod sidecar;
 mod state;
 mod supply_chain;
+mod taken_names;
 mod walkthrough;

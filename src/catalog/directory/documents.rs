@@ -5,6 +5,7 @@ use std::ops::Range;
 use serde_json::Value;
 use serde_yaml::Value as Yaml;
 
+use super::claims::{self, Claim};
 use crate::catalog::recognise::{Identity, Recognised, format_of, recognise};
 use crate::model::EntityFormat;
 
@@ -41,6 +42,8 @@ pub(super) enum Found {
         reason: String,
         /// `false`: by design.
         is_fault: bool,
+        /// Names it may define all the same.
+        claims: Vec<Claim>,
     },
 }
 
@@ -64,14 +67,14 @@ fn read_one(part: &str, first_line: usize, line: usize) -> Found {
     let may_be_template = part.contains("{{") || part.contains("{%");
     let template = || {
         let reason = "a template: it holds placeholders where values belong".to_owned();
-        Found::Problem { line, reason, is_fault: false }
+        Found::Problem { line, reason, is_fault: false, claims: claims::of_document(part, first_line) }
     };
     let value = match parse(part) {
         Ok(value) => value,
         Err(_) if may_be_template => return template(),
         Err(NotYaml { line_in_part, reason }) => {
             let line = line_in_part.map_or(line, |at| first_line + at);
-            return Found::Problem { line, reason, is_fault: true };
+            return Found::Problem { line, reason, is_fault: true, claims: claims::of_document(part, first_line) };
         }
     };
     let document = to_json(&value);
@@ -81,9 +84,11 @@ fn read_one(part: &str, first_line: usize, line: usize) -> Found {
             None => Found::NotOurs,
         },
         Recognised::NotOurs => Found::NotOurs,
-        Recognised::ByDesign(reason) => Found::Problem { line, reason, is_fault: false },
+        Recognised::ByDesign(reason) => Found::Problem { line, reason, is_fault: false, claims: Vec::new() },
         Recognised::Fault(_) if may_be_template => template(),
-        Recognised::Fault(reason) => Found::Problem { line, reason, is_fault: true },
+        Recognised::Fault(reason) => {
+            Found::Problem { line, reason, is_fault: true, claims: claims::of_document(part, first_line) }
+        }
     }
 }
 

@@ -12,11 +12,12 @@ use cap_std::fs::{Dir, Metadata, MetadataExt as _};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use super::claims::{self, Claim};
 use super::documents::{self, Found};
 use super::git::Tree;
 use super::write::{self, Hash};
 use crate::catalog::{CatalogError, FileProblem, Reading};
-use crate::model::{EntityFormat, EntityRef, Place, RepoKey};
+use crate::model::{ClaimedName, EntityFormat, EntityRef, Place, RepoKey};
 
 /// A directory that is read.
 #[derive(Clone, Debug)]
@@ -90,6 +91,8 @@ struct FileRecord {
     problems: Vec<(Option<usize>, String, bool)>,
     /// Entities it held when it could last be read whole.
     lost: Vec<EntityRef>,
+    /// Names it may define beside those.
+    claims: Vec<Claim>,
 }
 
 /// Root (by position) and path beneath it: the order of everything.
@@ -193,7 +196,11 @@ impl Index {
                 reading.problems.push(FileProblem { file, line: *line, reason: reason.clone(), is_fault: *is_fault });
             }
             reading.unreadable.extend(record.lost.iter().cloned());
+            let shown = || roots.get(*root).map_or_else(|| file.clone(), |root| root.shown(file));
+            reading.claimed.extend(record.claims.iter().map(|claim| claimed(&shown(), claim)));
         }
+        reading.claimed.sort();
+        reading.claimed.dedup_by(|b, a| a.name == b.name);
         reading.unreadable.sort();
         reading.unreadable.dedup();
         reading.unreadable.retain(|lost| reading.entity_refs.binary_search(lost).is_err());
@@ -211,6 +218,10 @@ impl Index {
                 hasher.update(reason.as_bytes());
                 hasher.update([0]);
             }
+            for claim in &record.claims {
+                hasher.update(claim.name.as_bytes());
+                hasher.update([0]);
+            }
         }
         hex::encode(hasher.finalize())
     }
@@ -224,6 +235,15 @@ impl Index {
                 self.slot(at).filter(|slot| slot.entity_ref == *entity_ref).map(|slot| place(roots, &at.0, slot))
             })
             .collect()
+    }
+
+    /// Why a name may be taken by a file nobody can read.
+    pub(super) fn claim(&self, roots: &[Root], entity_ref: &EntityRef) -> Option<ClaimedName> {
+        let name = entity_ref.name().to_lowercase();
+        self.files.iter().find_map(|((root, file), record)| {
+            let claim = record.claims.iter().find(|claim| claim.name == name)?;
+            Some(claimed(&roots.get(*root).map_or_else(|| file.clone(), |root| root.shown(file)), claim))
+        })
     }
 
     /// The first place of each ref after `after`, at most `limit`, in order.
@@ -311,6 +331,17 @@ impl Index {
     }
 }
 
+/// A claim in words.
+fn claimed(file: &Path, Claim { name, line }: &Claim) -> ClaimedName {
+    let file = super::shown(file);
+    let shown = crate::error::escape_control(name);
+    let because = match line {
+        Some(line) => format!("{file}:{line} cannot be read and names `{shown}`"),
+        None => format!("{file} cannot be read, and its own name is `{shown}`"),
+    };
+    ClaimedName { name: name.clone(), because }
+}
+
 fn canonical(path: &Path) -> PathBuf {
     std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }
@@ -331,10 +362,11 @@ impl FileRecord {
     }
 
     /// A file left alone as a whole.
-    fn problem(reason: String, is_fault: bool, held: Vec<EntityRef>, now: SystemTime) -> Self {
+    fn problem(reason: String, is_fault: bool, held: Vec<EntityRef>, claims: Vec<Claim>, now: SystemTime) -> Self {
         let lost = if is_fault { held } else { Vec::new() };
         let hash = write::hash(reason.as_bytes());
-        Self { stamp: None, read_at: now, hash, slots: Vec::new(), problems: vec![(None, reason, is_fault)], lost }
+        let problems = vec![(None, reason, is_fault)];
+        Self { stamp: None, read_at: now, hash, slots: Vec::new(), problems, lost, claims }
     }
 
     fn read(stamp: Option<Stamp>, bytes: &[u8], now: SystemTime, held: Vec<EntityRef>) -> Self {
@@ -344,10 +376,11 @@ impl FileRecord {
             Err(error) => {
                 let line = 1 + bytes[..error.valid_up_to()].iter().filter(|&&byte| byte == b'\n').count();
                 let problems = vec![(Some(line), "not UTF-8".to_owned(), true)];
-                return Self { stamp, read_at: now, hash, slots: Vec::new(), problems, lost: held };
+                let claims = claims::of_document(&String::from_utf8_lossy(bytes), 1);
+                return Self { stamp, read_at: now, hash, slots: Vec::new(), problems, lost: held, claims };
             }
         };
-        let (mut slots, mut problems) = (Vec::new(), Vec::new());
+        let (mut slots, mut problems, mut claims) = (Vec::new(), Vec::new(), Vec::new());
         for (at, document) in documents::read(text).into_iter().enumerate() {
             match document.found {
                 Found::Entity { format, identity, .. } => slots.push(Slot {
@@ -358,7 +391,10 @@ impl FileRecord {
                     marked: identity.mark.map(|mark| mark.repository),
                 }),
                 Found::NotOurs => {}
-                Found::Problem { line, reason, is_fault } => problems.push((Some(line), reason, is_fault)),
+                Found::Problem { line, reason, is_fault, claims: of_document } => {
+                    problems.push((Some(line), reason, is_fault));
+                    claims.extend(of_document);
+                }
             }
         }
         let mut lost = Vec::new();
@@ -369,7 +405,7 @@ impl FileRecord {
             lost.dedup();
             lost.retain(|entity_ref| slots.iter().all(|slot: &Slot| slot.entity_ref != *entity_ref));
         }
-        Self { stamp, read_at: now, hash, slots, problems, lost }
+        Self { stamp, read_at: now, hash, slots, problems, lost, claims }
     }
 }
 
@@ -450,7 +486,8 @@ impl Walk<'_> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => {
                 let held = self.previous.held_beneath(self.root, &path);
-                let problem = FileRecord::problem(error.to_string(), true, held, self.now);
+                let claims = claims::of_path(&path);
+                let problem = FileRecord::problem(error.to_string(), true, held, claims, self.now);
                 self.files.insert((self.root, path), problem);
             }
         }
@@ -504,8 +541,16 @@ impl Walk<'_> {
             return known.clone();
         }
         let held = || self.previous.held(key);
+        let (path, now) = (&key.1, self.now);
+        let too_large = |claims| {
+            let reason = format!("larger than {} bytes", self.cap);
+            FileRecord { stamp: Some(stamp), ..FileRecord::problem(reason, true, held(), claims, now) }
+        };
+        let look_through = || dir.open(name).and_then(|file| claims::of_large(file, path));
+        let unread =
+            |error: io::Error| FileRecord::problem(error.to_string(), true, held(), claims::of_path(path), now);
         if metadata.len() > self.cap {
-            return FileRecord::problem(format!("larger than {} bytes", self.cap), true, held(), self.now);
+            return look_through().map_or_else(unread, too_large);
         }
         match dir.open(name).and_then(|file| write::read_capped(&file, self.cap)) {
             Ok(Some(bytes)) => match known {
@@ -514,8 +559,8 @@ impl Walk<'_> {
                 }
                 _ => FileRecord::read(Some(stamp), &bytes, self.now, held()),
             },
-            Ok(None) => FileRecord::problem(format!("larger than {} bytes", self.cap), true, held(), self.now),
-            Err(error) => FileRecord::problem(error.to_string(), true, held(), self.now),
+            Ok(None) => look_through().map_or_else(unread, too_large),
+            Err(error) => unread(error),
         }
     }
 
@@ -550,7 +595,9 @@ impl Walk<'_> {
     fn problem(&mut self, path: PathBuf, reason: String, is_fault: bool) {
         let key = (self.root, path);
         let held = self.previous.held(&key);
-        self.files.insert(key, FileRecord::problem(reason, is_fault, held, self.now));
+        let is_temporary = key.1.file_name().is_some_and(|name| write::is_temporary(&name.to_string_lossy()));
+        let claims = if is_temporary { Vec::new() } else { claims::of_path(&key.1) };
+        self.files.insert(key, FileRecord::problem(reason, is_fault, held, claims, self.now));
     }
 }
 

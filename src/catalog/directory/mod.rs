@@ -3,6 +3,7 @@
 //! `index` knows which document is where; `documents` reads a file; `layout` and `splice` make an edit
 //! on the text, `verify` proves it, `write` puts it in place; `git` tells whether somebody is at work.
 
+mod claims;
 mod documents;
 mod edit;
 mod emit;

@@ -195,6 +195,9 @@ impl Inner {
         if let Some(place) = lock(&self.index).places(&self.roots, &step.entity).first() {
             return Err(CatalogError::Exists { file: format!("{} in {place}", step.entity) });
         }
+        if let Some(claimed) = lock(&self.index).claim(&self.roots, &step.entity) {
+            return Err(CatalogError::Claimed { entity: step.entity.clone(), because: claimed.because });
+        }
         let root = self.root_dir()?;
         no_double_but_for_case(&root, &path)?;
         if root.symlink_metadata(&path).is_ok() {

@@ -68,6 +68,7 @@ impl World {
             others: &self.others,
             entities: &self.entities,
             taken: &self.taken,
+            claimed: &[],
             links: &self.links,
             decisions: &self.decisions,
         })
