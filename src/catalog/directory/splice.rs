@@ -521,10 +521,8 @@ impl Editor<'_> {
         if !lines.is_empty() {
             return Ok(splice(from..to, body));
         }
-        // The file ends without a line break, and shall go on doing so.
-        let before =
-            self.text[..from].strip_suffix('\n').map_or(from, |text| text.strip_suffix('\r').unwrap_or(text).len());
-        Ok(splice(before..to, ""))
+        // The file ends without a line break, and shall go on doing so: empty lines before it go as well.
+        Ok(splice(self.text[..from].trim_end_matches(['\n', '\r']).len()..to, ""))
     }
 
     fn remove(&self, path: &[String]) -> Result<Vec<Splice>, Refusal> {

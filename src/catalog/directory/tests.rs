@@ -506,3 +506,19 @@ async fn a_field_that_changed_since_is_theirs() {
     scratch.catalog.apply(&step).await.unwrap();
     assert_eq!(scratch.text("b.yaml"), format!("x: 1\n---\n{}", PLAIN.replace("service", "library")));
 }
+
+// P4.9: a file that ends without a line break goes on doing so, also where an empty line stood before what went.
+#[tokio::test]
+async fn removing_the_last_list_leaves_the_end_of_the_file_as_it_was() {
+    let text = format!("{}\n\n  l:\n    - one\n    - two", PLAIN.trim_end());
+    let scratch = Scratch::new(&[("a.yaml", &text)]);
+    scratch.catalog.read().await.unwrap();
+    let gone = FieldChange {
+        path: FieldPath::of(&["spec", "l"]),
+        before: Some(json!(["one", "two"])),
+        change: Change::Remove,
+        is_mark: false,
+    };
+    scratch.catalog.apply(&edit_step("pay", "a.yaml", vec![gone])).await.unwrap();
+    assert_eq!(scratch.text("a.yaml"), PLAIN.trim_end());
+}
