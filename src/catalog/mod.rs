@@ -128,6 +128,12 @@ pub trait Catalog: Send + Sync {
     /// Whether writing would be possible at all: for `check`.
     async fn probe_write(&self) -> Result<(), CatalogError>;
 
+    /// Takes away what interrupted writes left, as the last reading found it: only files of our own whose process
+    /// is gone. The catalog's lease is held by whoever calls it.
+    async fn tidy(&self) -> Result<(), CatalogError> {
+        Ok(())
+    }
+
     /// What [`Catalog::restore`] of another process needs, so that entities of a file that stopped parsing
     /// in between still count as there (P2.13). Small opaque JSON, kept in the store after each reading.
     fn snapshot(&self) -> Value {

@@ -209,6 +209,9 @@ async fn import_into(
     let catalog = parts.catalog.as_ref();
     let lease = app.store.catalog_lease(catalog.name()).await?;
     let survey = survey::look(catalog).await.map_err(stopped)?;
+    if !options.dry_run {
+        catalog.tidy().await?;
+    }
     let chosen: Vec<Chosen> = chosen.into_iter().map(|one| one.resolve(|text| survey.resolve(text))).collect();
     let links = app.store.links(catalog.name()).await?;
     let decisions = app.store.decisions(catalog.name()).await?;

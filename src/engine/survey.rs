@@ -26,6 +26,12 @@ pub(super) async fn survey(run: &Run<'_>, record: &mut SyncRecord) -> Result<Sur
         catalog.restore(&snapshot);
     }
     let mut reading = catalog.read().await?;
+    if !run.dry_run {
+        let _lease = run.store.catalog_lease(catalog.name()).await?;
+        if let Err(error) = catalog.tidy().await {
+            record.notes.push(format!("left by an interrupted write, and not removed: {error}"));
+        }
+    }
     note_problems(&reading, record);
     let previous = run.store.known_entities(catalog.name()).await?;
     if let Some(previous) = &previous

@@ -93,7 +93,7 @@ fn one(seed: u64, quiet: Duration) -> usize {
     let first = version(0, &mut rng);
     let scratch = Scratch::new(&[("pay.yaml", &first)]);
     let settings = DirectorySettings::new("main", scratch.dir.path());
-    let catalog = DirectoryCatalog::open_with(settings, quiet);
+    let catalog = DirectoryCatalog::open_with(settings, quiet, 0);
     catalog.inner.read().unwrap();
     let step: Step = edit_step("pay", "pay.yaml", patch());
     let path = scratch.dir.path().join("pay.yaml");

@@ -4,8 +4,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, Metadata, MetadataExt as _};
@@ -15,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 use super::claims::{self, Claim};
 use super::documents::{self, Found};
 use super::git::Tree;
-use super::write::{self, Hash};
+use super::write::{self, Hash, Leftover};
 use crate::catalog::{CatalogError, FileProblem, Reading};
 use crate::model::{ClaimedName, EntityFormat, EntityRef, Place, RepoKey};
 
@@ -42,7 +43,7 @@ impl Root {
 
 /// What tells a file from another without reading it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
+pub(super) struct Stamp {
     size: u64,
     device: u64,
     inode: u64,
@@ -51,7 +52,7 @@ struct Stamp {
 }
 
 impl Stamp {
-    fn of(metadata: &Metadata) -> Self {
+    pub(super) fn of(metadata: &Metadata) -> Self {
         let ns = |seconds: i64, ns: i64| i128::from(seconds) * 1_000_000_000 + i128::from(ns);
         Self {
             size: metadata.size(),
@@ -104,8 +105,14 @@ pub(super) struct Index {
     files: BTreeMap<Key, FileRecord>,
     /// From an earlier process: what files held. Used for files not read yet.
     remembered: BTreeMap<Key, Vec<EntityRef>>,
-    /// Places in `files`, sorted by entity ref, then place.
-    order: Vec<(Key, u32)>,
+    /// Places in `files` by entity ref, those of one ref sorted.
+    order: BTreeMap<EntityRef, Vec<(Key, u32)>>,
+    /// By name, which file nobody can read claims it first.
+    claims: BTreeMap<String, Key>,
+    /// Temporary files of ours, beneath the catalog itself, that no live process works with.
+    leftovers: Vec<PathBuf>,
+    /// When the last complete walk ended, and how long it took.
+    walked: Option<(Instant, Duration)>,
     /// Git trees that hold catalog files, with `HEAD` as it was when the reading began.
     pub heads: BTreeMap<Tree, String>,
     /// Whether a reading was ever complete.
@@ -122,7 +129,9 @@ struct Snapshot {
 impl Index {
     /// Walks every root. An unreadable root ends it; anything else is a problem of its file.
     pub(super) fn read(&mut self, roots: &[Root], cap: u64, now: SystemTime) -> Result<Reading, CatalogError> {
+        let began = Instant::now();
         let mut heads = BTreeMap::new();
+        let mut leftovers = Vec::new();
         let canonical: Vec<PathBuf> = roots.iter().map(|root| canonical(&root.path)).collect();
         for root in &canonical {
             if let Some(tree) = Tree::above(root) {
@@ -137,6 +146,7 @@ impl Index {
                 previous: self,
                 files: &mut files,
                 heads: &mut heads,
+                leftovers: &mut leftovers,
                 root: at,
                 canonical: &canonical,
                 cap,
@@ -150,21 +160,59 @@ impl Index {
         self.files = files;
         self.remembered.clear();
         self.heads = heads;
+        self.leftovers = leftovers;
         self.is_read = true;
         self.sort();
+        let ended = Instant::now();
+        self.walked = Some((ended, ended - began));
         Ok(self.reading(roots))
     }
 
+    /// Whether the last walk was so long ago that another would cost no more than one part in `times`.
+    pub(super) fn may_look_again(&self, times: u32) -> bool {
+        self.walked.is_none_or(|(ended, took)| ended.elapsed() >= took * times)
+    }
+
+    /// Takes up what changed, as [`Index::read`] does; `HEAD` counts as it was when plans were made.
+    pub(super) fn look_again(&mut self, roots: &[Root], cap: u64, now: SystemTime) -> Result<(), CatalogError> {
+        let mut heads = self.heads.clone();
+        self.read(roots, cap, now)?;
+        for (tree, head) in std::mem::take(&mut self.heads) {
+            heads.entry(tree).or_insert(head);
+        }
+        self.heads = heads;
+        Ok(())
+    }
+
+    /// Temporary files of ours that no live process works with.
+    pub(super) fn leftovers(&self) -> &[PathBuf] {
+        &self.leftovers
+    }
+
+    /// They are gone.
+    pub(super) fn forget_leftovers(&mut self) {
+        self.leftovers.clear();
+    }
+
     fn sort(&mut self) {
-        let mut order: Vec<(Key, u32)> = self
-            .files
-            .iter()
-            .flat_map(|(key, file)| (0..file.slots.len() as u32).map(move |slot| (key.clone(), slot)))
-            .collect();
-        order.sort_by(|a, b| {
-            (self.slot(a).map(|slot| &slot.entity_ref), a).cmp(&(self.slot(b).map(|slot| &slot.entity_ref), b))
-        });
+        let mut order: BTreeMap<EntityRef, Vec<(Key, u32)>> = BTreeMap::new();
+        // In the order of the files: places of one ref come sorted.
+        for (key, file) in &self.files {
+            for (at, slot) in file.slots.iter().enumerate() {
+                order.entry(slot.entity_ref.clone()).or_default().push((key.clone(), at as u32));
+            }
+        }
         self.order = order;
+        self.sort_claims();
+    }
+
+    fn sort_claims(&mut self) {
+        self.claims.clear();
+        for (key, file) in &self.files {
+            for claim in &file.claims {
+                self.claims.entry(claim.name.clone()).or_insert_with(|| key.clone());
+            }
+        }
     }
 
     fn slot(&self, (key, slot): &(Key, u32)) -> Option<&Slot> {
@@ -173,21 +221,13 @@ impl Index {
 
     fn reading(&self, roots: &[Root]) -> Reading {
         let mut reading = Reading { version: self.version(), ..Reading::default() };
-        let mut places: Vec<String> = Vec::new();
-        for at in &self.order {
-            let Some(slot) = self.slot(at) else { continue };
-            let place = place(roots, &at.0, slot).to_string();
-            if reading.entity_refs.last() == Some(&slot.entity_ref) {
-                if reading.duplicates.last().is_none_or(|(entity_ref, _)| *entity_ref != slot.entity_ref) {
-                    reading.duplicates.push((slot.entity_ref.clone(), std::mem::take(&mut places)));
-                }
-                if let Some((_, known)) = reading.duplicates.last_mut() {
-                    known.push(place);
-                }
-            } else {
-                reading.entity_refs.push(slot.entity_ref.clone());
-                reading.marks.extend(slot.marked.clone().map(|repo| (slot.entity_ref.clone(), repo)));
-                places = vec![place];
+        for (entity_ref, places) in &self.order {
+            let Some(first) = places.first().and_then(|at| self.slot(at)) else { continue };
+            reading.entity_refs.push(entity_ref.clone());
+            reading.marks.extend(first.marked.clone().map(|repo| (entity_ref.clone(), repo)));
+            if places.len() > 1 {
+                let shown = self.places(roots, entity_ref).iter().map(ToString::to_string).collect();
+                reading.duplicates.push((entity_ref.clone(), shown));
             }
         }
         for ((root, file), record) in &self.files {
@@ -228,41 +268,26 @@ impl Index {
 
     /// Where a ref lies, writable places first, then by place.
     pub(super) fn places(&self, roots: &[Root], entity_ref: &EntityRef) -> Vec<Place> {
-        let start = self.order.partition_point(|at| self.slot(at).is_some_and(|slot| slot.entity_ref < *entity_ref));
-        self.order[start..]
-            .iter()
-            .map_while(|at| {
-                self.slot(at).filter(|slot| slot.entity_ref == *entity_ref).map(|slot| place(roots, &at.0, slot))
-            })
-            .collect()
+        let places = self.order.get(entity_ref).into_iter().flatten();
+        places.filter_map(|at| Some(place(roots, &at.0, self.slot(at)?))).collect()
     }
 
     /// Why a name may be taken by a file nobody can read.
     pub(super) fn claim(&self, roots: &[Root], entity_ref: &EntityRef) -> Option<ClaimedName> {
         let name = entity_ref.name().to_lowercase();
-        self.files.iter().find_map(|((root, file), record)| {
-            let claim = record.claims.iter().find(|claim| claim.name == name)?;
-            Some(claimed(&roots.get(*root).map_or_else(|| file.clone(), |root| root.shown(file)), claim))
-        })
+        let key = self.claims.get(&name)?;
+        let claim = self.files.get(key)?.claims.iter().find(|claim| claim.name == name)?;
+        Some(claimed(&roots.get(key.0).map_or_else(|| key.1.clone(), |root| root.shown(&key.1)), claim))
     }
 
     /// The first place of each ref after `after`, at most `limit`, in order.
     pub(super) fn page(&self, roots: &[Root], after: Option<&EntityRef>, limit: usize) -> Vec<(EntityRef, Place)> {
-        let start = after.map_or(0, |after| {
-            self.order.partition_point(|at| self.slot(at).is_some_and(|slot| slot.entity_ref <= *after))
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let of_each = self.order.range((start, Bound::Unbounded)).filter_map(|(entity_ref, places)| {
+            let first = places.first()?;
+            Some((entity_ref.clone(), place(roots, &first.0, self.slot(first)?)))
         });
-        let mut page: Vec<(EntityRef, Place)> = Vec::new();
-        for at in &self.order[start..] {
-            let Some(slot) = self.slot(at) else { continue };
-            if page.last().is_some_and(|(entity_ref, _)| *entity_ref == slot.entity_ref) {
-                continue;
-            }
-            if page.len() == limit {
-                break;
-            }
-            page.push((slot.entity_ref.clone(), place(roots, &at.0, slot)));
-        }
-        page
+        of_each.take(limit).collect()
     }
 
     /// The format of most documents.
@@ -285,10 +310,26 @@ impl Index {
     pub(super) fn wrote(&mut self, file: &Path, text: &str, now: SystemTime) {
         let key = (0, file.to_owned());
         let record = FileRecord::read(None, text.as_bytes(), now, Vec::new());
-        let unchanged = self.files.get(&key).is_some_and(|old| old.slots == record.slots);
-        self.files.insert(key, record);
-        if !unchanged {
-            self.sort();
+        let old = self.files.insert(key.clone(), record);
+        let (old_slots, old_claims) = old.map_or_else(Default::default, |old| (old.slots, old.claims));
+        let Some(new) = self.files.get(&key) else { return };
+        if old_slots != new.slots {
+            for slot in old_slots {
+                if let Some(places) = self.order.get_mut(&slot.entity_ref) {
+                    places.retain(|(of, _)| *of != key);
+                    if places.is_empty() {
+                        self.order.remove(&slot.entity_ref);
+                    }
+                }
+            }
+            for (at, slot) in new.slots.iter().enumerate() {
+                let place = (key.clone(), at as u32);
+                let places = self.order.entry(slot.entity_ref.clone()).or_default();
+                places.insert(places.partition_point(|other| *other < place), place);
+            }
+        }
+        if old_claims != new.claims {
+            self.sort_claims();
         }
     }
 
@@ -414,6 +455,7 @@ struct Walk<'a> {
     previous: &'a Index,
     files: &'a mut BTreeMap<Key, FileRecord>,
     heads: &'a mut BTreeMap<Tree, String>,
+    leftovers: &'a mut Vec<PathBuf>,
     root: usize,
     canonical: &'a [PathBuf],
     cap: u64,
@@ -506,9 +548,10 @@ impl Walk<'_> {
         if self.read_only {
             return;
         }
-        match write::clean(dir, name, self.now) {
-            Ok(true) => {}
-            Ok(false) => self.problem(
+        match write::leftover(dir, name, self.now, false) {
+            Ok(Leftover::InUse) => {}
+            Ok(Leftover::Ours) => self.leftovers.push(path),
+            Ok(Leftover::Foreign) => self.problem(
                 path,
                 "left by an interrupted write, and holds a text of somebody else: look at it, then remove it"
                     .to_owned(),

@@ -7,6 +7,7 @@ mod claims;
 mod documents;
 mod edit;
 mod emit;
+mod folders;
 mod git;
 mod index;
 mod late;
@@ -36,6 +37,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use self::documents::Found;
+use self::folders::Folders;
 use self::index::{Index, Root};
 use self::late::Late;
 use super::{Abilities, Applied, Catalog, CatalogError, Reading};
@@ -105,18 +107,30 @@ struct Inner {
     quiet: Duration,
     /// One writer at a time within this process; holds what has to be looked at again.
     writer: Mutex<Late>,
+    /// Names in the folders of new files.
+    folders: Mutex<Folders>,
+    /// Before a file is made, the catalog is looked at again if that costs one part in so many.
+    patience: u32,
 }
 
 impl DirectoryCatalog {
     /// Nothing is read or checked yet.
     pub fn open(settings: DirectorySettings) -> Self {
-        Self::open_with(settings, steps::QUIET)
+        Self::open_with(settings, steps::QUIET, steps::PATIENCE)
     }
 
-    fn open_with(settings: DirectorySettings, quiet: Duration) -> Self {
+    fn open_with(settings: DirectorySettings, quiet: Duration, patience: u32) -> Self {
         let mut roots = vec![Root { path: settings.root.clone(), read_only: false }];
         roots.extend(settings.also_read.iter().map(|path| Root { path: path.clone(), read_only: true }));
-        let inner = Inner { settings, roots, index: Mutex::default(), quiet, writer: Mutex::default() };
+        let inner = Inner {
+            settings,
+            roots,
+            index: Mutex::default(),
+            quiet,
+            writer: Mutex::default(),
+            folders: Mutex::default(),
+            patience,
+        };
         Self { inner: Arc::new(inner) }
     }
 
@@ -195,6 +209,13 @@ impl Catalog for DirectoryCatalog {
 
     async fn probe_write(&self) -> Result<(), CatalogError> {
         self.blocking(Inner::probe_write).await
+    }
+
+    async fn tidy(&self) -> Result<(), CatalogError> {
+        if lock(&self.inner.index).leftovers().is_empty() {
+            return Ok(());
+        }
+        self.blocking(Inner::tidy).await
     }
 
     fn snapshot(&self) -> Value {

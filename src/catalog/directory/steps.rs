@@ -23,6 +23,10 @@ const TRIES: usize = 8;
 /// A file written more recently than this may be in the middle of being written: wait until it is not.
 pub(super) const QUIET: Duration = Duration::from_millis(100);
 
+/// A bulk import of tens of thousands spends a tenth of its time on looking whether somebody else made an
+/// entity meanwhile; an import of one looks right before it.
+pub(super) const PATIENCE: u32 = 10;
+
 impl Inner {
     pub(super) fn diff(&self, step: &Step) -> Result<Applied, CatalogError> {
         match &step.work {
@@ -179,6 +183,12 @@ impl Inner {
             return Err(invalid("the new document", "it would not read back as what it is".to_owned()));
         }
         self.make_sure_it_was_read()?;
+        if write {
+            let mut index = lock(&self.index);
+            if index.may_look_again(self.patience) {
+                index.look_again(&self.roots, self.settings.max_file_bytes, self.now())?;
+            }
+        }
         let done = Applied {
             files: vec![FileDiff { path: path.clone(), diff: unified(&path, None, &body) }],
             fields: register::written(new)
@@ -199,7 +209,12 @@ impl Inner {
             return Err(CatalogError::Claimed { entity: step.entity.clone(), because: claimed.because });
         }
         let root = self.root_dir()?;
-        no_double_but_for_case(&root, &path)?;
+        if let Some(other) = lock(&self.folders).double_but_for_case(&root, &path) {
+            return Err(CatalogError::Invalid {
+                what: format!("the path {}", shown(&path)),
+                because: format!("{} is there already, which differs only in case", shown(&other)),
+            });
+        }
         if root.symlink_metadata(&path).is_ok() {
             return Err(CatalogError::Exists { file: shown(&path) });
         }
@@ -211,19 +226,18 @@ impl Inner {
             return Err(invalid("the new file", "it has no name".to_owned()));
         };
         let created = (|| {
-            let dir = if parent.as_os_str().is_empty() {
-                root
-            } else {
-                root.create_dir_all(parent)?;
-                root.open_dir(parent)?
-            };
-            write::create(&dir, Path::new(name), body.as_bytes())
+            if parent.as_os_str().is_empty() {
+                return write::create(&root, Path::new(name), body.as_bytes());
+            }
+            root.create_dir_all(parent)?;
+            write::create(&root.open_dir(parent)?, Path::new(name), body.as_bytes())
         })();
         match created.map_err(|source| io_error(&path, source))? {
             Created::Exists if self.holds_the_same(&path, new)? => Ok(nothing),
             Created::Exists => Err(CatalogError::Exists { file: shown(&path) }),
             Created::Done => {
                 late.wrote(write::hash(body.as_bytes()));
+                lock(&self.folders).made(&root, parent, name);
                 lock(&self.index).wrote(&path, &body, self.now());
                 Ok(done)
             }
@@ -276,6 +290,25 @@ impl Inner {
         Ok(())
     }
 
+    /// Takes away the leftovers the last reading found; each is looked at once more.
+    pub(super) fn tidy(&self) -> Result<(), CatalogError> {
+        let root = self.root_dir()?;
+        let leftovers = lock(&self.index).leftovers().to_vec();
+        for path in leftovers {
+            let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { continue };
+            let folder = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+            let removed =
+                root.open_dir(folder).and_then(|dir| write::leftover(&dir, &name.to_string_lossy(), self.now(), true));
+            match removed {
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(io_error(&path, error)),
+            }
+        }
+        lock(&self.index).forget_leftovers();
+        Ok(())
+    }
+
     /// Whoever had an old file open and wrote into it after we replaced it: theirs is the latest version,
     /// with our patch on it where that can be, else as it is.
     pub(super) fn settle_late(&self) {
@@ -318,25 +351,6 @@ fn is_segment(name: &str) -> bool {
     (1..=63).contains(&name.len())
         && name.starts_with(plain)
         && name.chars().all(|c| plain(c) || matches!(c, '.' | '_' | '-'))
-}
-
-/// On a file system that ignores case, `Acme/x.yaml` and `acme/x.yaml` are one.
-fn no_double_but_for_case(root: &Dir, path: &Path) -> Result<(), CatalogError> {
-    let mut folder = PathBuf::from(".");
-    for part in path.iter() {
-        let Ok(entries) = root.read_dir(&folder) else { return Ok(()) };
-        for entry in entries.flatten() {
-            let name = entry.file_name();
-            if name != *part && name.to_string_lossy().to_lowercase() == part.to_string_lossy().to_lowercase() {
-                return Err(CatalogError::Invalid {
-                    what: format!("the path {}", shown(path)),
-                    because: format!("{} is there already, which differs only in case", shown(&folder.join(name))),
-                });
-            }
-        }
-        folder.push(part);
-    }
-    Ok(())
 }
 
 /// Waits, if need be, until a file that was written a moment ago has been left alone for a moment; `false`:

@@ -34,6 +34,13 @@ impl Scratch {
         Self { catalog: DirectoryCatalog::open(settings), dir }
     }
 
+    /// Looks at the whole catalog again before each new file.
+    fn impatient(files: &[(&str, &str)]) -> Self {
+        let scratch = Self::new(files);
+        let settings = scratch.catalog.inner.settings.clone();
+        Self { catalog: DirectoryCatalog::open_with(settings, steps::QUIET, 0), ..scratch }
+    }
+
     pub(super) fn text(&self, name: &str) -> String {
         fs::read_to_string(self.dir.path().join(name)).unwrap()
     }
@@ -476,17 +483,75 @@ async fn modes_stay_and_crashes_are_cleaned_up_after() {
     scratch.catalog.apply(&step).await.unwrap();
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o604);
 
-    scratch.put(".catalog-sync-new-1.tmp", "half");
+    // Left by processes that are gone, however short ago.
+    let at = |name: &str| scratch.dir.path().join(name);
+    let new = |n: u64| format!(".catalog-sync-new-{n:016x}.tmp");
     let hash = hex::encode(&write::hash(b"old")[..8]);
-    scratch.put(&format!(".catalog-sync-{hash}-ffff-2.tmp"), "old");
-    scratch.put(&format!(".catalog-sync-{hash}-ffff-3.tmp"), "somebody's");
-    fs::write(scratch.dir.path().join(".catalog-sync-new-4.tmp"), "young").unwrap();
+    let replaced = |n: u64| format!(".catalog-sync-{hash}-{:016x}-{n:016x}.tmp", 0xffff);
+    fs::write(at(&new(1)), "half").unwrap();
+    scratch.put(&format!("bitbucket/acme/{}", new(2)), "half");
+    fs::write(at(&replaced(2)), "old").unwrap();
+    // Not ours to take: another text, another name, a process at work.
+    fs::write(at(&replaced(3)), "somebody's").unwrap();
+    let theirs = [".catalog-sync-new-notes.tmp", ".catalog-sync-new-1.tmp.bak", ".catalog-sync.tmp"];
+    theirs.iter().for_each(|name| fs::write(at(name), "theirs").unwrap());
+    fs::write(at(&new(4)), "being written").unwrap();
+    let at_work = fs::File::open(at(&new(4))).unwrap();
+    at_work.lock().unwrap();
+
+    let before = scratch.strays().len();
     let reading = scratch.catalog.read().await.unwrap();
+    assert_eq!(scratch.strays().len(), before, "looking takes nothing away");
+    assert_eq!(reading.problems.len(), 1, "{:?}", reading.problems);
+    assert!(reading.problems[0].is_fault && reading.problems[0].file == Path::new(&replaced(3)));
+    scratch.catalog.tidy().await.unwrap();
     let mut strays = scratch.strays();
     strays.sort();
-    assert_eq!(strays, [format!(".catalog-sync-{hash}-ffff-3.tmp"), ".catalog-sync-new-4.tmp".to_owned()]);
-    assert_eq!(reading.problems.len(), 1);
-    assert!(reading.problems[0].is_fault);
+    let mut stay: Vec<String> = theirs.map(str::to_owned).into();
+    stay.extend([replaced(3), new(4)]);
+    stay.sort();
+    assert_eq!(strays, stay);
+    // It was killed as well.
+    drop(at_work);
+    scratch.catalog.read().await.unwrap();
+    scratch.catalog.tidy().await.unwrap();
+    assert!(!at(&new(4)).exists());
+}
+
+// P4.2, P3.7: an entity that appeared since the reading is not doubled, wherever it lies.
+#[tokio::test]
+async fn an_entity_that_appeared_since_the_reading_is_not_doubled() {
+    let scratch = Scratch::impatient(&[("a.yaml", PLAIN)]);
+    scratch.catalog.read().await.unwrap();
+    scratch.put("team/late.yaml", &PLAIN.replace("name: pay", "name: late"));
+    let step = register_step("late", "bitbucket/acme/pay/late.yaml");
+    let result = scratch.catalog.apply(&step).await;
+    assert!(matches!(&result, Err(CatalogError::Exists { file }) if file.contains("team/late.yaml")), "{result:?}");
+    assert!(!scratch.dir.path().join("bitbucket").exists());
+    scratch.put("team/broken.yaml", "kind: Component\nmetadata:\n  name: web\n  x: [\n");
+    let result = scratch.catalog.apply(&register_step("web", "bitbucket/acme/pay/web.yaml")).await;
+    assert!(matches!(&result, Err(CatalogError::Claimed { .. })), "{result:?}");
+}
+
+// What is taken up file by file after writes is what a new reading finds.
+#[tokio::test]
+async fn the_index_after_writes_is_that_of_a_new_reading() {
+    let both = format!("{PLAIN}---\n{}", PLAIN.replace("name: pay", "name: web"));
+    let scratch = Scratch::new(&[("a.yaml", PLAIN), ("b.yaml", &both), ("c.yaml", "x: [")]);
+    scratch.catalog.read().await.unwrap();
+    for name in ["zebra", "ant", "mid"] {
+        let file = format!("bitbucket/acme/pay/{name}.yaml");
+        scratch.catalog.apply(&register_step(name, &file)).await.unwrap();
+        scratch.catalog.apply(&edit_step(name, &file, vec![mark()])).await.unwrap();
+    }
+    scratch.catalog.apply(&edit_step("web", "b.yaml", vec![mark()])).await.unwrap();
+    let known = scratch.catalog.entities(None, 100).await.unwrap();
+    let anew = DirectoryCatalog::open(scratch.catalog.inner.settings.clone());
+    let reading = anew.read().await.unwrap();
+    assert_eq!(known, anew.entities(None, 100).await.unwrap());
+    let again = scratch.catalog.read().await.unwrap();
+    assert_eq!(reading, again);
+    assert_eq!(again.duplicates.len(), 1);
 }
 
 // P4.9: what changed since the plan was made is not written over.

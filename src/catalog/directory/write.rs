@@ -14,7 +14,8 @@ use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use cap_std::fs::{Dir, File, Metadata, MetadataExt as _, OpenOptions};
-use rustix::fs::{AtFlags, RenameFlags};
+use rustix::fs::{AtFlags, FlockOperation, RenameFlags, flock};
+use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
 
 /// Names of our temporary files begin and end so.
@@ -29,9 +30,35 @@ pub(super) fn hash(bytes: &[u8]) -> Hash {
     Sha256::digest(bytes).into()
 }
 
-/// Whether a name is one of ours, never a catalog file.
+/// Whether a name is exactly one that [`Temporary::write`] gives: `new-` or the hashes of two texts, then a
+/// random number, each of 16 digits.
 pub(super) fn is_temporary(name: &str) -> bool {
-    name.starts_with(PREFIX) && name.ends_with(SUFFIX)
+    let Some(inner) = name.strip_prefix(PREFIX).and_then(|name| name.strip_suffix(SUFFIX)) else { return false };
+    let is_number =
+        |part: &str| part.len() == 16 && part.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    match inner.split('-').collect::<Vec<_>>()[..] {
+        ["new", random] => is_number(random),
+        [old, new, random] => [old, new, random].into_iter().all(is_number),
+        _ => false,
+    }
+}
+
+/// A lock that says that a process works with a file. It ends with the process, however that ends.
+struct InUse<'a>(Option<&'a File>);
+
+impl<'a> InUse<'a> {
+    /// Shared, and only where it can be had: nobody waits for it.
+    fn mark(file: &'a File) -> Self {
+        Self(flock(file, FlockOperation::NonBlockingLockShared).is_ok().then_some(file))
+    }
+}
+
+impl Drop for InUse<'_> {
+    fn drop(&mut self) {
+        if let Some(file) = self.0 {
+            let _ = flock(file, FlockOperation::Unlock);
+        }
+    }
 }
 
 /// A file as it was read: the handle stays on it, whatever its name will stand for later.
@@ -122,6 +149,8 @@ pub(super) enum Replaced {
 /// Puts `text` in the place of `original`, unless that has changed since.
 pub(super) fn replace(original: &Original, text: &[u8]) -> io::Result<Replaced> {
     let dir = &original.dir;
+    // After the exchange it lies under our temporary name.
+    let _in_use = InUse::mark(&original.file);
     let ours = Temporary::write(dir, &original.name, text, Some((&original.metadata, &original.bytes)))?;
     if !original.is_unchanged()? {
         return Ok(Replaced::TheirsIsNewer);
@@ -244,16 +273,16 @@ struct Temporary<'a> {
     name: PathBuf,
     metadata: Metadata,
     remove: bool,
+    /// Locked while we work with it, so that [`leftover`] of another process leaves it alone.
+    _locked: File,
 }
 
 impl<'a> Temporary<'a> {
     /// Written and flushed. With the file it will replace: mode and, where we may, owner are taken over,
-    /// and its name tells by hashes which two texts it may hold, so that [`clean`] never takes away a third.
+    /// and its name tells by hashes which two texts it may hold, so that [`leftover`] never takes away a third.
     fn write(dir: &'a Dir, target: &Path, text: &[u8], replaces: Option<(&Metadata, &[u8])>) -> io::Result<Self> {
         let short = |bytes: &[u8]| hex::encode(&hash(bytes)[..8]);
-        let random = rand::random::<u64>();
-        let name = PathBuf::from(format!("{PREFIX}new-{random:016x}{SUFFIX}"));
-        let mut file = dir.open_with(&name, OpenOptions::new().write(true).create_new(true))?;
+        let (random, name, mut file) = begin(dir)?;
         let written = (|| {
             file.write_all(text)?;
             if let Some((metadata, _)) = replaces {
@@ -271,7 +300,7 @@ impl<'a> Temporary<'a> {
             file.metadata()
         })();
         let mut ours = match written {
-            Ok(metadata) => Self { dir, name, metadata, remove: true },
+            Ok(metadata) => Self { dir, name, metadata, remove: true, _locked: file },
             Err(error) => {
                 let _ = dir.remove_file(&name);
                 return Err(io::Error::new(error.kind(), format!("writing beside {}: {error}", target.display())));
@@ -304,20 +333,62 @@ impl Drop for Temporary<'_> {
     }
 }
 
-/// Takes away a temporary file that a crash left, if it is older than an hour and holds what its name
-/// says. `Ok(false)`: it holds something else, which a person should look at.
-pub(super) fn clean(dir: &Dir, name: &str, now: std::time::SystemTime) -> io::Result<bool> {
-    let metadata = dir.symlink_metadata(name)?;
-    let age = now.duration_since(metadata.modified()?.into_std()).unwrap_or_default();
-    if age < std::time::Duration::from_secs(3600) {
-        return Ok(true);
+/// A new and empty temporary file with the random part of its name, locked.
+fn begin(dir: &Dir) -> io::Result<(u64, PathBuf, File)> {
+    for _ in 0..8 {
+        let random = rand::random::<u64>();
+        let name = PathBuf::from(format!("{PREFIX}new-{random:016x}{SUFFIX}"));
+        let file = dir.open_with(&name, OpenOptions::new().write(true).create_new(true))?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            // Between making and locking it, somebody who tidies up may have taken it for a leftover.
+            Err(Errno::WOULDBLOCK) => {}
+            Ok(()) if file.metadata()?.nlink() == 0 => {}
+            // Without locks nobody tidies up what is young.
+            Ok(()) | Err(_) => return Ok((random, name, file)),
+        }
     }
-    let bytes = read_capped(&dir.open(name)?, 64 << 20)?.unwrap_or_default();
+    Err(io::Error::other("somebody takes temporary files away as soon as they are made"))
+}
+
+/// What a temporary file is that was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Leftover {
+    /// A live process works with it, or that cannot be told yet.
+    InUse,
+    /// Of a process that is gone; nothing is lost with it.
+    Ours,
+    /// It holds what its name does not tell: a person should look at it.
+    Foreign,
+}
+
+/// Without locks, a file of this age belongs to no live process.
+const OLD: std::time::Duration = std::time::Duration::from_secs(3600);
+
+/// Looks at a temporary file; `remove` takes it away if it is a leftover of ours.
+pub(super) fn leftover(dir: &Dir, name: &str, now: std::time::SystemTime, remove: bool) -> io::Result<Leftover> {
+    let metadata = dir.symlink_metadata(name)?;
+    if !metadata.is_file() {
+        return Ok(Leftover::Foreign);
+    }
+    let file = dir.open(name)?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => {}
+        Err(Errno::WOULDBLOCK) => return Ok(Leftover::InUse),
+        Err(_) => {
+            let age = now.duration_since(metadata.modified()?.into_std()).unwrap_or_default();
+            if age < OLD {
+                return Ok(Leftover::InUse);
+            }
+        }
+    }
+    let bytes = read_capped(&file, 64 << 20)?.unwrap_or_default();
     let short = hex::encode(&hash(&bytes)[..8]);
     let is_new = name.starts_with(".catalog-sync-new-") || bytes.is_empty();
     if !is_new && !name.contains(&short) {
-        return Ok(false);
+        return Ok(Leftover::Foreign);
     }
-    dir.remove_file(name)?;
-    Ok(true)
+    if remove && same_file(&dir.symlink_metadata(name)?, &file.metadata()?) {
+        dir.remove_file(name)?;
+    }
+    Ok(Leftover::Ours)
 }
