@@ -92,7 +92,10 @@ pub fn app(start: &Start, config: Config, store: Arc<dyn Store>, clock: Clock) -
     let config = Arc::new(config);
     App {
         assembler: Assembler::new(config.clone(), start.environment.clone(), clock.clone()),
-        decisions: config.decisions.clone().map(|path| Mutex::new(DecisionsBook::new(DecisionsFile::open(path)))),
+        decisions: config
+            .decisions
+            .clone()
+            .map(|path| Mutex::new(DecisionsBook::new(DecisionsFile::open(path), &config.store))),
         ids: Arc::new(Ids::new(clock.clone(), rand::random())),
         config,
         store,

@@ -110,6 +110,10 @@ pub async fn one(
     full: bool,
     progress: &(dyn Fn(Progress) + Sync + Send),
 ) -> Result<SyncRecord, Failure> {
+    // What somebody edited there counts for this sync; a file with faults is told after it, as nothing waits for it.
+    if let Err(failure) = app.take_decisions_over().await {
+        warn!("{}; the decisions in the store stay in force", failure.report.one_line());
+    }
     let synced = run(app, app.store.as_ref(), integration, trigger, Options { dry_run: false, full }, progress).await?;
     // Also without a row: from now on a file that is missing is one that was lost.
     app.write_decisions().await?;

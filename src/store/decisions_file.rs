@@ -1,7 +1,9 @@
-//! The decisions file: what people decided, kept beside the store for git and for a lost store.
+//! The decisions file: what people decided, kept beside the store for git and for a lost store. People edit it:
+//! their comments and the rows nobody changed stay as they are written.
+
+mod patch;
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::fs;
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
@@ -17,6 +19,7 @@ const MAX_BYTES: u64 = 16 * 1024 * 1024;
 const HEADER: &str = "\
 # What people decided about repositories: ignored, unlinked, undone, chosen targets.
 # catalog-sync writes this file with each decision and reads it when it starts. Keep it in git.
+# A row that is deleted here takes its decision back; comments stay.
 ";
 
 /// The file named by `decisions:` of the config.
@@ -72,7 +75,13 @@ impl DecisionsFileError {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Document {
+    #[serde(deserialize_with = "rows")]
     decisions: Vec<Row>,
+}
+
+/// A list whose last entry somebody deleted is nothing at all.
+fn rows<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Row>, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 #[derive(Clone, Copy, Serialize, Deserialize)]
@@ -98,11 +107,22 @@ struct Fields {
     by: String,
 }
 
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(into = "Fields", try_from = "Fields")]
 struct Row {
     catalog: String,
     decision: Decision,
+}
+
+impl Row {
+    /// How rows are sorted, for people and for diffs.
+    fn order(&self) -> (&str, &str, &RepoKey) {
+        (&self.catalog, &self.decision.full_name, &self.decision.repo)
+    }
+
+    fn is_about(&self, other: &Self) -> bool {
+        (&self.catalog, &self.decision.repo) == (&other.catalog, &other.decision.repo)
+    }
 }
 
 impl From<Row> for Fields {
@@ -157,9 +177,19 @@ impl DecisionsFile {
     /// # Errors
     /// [`DecisionsFileError`]; nothing is taken from a file that cannot be read whole.
     pub fn load(&self) -> Result<Vec<(String, Decision)>, DecisionsFileError> {
+        Ok(self.load_if_there()?.unwrap_or_default())
+    }
+
+    /// The same; `None` where there is no file, or one without the key `decisions`: it tells nothing, also not
+    /// that a decision was taken back.
+    ///
+    /// # Errors
+    /// [`DecisionsFileError`]; nothing is taken from a file that cannot be read whole.
+    pub fn load_if_there(&self) -> Result<Option<Vec<(String, Decision)>>, DecisionsFileError> {
         let text = match self.read() {
+            Ok(text) if is_silent(&text) => return Ok(None),
             Ok(text) => text,
-            Err(source) if source.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(source) if source.kind() == ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(self.failed("read", source)),
         };
         let mut newest: BTreeMap<(String, RepoKey), Decision> = BTreeMap::new();
@@ -169,7 +199,7 @@ impl DecisionsFile {
                 newest.insert(key, decision);
             }
         }
-        Ok(newest.into_iter().map(|((catalog, _), decision)| (catalog, decision)).collect())
+        Ok(Some(newest.into_iter().map(|((catalog, _), decision)| (catalog, decision)).collect()))
     }
 
     fn read(&self) -> Result<String, std::io::Error> {
@@ -180,10 +210,6 @@ impl DecisionsFile {
     }
 
     fn parse(&self, text: &str) -> Result<Document, DecisionsFileError> {
-        // An empty file is what `touch` makes of it.
-        if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
-            return Ok(Document { decisions: Vec::new() });
-        }
         serde_yaml::from_str(text).map_err(|error| DecisionsFileError::Malformed {
             path: self.path.clone(),
             line: error.location().map(|location| location.line()),
@@ -191,30 +217,51 @@ impl DecisionsFile {
         })
     }
 
-    /// Replaces the file's content, atomically, sorted for people and for diffs: by catalog, full name,
-    /// repository. A file that says the same already is left alone.
+    /// Makes the file say exactly this, atomically; new rows are sorted for people and for diffs: by catalog, full
+    /// name, repository. Comments and rows that stay are kept as they are written; a file that says the same
+    /// already is left alone.
     ///
     /// # Errors
-    /// [`DecisionsFileError::Io`]; the file is as it was then.
+    /// [`DecisionsFileError`]; the file is as it was then.
     pub fn save(&self, decisions: &[(String, Decision)]) -> Result<(), DecisionsFileError> {
-        let text = self.text(decisions)?;
-        if self.read().is_ok_and(|present| present == text) {
+        let row =
+            |(catalog, decision): &(String, Decision)| Row { catalog: catalog.clone(), decision: decision.clone() };
+        let mut wanted: Vec<Row> = decisions.iter().map(row).collect();
+        wanted.sort_by(|a, b| a.order().cmp(&b.order()));
+        let present = match self.read() {
+            Ok(present) => present,
+            Err(source) if source.kind() == ErrorKind::NotFound => String::new(),
+            Err(source) => return Err(self.failed("read", source)),
+        };
+        let text = self.text(&present, wanted)?;
+        if !present.is_empty() && present == text {
             return Ok(());
         }
         self.replace(&text).map_err(|source| self.failed("written", source))
     }
 
-    fn text(&self, decisions: &[(String, Decision)]) -> Result<String, DecisionsFileError> {
-        let row =
-            |(catalog, decision): &(String, Decision)| Row { catalog: catalog.clone(), decision: decision.clone() };
-        let mut rows: Vec<Row> = decisions.iter().map(row).collect();
-        let order = |row: &Row| (row.catalog.clone(), row.decision.full_name.clone(), row.decision.repo.clone());
-        rows.sort_by_cached_key(order);
-        let yaml = serde_yaml::to_string(&Document { decisions: rows })
+    /// The text that `present` becomes. Proved by reading it again: where an edit is not exactly what was wanted,
+    /// all is written anew, with every comment above.
+    fn text(&self, present: &str, wanted: Vec<Row>) -> Result<String, DecisionsFileError> {
+        let mut head = HEADER.to_owned();
+        if is_silent(present) {
+            if !present.trim().is_empty() {
+                head = format!("{}\n", present.trim_end());
+            }
+        } else {
+            let rows = self.parse(present)?.decisions;
+            if let Some(text) = patch::patched(present, &rows, &wanted)
+                && self.parse(&text).is_ok_and(|read| is_the_same(&read.decisions, &wanted))
+            {
+                return Ok(text);
+            }
+            for note in patch::comments(present).filter(|note| !HEADER.lines().any(|line| line == *note)) {
+                head.push_str(&format!("{note}\n"));
+            }
+        }
+        let yaml = serde_yaml::to_string(&Document { decisions: wanted })
             .map_err(|error| self.failed("written", std::io::Error::other(error.to_string())))?;
-        let mut text = HEADER.to_owned();
-        let _ = write!(text, "{yaml}");
-        Ok(text)
+        Ok(format!("{head}{yaml}"))
     }
 
     /// Temporary file, fsync, rename, fsync of the folder; a symbolic link is followed, and the mode kept.
@@ -238,6 +285,20 @@ impl DecisionsFile {
     fn failed(&self, doing: &'static str, source: std::io::Error) -> DecisionsFileError {
         DecisionsFileError::Io { path: self.path.clone(), doing, source }
     }
+}
+
+/// An empty file is what `touch` makes of it.
+fn is_silent(text: &str) -> bool {
+    text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'))
+}
+
+fn is_the_same(read: &[Row], wanted: &[Row]) -> bool {
+    let sorted = |rows: &[Row]| {
+        let mut rows = rows.to_vec();
+        rows.sort_by(|a, b| (a.order(), a.decision.at).cmp(&(b.order(), b.decision.at)));
+        rows
+    };
+    sorted(read) == sorted(wanted)
 }
 
 fn write_synced(path: &Path, text: &str, permissions: Option<fs::Permissions>) -> Result<(), std::io::Error> {

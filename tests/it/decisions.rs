@@ -151,3 +151,54 @@ fn the_decisions_file_follows_every_decision_p4_6() {
     bench.sync_exits(0);
     assert_eq!(discovered(&bench).iter().filter(|(_, state, _)| state == "ignored").count(), 1);
 }
+
+// The file is people's to edit: a row that goes takes its decision back, one that is edited or added counts, comments
+// stay; a file that is missing or says nothing takes nothing back.
+#[test]
+fn the_decisions_file_may_be_edited_by_hand_p4_6() {
+    let bench = decided(true);
+    let ignored = || -> Vec<String> {
+        let rows = bench.json(&["discovered", "list", "--state", "ignored"]);
+        rows.as_array().expect("a list").iter().map(|row| text(row, "/repository/full_name").to_owned()).collect()
+    };
+    for name in ["late-1", "late-2"] {
+        bench.simulator.world().add_repository("acme", NewRepository::named(name).with_commits(0));
+    }
+    bench.sync_exits(0);
+    bench.run(&["discovered", "ignore", "late-1", "late-2"]).ok();
+    assert_eq!(ignored(), ["acme/ignored", "acme/late-1", "acme/late-2"]);
+
+    // By hand: one row goes, one gets a comment.
+    let edited = |text: &str, without: &str| -> String {
+        let (head, rows) = text.split_once("decisions:\n").expect("rows");
+        let rows = rows.split("- catalog").skip(1).filter(|row| !row.contains(without));
+        format!("{head}decisions:\n# why: ask Anna\n{}", rows.map(|row| format!("- catalog{row}")).collect::<String>())
+    };
+    bench.file("decisions.yaml", &edited(&bench.read("decisions.yaml"), "acme/late-1"));
+    assert_eq!(ignored(), ["acme/ignored", "acme/late-2"], "without a row there is no decision");
+    bench.sync_exits(0);
+    assert!(!bench.read("decisions.yaml").contains("acme/late-1"), "it does not come back");
+    bench.run(&["discovered", "ignore", "late-1"]).ok();
+    let text = bench.read("decisions.yaml");
+    assert!(text.contains("# why: ask Anna\n") && text.contains("acme/late-1"), "{text}");
+
+    // Missing, or silent: nothing is taken back, and it is written again.
+    for silent in [None, Some(""), Some("# emptied by accident\n")] {
+        match silent {
+            None => fs::remove_file(bench.path("decisions.yaml")).expect("removed"),
+            Some(text) => bench.file("decisions.yaml", text),
+        }
+        assert_eq!(ignored().len(), 3, "{silent:?}");
+        bench.sync_exits(0);
+        assert_eq!(bench.read("decisions.yaml").matches("decision: ignored").count(), 3, "{silent:?}");
+    }
+    // Unreadable: refused, and nothing is taken back.
+    let good = bench.read("decisions.yaml");
+    bench.file("decisions.yaml", "decisions: [");
+    bench.run(&["discovered", "list"]).exits(2);
+    bench.file("decisions.yaml", &good);
+    assert_eq!(ignored().len(), 3);
+    // An empty list is a word: every decision is taken back.
+    bench.file("decisions.yaml", "decisions: []\n");
+    assert_eq!(ignored(), Vec::<String>::new());
+}

@@ -47,6 +47,7 @@ fn it_reads_well_and_in_a_stable_order() {
     insta::assert_snapshot!(text, @r#"
     # What people decided about repositories: ignored, unlinked, undone, chosen targets.
     # catalog-sync writes this file with each decision and reads it when it starts. Keep it in git.
+    # A row that is deleted here takes its decision back; comments stay.
     decisions:
     - catalog: main
       full_name: acme/api
@@ -138,11 +139,11 @@ fn a_malformed_file_is_refused_with_its_line() {
     };
     check_malformed("decisions: [", 2, "did not find expected");
     check_malformed("- what: is this\n", 1, "invalid type");
-    check_malformed(&with("decision: undone", "decision: removed"), 20, "unknown variant `removed`");
-    check_malformed(&with("repository: bitbucket.org/{2}", "repository: nonsense"), 4, "no repository's id");
-    check_malformed(&with("  entity: component:default/api\n", ""), 4, "`entity` is missing");
-    check_malformed(&with("  by: cli\n", "  by: cli\n  because: so\n"), 11, "unknown field `because`");
-    check_malformed(&with("at: 2026", "at: yesterday 2026"), 9, "invalid characters");
+    check_malformed(&with("decision: undone", "decision: removed"), 21, "unknown variant `removed`");
+    check_malformed(&with("repository: bitbucket.org/{2}", "repository: nonsense"), 5, "no repository's id");
+    check_malformed(&with("  entity: component:default/api\n", ""), 5, "`entity` is missing");
+    check_malformed(&with("  by: cli\n", "  by: cli\n  because: so\n"), 12, "unknown field `because`");
+    check_malformed(&with("at: 2026", "at: yesterday 2026"), 10, "invalid characters");
 }
 
 #[cfg(unix)]
@@ -179,4 +180,113 @@ fn a_folder_that_is_not_there_is_an_error_with_a_mend() {
     let error = file.save(&all_kinds()).expect_err("no folder");
     assert!(matches!(&error, DecisionsFileError::Io { doing: "written", .. }), "{error:?}");
     assert!(error.mend().is_some());
+}
+
+/// The file is people's as well: what they wrote beside rows stays, wherever we add, change or remove one.
+#[test]
+fn comments_of_people_survive_our_writes() {
+    let (_folder, file) = file();
+    file.save(&all_kinds()).expect("saves");
+    let ours = fs::read_to_string(file.path()).expect("reads");
+    let theirs = ours
+        .replace("decisions:\n", "decisions: # ask the platform team\n# --- payments\n")
+        .replace("  decision: unlinked\n", "  decision: unlinked   # see ticket 7\n")
+        .replace("- catalog: main\n  full_name: acme/yes", "\n# never again\n- catalog: main\n  full_name: acme/yes")
+        + "# the end, don't 'remove'\n";
+    fs::write(file.path(), &theirs).expect("writes");
+    file.save(&all_kinds()).expect("saves");
+    assert_eq!(fs::read_to_string(file.path()).expect("reads"), theirs, "the same says nothing new");
+
+    let mut decisions = all_kinds();
+    decisions[1] = decided("{2}", "acme/api", DecisionKind::Ignored, 9);
+    decisions.remove(2);
+    decisions.push(decided("{0}", "acme/aaa", DecisionKind::Ignored, 8));
+    decisions.push(decided("{9}", "acme/zzz", DecisionKind::Ignored, 8));
+    file.save(&decisions).expect("saves");
+    insta::assert_snapshot!(fs::read_to_string(file.path()).expect("reads"), @r#"
+    # What people decided about repositories: ignored, unlinked, undone, chosen targets.
+    # catalog-sync writes this file with each decision and reads it when it starts. Keep it in git.
+    # A row that is deleted here takes its decision back; comments stay.
+    decisions: # ask the platform team
+    - catalog: main
+      full_name: acme/aaa
+      repository: bitbucket.org/{0}
+      decision: ignored
+      at: 2026-11-21T09:08:00Z
+      by: cli
+    # --- payments
+    # see ticket 7
+    - catalog: main
+      full_name: acme/api
+      repository: bitbucket.org/{2}
+      decision: ignored
+      at: 2026-11-21T09:09:00Z
+      by: cli
+    - catalog: main
+      full_name: 'acme/web: "the" #1'
+      repository: bitbucket.org/{1}
+      decision: ignored
+      at: 2026-11-21T09:01:00Z
+      by: cli
+
+    # never again
+    - catalog: main
+      full_name: acme/zzz
+      repository: bitbucket.org/{9}
+      decision: ignored
+      at: 2026-11-21T09:08:00Z
+      by: cli
+    - catalog: second
+      full_name: acme/web
+      repository: bitbucket.org/{1}
+      decision: target
+      entity: component:default/w
+      at: 2026-11-21T09:04:00Z
+      by: cli
+    # the end, don't 'remove'
+    "#);
+    decisions.sort_by(|a, b| (&a.0, &a.1.repo).cmp(&(&b.0, &b.1.repo)));
+    assert_eq!(file.load().expect("loads"), decisions);
+
+    file.save(&[]).expect("saves");
+    let text = fs::read_to_string(file.path()).expect("reads");
+    for note in
+        ["# ask the platform team", "# --- payments", "# see ticket 7", "# never again", "# the end, don't 'remove'"]
+    {
+        assert_eq!(text.matches(note).count(), 1, "{note}\n{text}");
+    }
+    file.save(&decisions).expect("saves");
+    assert_eq!(file.load().expect("loads"), decisions);
+}
+
+/// Whatever way it is written in.
+#[test]
+fn comments_survive_in_texts_of_another_style() {
+    for text in [
+        "# mine\ndecisions: [] # none\n",
+        "# mine\n# none\n",
+        "decisions:\n  # mine\n  - { catalog: main, full_name: acme/web, repository: 'bitbucket.org/{1}', decision: ignored, at: 2026-11-21T09:00:00Z, by: cli } # none\n",
+        "decisions: [ # mine\n  {catalog: main, full_name: acme/web, repository: 'bitbucket.org/{1}',\n   decision: ignored, at: 2026-11-21T09:00:00Z, by: cli}, # none\n]",
+    ] {
+        let (_folder, file) = file();
+        fs::write(file.path(), text).expect("writes");
+        for decisions in [all_kinds(), Vec::new(), all_kinds()] {
+            file.save(&decisions).expect("saves");
+            assert_eq!(file.load().expect("loads"), decisions, "{text}");
+            let now = fs::read_to_string(file.path()).expect("reads");
+            assert!(now.contains("# mine") && now.contains("# none"), "{text}\n{now}");
+        }
+    }
+}
+
+#[test]
+fn a_file_that_says_nothing_tells_nothing() {
+    let (_folder, file) = file();
+    assert_eq!(file.load_if_there().expect("loads"), None);
+    for (text, told) in
+        [("", None), ("# soon\n", None), ("decisions: []\n", Some(vec![])), ("decisions:\n", Some(vec![]))]
+    {
+        fs::write(file.path(), text).expect("writes");
+        assert_eq!(file.load_if_there().expect("loads"), told, "{text:?}");
+    }
 }
