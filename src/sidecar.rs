@@ -376,7 +376,7 @@ mod tests {
 connectors:
   acme: { type: bitbucket_cloud, url: https://bitbucket.org/acme, auth: { access_token: { env: TOKEN } } }
 catalogs:
-  main: { directory: { path: . } }
+  main: { directory: { path: ./catalog } }
 integrations:
   - { name: acme, connector: acme, catalog: main }
 ";

@@ -20,7 +20,7 @@ pub(super) fn read(name: &str, place: Place, node: &Node, context: &Context, fau
     let mut map = Fields::of("connector", node, faults)?;
     let type_node = map.need("type", "write `type: bitbucket_cloud`", faults);
     let kind = type_node.and_then(|node| fields::one_of(node, &TYPES, faults));
-    let description = map.optional("description", faults, fields::text);
+    let description = map.optional("description", faults, fields::prose);
     let tags = map.read("tags", Vec::new(), faults, fields::texts);
     let url_node = map.need("url", URL_FORM, faults);
     let url = url_node.and_then(|node| read_url(node, kind, faults));

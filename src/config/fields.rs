@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::faults::Fault;
 use super::located::{Node, Value};
+use crate::error::is_invisible;
 
 /// What has been found wrong so far, and which keys exist in which section (the schema is tested to agree).
 #[derive(Debug, Default)]
@@ -164,8 +165,34 @@ pub fn cut(text: &str) -> String {
     }
 }
 
-/// Any single value as text.
+/// Any single value as text: one line, and every character of it is one that can be seen.
 pub fn text(node: &Node, faults: &mut Faults) -> Option<String> {
+    shown(node, faults, |_| false)
+}
+
+/// Text of several lines, for people.
+pub fn prose(node: &Node, faults: &mut Faults) -> Option<String> {
+    shown(node, faults, |c| matches!(c, '\n' | '\t'))
+}
+
+fn shown(node: &Node, faults: &mut Faults, is_allowed: impl Fn(char) -> bool) -> Option<String> {
+    let text = any_text(node, faults)?;
+    match text.chars().find(|&c| (c.is_control() || is_invisible(c)) && !is_allowed(c)) {
+        Some(c) => {
+            let what = match c {
+                '\n' | '\r' => "this has several lines".to_owned(),
+                c => format!("this holds the character {}, which nobody sees", c.escape_unicode()),
+            };
+            let fault = Fault::of(node, what).because("such a value would get into names, files and terminals");
+            faults.push(fault.mend("write it on one line, without it"));
+            None
+        }
+        None => Some(text),
+    }
+}
+
+/// Any single value, whatever it holds: a secret.
+pub fn any_text(node: &Node, faults: &mut Faults) -> Option<String> {
     match node.text() {
         Some("") => {
             faults.push(Fault::of(node, "this is empty").mend("write a value, or leave the key out"));

@@ -120,7 +120,7 @@ fn read(
     let mut map = Fields::of("integration", node, faults)?;
     let name_node = map.need("name", "name it: `name: acme`", faults);
     let name = name_node.and_then(|node| fields::name(node, faults));
-    let description = map.optional("description", faults, fields::text);
+    let description = map.optional("description", faults, fields::prose);
     let connector_node = map.need("connector", "name one of `connectors`", faults);
     let connector = connector_node.and_then(|node| reference(node, "connector", connectors, faults));
     let catalog_node = map.need("catalog", "name one of `catalogs`", faults);

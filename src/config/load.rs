@@ -13,7 +13,7 @@ use super::fields::{self, Faults, Fields};
 use super::located::{self, Node, Value};
 use super::model::{Config, Retention, RulesRef, Server};
 use super::secret::Environment;
-use super::{catalogs, integrations, server};
+use super::{apart, catalogs, integrations, server};
 
 /// The file's name where nobody names another.
 pub const FILE_NAME: &str = "catalog-sync.yaml";
@@ -296,6 +296,11 @@ fn read_config(root: &Node, path: &Path, options: &LoadOptions<'_>, faults: &mut
         .unwrap_or_default();
     file.finish(faults);
     let (connectors, catalogs) = (sound(connectors), sound(catalogs));
+    if let Some(store) = &store {
+        let is_given = options.store.is_some() || options.environment.get(STORE_VARIABLE).is_some();
+        let node = root.get("store").filter(|_| !is_given);
+        apart::check(root, (store, node), &catalogs, faults);
+    }
     Some(Config { path, store: store?, decisions, retention, server, connectors, catalogs, integrations })
 }
 

@@ -14,6 +14,7 @@ pub mod secret;
 pub mod starter;
 pub mod url;
 
+mod apart;
 mod catalogs;
 mod connectors;
 mod integrations;

@@ -613,3 +613,69 @@ proptest::proptest! {
         proptest::prop_assert_eq!(report.to_string().is_empty(), report.is_empty());
     }
 }
+
+#[test]
+fn store_and_catalog_lie_in_folders_of_their_own() {
+    let of_store = |store: &str, wanted: &[&str]| says(&format!("store: {store}{SMALL}"), wanted);
+    let lies_in = "the store /work-here/catalog/data lies in the catalog `main` (/work-here/catalog)";
+    of_store("./catalog/data", &[&format!("1: {lies_in}")]);
+    of_store("./catalog", &["1: the store /work-here/catalog lies in the catalog `main` (/work-here/catalog)"]);
+    of_store(
+        "./other/../catalog/x",
+        &["1: the store /work-here/other/../catalog/x lies in the catalog `main` (/work-here/catalog)"],
+    );
+    of_store(".", &["9: the catalog `main` (/work-here/catalog) lies in the store /work-here"]);
+    of_store("./catalog-data", &[]);
+    // Left out, it is ./data.
+    says(&small_with("./catalog", "."), &["9: the store /work-here/data lies in the catalog `main` (/work-here)"]);
+    let also = small_with(
+        "./catalog }",
+        "./catalog }\n    also_read:\n      - { directory: ./a }\n      - { directory: ./data/export }",
+    );
+    says(&also, &["12: the catalog `main` (/work-here/data/export) lies in the store /work-here/data"]);
+    let (_, report) = read(&format!("store: ./catalog/data{SMALL}"));
+    assert!(report.to_string().contains("mend: name a folder outside of it"), "{report}");
+}
+
+#[test]
+fn links_are_followed_to_where_store_and_catalog_lie() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("catalog")).unwrap();
+    std::os::unix::fs::symlink(folder.path().join("catalog"), folder.path().join("state")).unwrap();
+    let environment = Environment::default();
+    let options = LoadOptions {
+        config: None,
+        store: None,
+        listen: None,
+        environment: &environment,
+        working_directory: folder.path(),
+        now: now(),
+    };
+    let read = |text: &str, options: &LoadOptions<'_>| {
+        Config::read(text.as_bytes(), &folder.path().join("catalog-sync.yaml"), options).1
+    };
+    let report = read(&format!("store: ./state/data{SMALL}"), &options);
+    assert!(report.to_string().contains("lies in the catalog `main`"), "{report}");
+    // What outranks the file is told at the catalog.
+    let options = LoadOptions { store: Some(Path::new("state/data")), ..options };
+    let report = read(&format!("store: ./data{SMALL}"), &options);
+    assert_eq!(report.faults.iter().map(|fault| fault.place.line).collect::<Vec<_>>(), [9], "{report}");
+}
+
+/// security.md, names: what nobody sees is refused where it is written.
+#[test]
+fn characters_nobody_sees_are_refused_at_their_line() {
+    let of = |lines: &str| format!("{SMALL}{lines}");
+    says(&of("    type: \"ser\\evice\"\n"), &["14: this holds the character \\u{1b}, which nobody sees"]);
+    says(&of("    tags: [good, \"b\\u202Ead\"]\n"), &["14: this holds the character \\u{202e}, which nobody sees"]);
+    says(&of("    kind: \"Comp\\0onent\"\n"), &["14: this holds the character \\u{0}, which nobody sees"]);
+    says(&of("    type: \"a\\nb\"\n"), &["14: this has several lines"]);
+    says(
+        &of("    repositories: { include: [\"a\\tb\"] }\n"),
+        &["14: this holds the character \\u{9}, which nobody sees"],
+    );
+    says(&of("    description: |\n      two\n      lines\n"), &[]);
+    let text = small_with("main:\n    directory", "\"ma\\u200Bin\":\n    directory");
+    let (_, report) = read(&text);
+    assert!(report.faults.iter().any(|fault| fault.what.contains("is not a name")), "{report}");
+}
