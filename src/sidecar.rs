@@ -1,8 +1,8 @@
 //! `run`: the scheduler, health, commands from other terminals, config reload, and a stop that
 //! checkpoints.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -51,6 +51,14 @@ pub struct Sidecar {
     stamp: Mutex<Stamp>,
     /// Not before this, after a sync that could not begin.
     not_before: Mutex<BTreeMap<IntegrationKey, DateTime<Utc>>>,
+    /// What commands find us by, and the stores it lies in.
+    announced: Mutex<Option<Announced>>,
+}
+
+/// `run.json`, in the store in force and in the one the config names meanwhile.
+struct Announced {
+    run: RunFile,
+    stores: BTreeSet<PathBuf>,
 }
 
 impl Commands for Sidecar {
@@ -100,6 +108,7 @@ pub async fn run(settings: Settings) -> Result<(), Report> {
         running: Mutex::default(),
         not_before: Mutex::default(),
         stamp: Mutex::new(stamp),
+        announced: Mutex::default(),
     });
 
     let listener = server::bind(server.listen, "server.listen").await?;
@@ -116,7 +125,8 @@ pub async fn run(settings: Settings) -> Result<(), Report> {
     }
     servers.spawn(server::serve(listener, router, stop_serving.clone()));
 
-    let run_file = RunFile { address: format!("http://{address}"), token, pid: std::process::id() };
+    let run_file =
+        RunFile { address: format!("http://{address}"), token, pid: std::process::id(), store: store.clone() };
     run_file.write(&store).map_err(|error| {
         Report::new(
             "run.json could not be written into the store",
@@ -124,6 +134,8 @@ pub async fn run(settings: Settings) -> Result<(), Report> {
             Some("check free space and permissions of the store directory".to_owned()),
         )
     })?;
+    let stores = BTreeSet::from([store.clone()]);
+    *sidecar.announced.lock().unwrap_or_else(PoisonError::into_inner) = Some(Announced { run: run_file, stores });
     readiness.set(true);
     info!(%address, "running");
 
@@ -133,7 +145,7 @@ pub async fn run(settings: Settings) -> Result<(), Report> {
     info!("stopping: syncs go to their next checkpoint");
     finish(&sidecar).await;
     stop_serving.cancel();
-    run_file.remove(&store);
+    sidecar.announce_nowhere();
     // Connections that stay open are not worth waiting for.
     let _ =
         tokio::time::timeout(Duration::from_millis(500), async { while servers.join_next().await.is_some() {} }).await;
@@ -198,7 +210,7 @@ impl Sidecar {
 
     /// Takes over a changed config; a bad one is reported and the old one stays.
     async fn reload(self: &Arc<Self>, reload: &Reload, rebuild: &Rebuild) {
-        let loaded = match reload() {
+        let mut loaded = match reload() {
             Ok(loaded) => loaded,
             Err(report) => {
                 // Told once: it is looked at again when it changes again.
@@ -210,9 +222,9 @@ impl Sidecar {
         };
         *self.stamp.lock().unwrap_or_else(PoisonError::into_inner) = loaded.stamp;
         let before = self.current();
-        if loaded.config.store != before.config.store {
-            warn!("`store` changed in the config: it takes effect when catalog-sync is started again");
-        }
+        self.announce_in(&loaded.config.store, &before.config.store);
+        // Until the next start everything goes on with the store in force: also what lies beside the records.
+        loaded.config.store.clone_from(&before.config.store);
         if loaded.config.server != before.config.server {
             warn!("`server` changed in the config: it takes effect when catalog-sync is started again");
         }
@@ -223,6 +235,34 @@ impl Sidecar {
                 info!("the config was read again");
             }
             Err(failure) => error!("{}; the old config stays in force", failure.report.one_line()),
+        }
+    }
+
+    /// Commands read the config as well: they find us by the store it names, whichever we work on.
+    fn announce_in(&self, named: &Path, in_force: &Path) {
+        let mut announced = self.announced.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(Announced { run, stores }) = announced.as_mut() else { return };
+        for old in stores.iter().filter(|store| *store != named && *store != in_force) {
+            run.remove(old);
+        }
+        stores.retain(|store| store == named || store == in_force);
+        if named == in_force {
+            return;
+        }
+        warn!("`store` changed in the config: it takes effect when catalog-sync is started again");
+        match run.point_from(named) {
+            Ok(()) => drop(stores.insert(named.to_owned())),
+            Err(error) => warn!(
+                "commands that read this config will not find this process: {} could not be written: {error}",
+                RunFile::path(named).display()
+            ),
+        }
+    }
+
+    fn announce_nowhere(&self) {
+        let announced = self.announced.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(Announced { run, stores }) = announced {
+            stores.iter().for_each(|store| run.remove(store));
         }
     }
 
@@ -411,6 +451,7 @@ integrations:
             running: Mutex::default(),
             stamp: Mutex::new(stamp),
             not_before: Mutex::default(),
+            announced: Mutex::default(),
         })
     }
 

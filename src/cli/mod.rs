@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use clap::CommandFactory;
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
 use self::args::{Cli, Command, ConfigCommand, Global, Rules, Store};
 use self::ask::request;
@@ -116,6 +117,12 @@ async fn ask(start: &Start, request: &Request) -> Result<Answer, Failure> {
         && let Some(answer) = remote::ask(&run, request, &report).await
     {
         view.clear();
+        if !run.store.as_os_str().is_empty() && run.store != config.store {
+            warn!(
+                "the running sidecar works on {}; `store` in the config takes effect when it is started again",
+                run.store.display()
+            );
+        }
         return answer;
     }
     let local = Local::open(start, config).await?;

@@ -23,6 +23,10 @@ pub struct RunFile {
     pub token: String,
     /// Its process.
     pub pid: u32,
+    /// The store it works on: another than the one this file lies in, where `store` changed in the config since it
+    /// was started.
+    #[serde(default)]
+    pub store: PathBuf,
 }
 
 impl RunFile {
@@ -53,6 +57,29 @@ impl RunFile {
         let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
         file.write_all(&serde_json::to_vec(self).map_err(std::io::Error::other)?)?;
         file.sync_all()
+    }
+
+    /// Leaves it in another store as well, unless somebody else is at work there.
+    ///
+    /// # Errors
+    /// The file system's.
+    pub fn point_from(&self, store: &Path) -> std::io::Result<()> {
+        use std::os::unix::fs::DirBuilderExt;
+        if let Some(there) = Self::read(store)
+            && there.token != self.token
+            && there.is_answered()
+        {
+            return Err(std::io::Error::other(format!("process {} works on that store", there.pid)));
+        }
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(store)?;
+        self.write(store)
+    }
+
+    /// Whether anybody listens there.
+    fn is_answered(&self) -> bool {
+        let address = self.address.strip_prefix("http://").and_then(|address| address.parse().ok());
+        address
+            .is_some_and(|address| std::net::TcpStream::connect_timeout(&address, Duration::from_millis(500)).is_ok())
     }
 
     /// Removes it, if it is still this one.

@@ -272,3 +272,40 @@ fn sigterm_in_mid_sync_checkpoints_and_the_next_start_resumes_p7_2() {
     assert!(["cancelled", "completed"].contains(&history[0]["outcome"].as_str().unwrap_or_default()), "{history}");
     assert_eq!(bench.sync_exits(0)["outcome"], "completed");
 }
+
+// P7.2, P7.5: `store` changed in the config while it runs: it goes on with the old one and says so, and commands that
+// read the config find it all the same, instead of opening another store beside it.
+#[test]
+fn a_changed_store_waits_for_the_next_start_and_nobody_opens_it_before_p7_5() {
+    let bench = bench();
+    let sidecar = Sidecar::synced(&bench);
+    let config = bench.read("catalog-sync.yaml");
+    bench.file("catalog-sync.yaml", &config.replace("store: ./data", "store: ./elsewhere"));
+    sidecar.signal("HUP");
+    sidecar.until("it is read", || sidecar.log().contains("the config was read again"));
+    assert!(sidecar.log().contains("`store` changed in the config"), "{}", sidecar.log());
+
+    let said = bench.run(&["discovered", "ignore", "web"]).ok();
+    said.says(&["works on", "data", "when it is started again"]);
+    let ignored = |store: &str| {
+        let rows = bench.json(&["--store", store, "discovered", "list", "--state", "ignored"]);
+        rows.as_array().expect("a list").len()
+    };
+    assert_eq!((ignored("data"), ignored("elsewhere")), (1, 1), "both go through it");
+    assert_eq!(bench.json(&["sync", "now"])[0]["repositories"]["new"], 0, "it is the store that knows them");
+    assert_eq!(bench.files("elsewhere").keys().collect::<Vec<_>>(), ["run.json"], "nobody made a store there");
+    let mode = fs::metadata(bench.path("elsewhere/run.json")).expect("run.json").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+
+    // Back again, and to a third one: nothing is left behind.
+    bench.file("catalog-sync.yaml", &config);
+    sidecar.signal("HUP");
+    sidecar.until("it is read", || sidecar.log().matches("the config was read again").count() == 2);
+    assert!(!bench.path("elsewhere/run.json").exists());
+    bench.file("catalog-sync.yaml", &config.replace("store: ./data", "store: ./elsewhere"));
+    sidecar.signal("HUP");
+    sidecar.until("it is read", || sidecar.log().matches("the config was read again").count() == 3);
+    sidecar.stopped();
+    assert!(!bench.path("elsewhere/run.json").exists());
+    assert_eq!(ignored("elsewhere"), 0, "from now on it is the config's");
+}
