@@ -11,7 +11,7 @@ use crate::apply::{StepOutcome, StepResult};
 use crate::config::{Cadence, Integration};
 use crate::engine::{self, EngineError, Progress, Run};
 use crate::error::Report;
-use crate::model::{Action, ImportAction, SyncId, SyncRecord, Trigger};
+use crate::model::{Action, ImportAction, Presence, SyncId, SyncRecord, Trigger};
 use crate::schedule;
 use crate::source::bitbucket_cloud::expiry_in_words;
 use crate::store::sled::SledStore;
@@ -270,8 +270,15 @@ pub(super) async fn approve(
         ));
     };
     let parts = app.assembler.parts(integration).await?;
+    // Only repositories that would be gone are asked about; an approval of steps needs no credential.
+    let is_gone = |presence: &Presence| matches!(presence, Presence::Gone);
+    let source = match plan.absences.iter().any(|(_, presence)| is_gone(presence)) {
+        true => Some(app.assembler.source(integration, Some(app.store.as_ref())).await?),
+        false => None,
+    };
     let approved = engine::approve::approve(&engine::approve::Approval {
         parts: &parts,
+        source: source.as_deref(),
         store: app.store.as_ref(),
         clock: &app.clock,
         ids: &app.ids,

@@ -10,8 +10,10 @@ use super::{EngineError, Progress, update};
 use crate::apply::{Applying, StepResult};
 use crate::assemble::Parts;
 use crate::clock::Clock;
+use crate::error::Report;
 use crate::ids::Ids;
-use crate::model::{ImportId, KnownRepository, Outcome, SyncId, SyncRecord, Trigger};
+use crate::model::{ImportId, KnownRepository, Outcome, Presence, RepoKey, SyncError, SyncId, SyncRecord, Trigger};
+use crate::source::Source;
 use crate::store::{CrawlLease, Store, StoredPlan};
 
 /// How long an approval waits for a sync that runs.
@@ -21,6 +23,8 @@ const LEASE_WAIT: Duration = Duration::from_secs(10);
 pub struct Approval<'a> {
     /// The integration.
     pub parts: &'a Parts,
+    /// Where repositories that would be gone are looked up once more; needed where there are such.
+    pub source: Option<&'a dyn Source>,
     /// State.
     pub store: &'a dyn Store,
     /// Time.
@@ -42,27 +46,35 @@ pub struct Approval<'a> {
 /// # Errors
 /// [`EngineError::Running`] while a sync of the integration runs; the store's.
 pub async fn approve(approval: &Approval<'_>) -> Result<SyncRecord, EngineError> {
-    let Approval { parts, store, clock, ids, by, stop, progress, plan: held } = approval;
+    let Approval { parts, source, store, clock, ids, by, stop, progress, plan: held } = approval;
     let Some(lease) = store.crawl_lease(&parts.key, LEASE_WAIT).await? else {
         return Err(EngineError::Running(parts.integration.name.clone()));
     };
     let started_at = clock.now();
+    let requests_before = source.map_or(0, |source| source.usage().requests);
     let mut record = SyncRecord::begun(SyncId(ids.next()), &parts.integration.name, Trigger::Approval, started_at);
 
+    // Whatever can stand in the way is asked first: then nothing is applied by half.
+    let plan = held.plan.approved();
+    let catalog = parts.catalog.as_ref();
+    let catalog_lease = match plan.steps.is_empty() {
+        true => None,
+        false => {
+            let catalog_lease = store.catalog_lease(catalog.name()).await?;
+            // The document places of the plan are found again from a fresh reading.
+            catalog.read().await.map_err(|error| EngineError::unapplied(&error, error.mend()))?;
+            Some(catalog_lease)
+        }
+    };
+    let absences = look_up(approval, &mut record).await?;
+
     if let Some(entities) = &held.shrunk_to {
-        store.save_known_entities(parts.catalog.name(), entities).await?;
+        store.save_known_entities(catalog.name(), entities).await?;
         record.notes.push("the catalog as it was then is accepted; the next sync goes on".to_owned());
     }
-    record.repositories.gone = accept_absences(approval, &lease).await?;
+    record.repositories.gone = accept(approval, &lease, absences.accepted).await?;
 
-    let plan = held.plan.approved();
-    if !plan.steps.is_empty() {
-        let catalog = parts.catalog.as_ref();
-        // The document places of the plan are found again from a fresh reading.
-        if let Err(error) = catalog.read().await {
-            return Err(EngineError::Locked { what: error.to_string(), mend: error.mend().unwrap_or_default() });
-        }
-        let catalog_lease = store.catalog_lease(catalog.name()).await?;
+    if let Some(catalog_lease) = catalog_lease {
         let links = store.links(catalog.name()).await?;
         let import_id = ImportId(ids.next());
         let total = plan.steps.len() as u64;
@@ -96,7 +108,7 @@ pub async fn approve(approval: &Approval<'_>) -> Result<SyncRecord, EngineError>
             .filter(|outcome| matches!(outcome.result, StepResult::Failed { .. } | StepResult::Left { .. }))
             .map(|outcome| (&outcome.repo, &outcome.entity))
             .collect();
-        if left.is_empty() {
+        if left.is_empty() && absences.waiting.is_empty() {
             if let Some(mut state) = store.integration(&parts.key).await? {
                 update::confirm(&mut state);
                 state.rules_hash = held.rules_hash.clone().or(state.rules_hash);
@@ -105,7 +117,7 @@ pub async fn approve(approval: &Approval<'_>) -> Result<SyncRecord, EngineError>
             store.drop_plan(&held.id).await?;
         } else {
             // What could not be carried out goes on waiting for approval, and nothing else.
-            let mut waiting = (*held).clone();
+            let mut waiting = StoredPlan { absences: absences.waiting, shrunk_to: None, ..(*held).clone() };
             waiting
                 .plan
                 .held
@@ -115,8 +127,16 @@ pub async fn approve(approval: &Approval<'_>) -> Result<SyncRecord, EngineError>
                 .notes
                 .push(format!("what failed is still held; `catalog-sync sync approve {}` tries again", held.id));
         }
-    } else {
+    } else if absences.waiting.is_empty() {
         store.drop_plan(&held.id).await?;
+    } else {
+        let waiting = StoredPlan { absences: absences.waiting, shrunk_to: None, ..(*held).clone() };
+        store.save_plan(&waiting).await?;
+    }
+    if let Some(source) = source {
+        record.requests = source.usage().requests.saturating_sub(requests_before);
+        record.requests_remaining = source.usage().remaining;
+        store.save_budget(&parts.integration.connector, &source.budget_snapshot()).await?;
     }
     record.outcome = if record.errors.is_empty() { Outcome::Completed } else { Outcome::Partial };
     record.duration_ms = u64::try_from((clock.now() - started_at).num_milliseconds()).unwrap_or(0);
@@ -124,22 +144,69 @@ pub async fn approve(approval: &Approval<'_>) -> Result<SyncRecord, EngineError>
     Ok(record)
 }
 
-/// Marks as gone or excluded what the guard held; returns how many became gone. A repository that was seen
-/// again meanwhile is left as it is.
-async fn accept_absences(approval: &Approval<'_>, lease: &CrawlLease) -> Result<u64, EngineError> {
-    let Approval { parts, store, plan: held, .. } = approval;
-    let Some(state) = store.integration(&parts.key).await? else { return Ok(0) };
-    let mut changes = Vec::new();
+/// What is to become of absent repositories.
+#[derive(Default)]
+struct Absences {
+    /// As they are now, with their new presence.
+    accepted: Vec<KnownRepository>,
+    /// Could not be looked up; they go on waiting.
+    waiting: Vec<(RepoKey, Presence)>,
+}
+
+/// Looks each repository that would be gone up by its id, as a sync does (P2.8): one that was moved is not gone. One
+/// that was seen again meanwhile is left as it is.
+async fn look_up(approval: &Approval<'_>, record: &mut SyncRecord) -> Result<Absences, EngineError> {
+    let Approval { parts, source, store, plan: held, .. } = approval;
+    let mut absences = Absences::default();
     for (repo, presence) in &held.absences {
         let Some((known, _)) = store.record(&parts.key, repo).await? else { continue };
-        let is_back = presence.as_str() == "gone" && known.presence != crate::model::Presence::MissingOnce;
-        if !is_back {
-            changes.push(KnownRepository { presence: presence.clone(), ..known });
+        let Presence::Gone = presence else {
+            absences.accepted.push(KnownRepository { presence: presence.clone(), ..known });
+            continue;
+        };
+        if known.presence != Presence::MissingOnce {
+            continue;
         }
+        let Some(source) = source else {
+            absences.waiting.push((repo.clone(), presence.clone()));
+            continue;
+        };
+        let presence = match source.repository(repo).await {
+            Ok(None) => Presence::Gone,
+            Ok(Some(found)) if found.repository.workspace == known.repository.workspace => Presence::Present,
+            Ok(Some(found)) => Presence::Moved { to: found.repository.full_name },
+            // Nothing can be concluded about any of them, and nothing was applied yet.
+            Err(error) if error.ends_sync() && absences.accepted.is_empty() => {
+                return Err(EngineError::unapplied(&error, error.mend()));
+            }
+            Err(error) => {
+                let mend = error.mend();
+                record.errors.push(SyncError {
+                    repository: Some(known.repository.full_name.clone()),
+                    stage: "look_up".to_owned(),
+                    message: Report::new("it could not be looked up by its id, and goes on waiting", &error, mend)
+                        .one_line(),
+                    retry: format!("sync approve {}", held.id),
+                });
+                absences.waiting.push((repo.clone(), presence.clone()));
+                continue;
+            }
+        };
+        absences.accepted.push(KnownRepository { presence, ..known });
     }
-    let gone = changes.iter().filter(|known| known.presence.as_str() == "gone").count() as u64;
+    Ok(absences)
+}
+
+/// Keeps the new presences; returns how many became gone.
+async fn accept(
+    approval: &Approval<'_>,
+    lease: &CrawlLease,
+    changes: Vec<KnownRepository>,
+) -> Result<u64, EngineError> {
+    let Some(state) = approval.store.integration(&approval.parts.key).await? else { return Ok(0) };
+    let gone = changes.iter().filter(|known| known.presence == Presence::Gone).count() as u64;
     if !changes.is_empty() {
-        store.finish_walk(lease, changes, state.discovery).await?;
+        approval.store.finish_walk(lease, changes, state.discovery).await?;
     }
     Ok(gone)
 }

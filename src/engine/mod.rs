@@ -100,17 +100,30 @@ pub enum EngineError {
         /// The way out.
         mend: String,
     },
+    /// Something an approval needs cannot be had; nothing was applied.
+    #[error("nothing was applied: {because}")]
+    Unapplied {
+        /// Why.
+        because: String,
+        /// What can be done.
+        mend: String,
+    },
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 impl EngineError {
+    fn unapplied(error: &(dyn std::error::Error + 'static), mend: Option<String>) -> Self {
+        let report = Report::new("", error, None);
+        Self::Unapplied { because: report.because.join(": "), mend: mend.unwrap_or_default() }
+    }
+
     /// What a person can do about it.
     pub fn mend(&self) -> Option<String> {
         match self {
             Self::Running(_) => Some("wait for it to end; `sync history` shows it".to_owned()),
-            Self::Locked { mend, .. } => Some(mend.clone()),
+            Self::Locked { mend, .. } | Self::Unapplied { mend, .. } => Some(mend.clone()),
             Self::Store(error) => error.mend(),
         }
     }

@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use catalog_sync::simulator::{BadRow, Endpoint, Fault, NewRepository, Order};
+use catalog_sync::simulator::{BadRow, Credential, Endpoint, Fault, NewRepository, Order};
 use serde_json::Value;
 
-use crate::harness::{Bench, number, text, world};
+use crate::harness::{Bench, TOKEN, number, text, world};
 
 /// More than one page of the listing.
 const REPOSITORIES: usize = 105;
@@ -376,4 +376,37 @@ fn few_absences_are_not_held_p2_9() {
     bench.sync_exits(0);
     let record = bench.sync_exits(0);
     assert_eq!(number(&record, "/repositories/gone"), 3, "{record}");
+}
+
+// P2.8, P2.9: what was held is looked up by its id before it is called gone: a transferred repository is elsewhere, and
+// where nobody answers, nothing at all is applied.
+#[test]
+fn approving_looks_up_by_id_first_p2_8() {
+    let bench = settled(20);
+    bench.simulator.world().add_workspace("labs", "Labs");
+    for n in 10..15 {
+        let name = format!("acme/svc-{n:03}");
+        if n == 12 {
+            bench.simulator.world().transfer_repository(&name, "labs");
+        } else {
+            bench.simulator.world().delete_repository(&name);
+        }
+    }
+    bench.sync_exits(0);
+    let held = bench.sync_exits(4);
+    let before = standing(&bench);
+    bench.simulator.set_credentials(vec![Credential::token("another")]);
+    bench.run(&["sync", "approve", text(&held, "/id")]).exits(4).says(&["nothing was applied"]);
+    unchanged(&bench, &before, "nothing is applied by half");
+
+    bench.simulator.set_credentials(vec![Credential::token(TOKEN)]);
+    let approved = bench.run(&["sync", "approve", text(&held, "/id"), "--output", "json"]).exits(0).json()[0].take();
+    assert_eq!(number(&approved, "/repositories/gone"), 4, "{approved}");
+    assert!(number(&approved, "/requests") >= 5, "{approved}");
+    let states = standing(&bench).links;
+    let of = |name: &str| states.iter().find(|(repo, ..)| repo.ends_with(name)).map(|(_, state, ..)| state.clone());
+    assert_eq!(of("svc-010").as_deref(), Some("gone"));
+    let moved = bench.export().into_iter().filter(|line| line.to_string().contains("\"to\":\"labs/svc-012\"")).count();
+    assert_eq!(moved, 1, "it was moved, not lost");
+    bench.run(&["sync", "approve", text(&held, "/id")]).exits(4).says(&["nothing that waits"]);
 }
