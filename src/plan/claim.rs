@@ -350,15 +350,24 @@ fn edit(
     notes: &mut Vec<About>,
 ) -> Step {
     let is_marked = entity.mark.as_ref().is_some_and(|mark| mark.repository == wanted.repository.key);
-    let integration = (!is_marked).then_some(wanted.integration);
-    let own = mark::fields(wanted.repository, wanted.tags, integration, action, entity.format);
-    let (fields, omitted) = fields::wanted(wanted.fields, own, entity.format);
+    let wanted_with = |integration| {
+        let own = mark::fields(wanted.repository, wanted.tags, integration, action, entity.format);
+        fields::wanted(wanted.fields, own, entity.format)
+    };
+    let (fields, omitted) = wanted_with((!is_marked).then_some(wanted.integration));
     let memory = match link {
         Some(link) => Memory::Written(&link.written),
         None if is_marked && action == ImportAction::Register => Memory::Created,
         None => Memory::None,
     };
-    let patch = fields::patch(&fields, &entity.document, memory, world.inputs.chosen.is_unattended());
+    let is_unattended = world.inputs.chosen.is_unattended();
+    let mut patch = fields::patch(&fields, &entity.document, memory, is_unattended);
+    // The name of the integration is a label: a new one (a transfer, a renamed integration) is no reason to write
+    // every file, and is put right with whatever else is written.
+    let is_renamed = entity.mark.as_ref().is_some_and(|mark| mark.integration != wanted.integration);
+    if is_marked && is_renamed && !patch.changes.is_empty() {
+        patch = fields::patch(&wanted_with(Some(wanted.integration)).0, &entity.document, memory, is_unattended);
+    }
     notes.extend(omitted);
     notes.extend(patch.notes);
     let edit = Edit { place: entity.place.clone(), fields: patch.changes, purpose };

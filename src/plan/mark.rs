@@ -41,7 +41,7 @@ fn ours(name: &str) -> FieldPath {
 }
 
 /// The mark and the ingested properties of a repository, in the order they are written. The `integration`
-/// is `None` where the mark has one already: it is the name at the time of the import.
+/// is `None` where the mark has one already that is to stay.
 pub(crate) fn fields(
     repository: &Repository,
     tags: &[String],

@@ -168,6 +168,7 @@ fn a_transfer_to_another_integration_hands_the_link_over_p2_8() {
     assert_eq!(imported[0]["repository_state"], "present");
     let file = bench.read("catalog/payments-api.yaml");
     assert!(file.contains("bitbucket.org/project-slug: labs/payments-api"), "{file}");
+    assert!(file.contains("catalog-sync.dev/integration: labs"), "the mark names who looks after it (P4.8): {file}");
     let detail = bench.json(&["imported", "show", "labs/payments-api"]);
     assert!(detail["former_names"].to_string().contains("acme/payments-api"), "history shows it: {detail:#}");
 }
