@@ -167,6 +167,10 @@ async fn run(
         progress,
     })
     .await;
+    if options.dry_run {
+        // Its store is a scratch copy; the requests were sent all the same.
+        app.store.save_budget(&integration.connector, &source.budget_snapshot()).await?;
+    }
     result.map_err(|error| {
         let mend = error.mend();
         match error {
