@@ -155,7 +155,10 @@ pub(super) async fn remember(
     survey: &Survey,
 ) -> Result<(), Stop> {
     let Some(mut state) = run.store.integration(&run.parts.key).await? else { return Ok(()) };
-    let is_settled = record.imported.failed == 0 && !record.held.iter().any(|held| held.approvable);
+    // After a write the catalog is not what this sync read: were that put back as it was (by git), nobody would
+    // notice that entities went.
+    let wrote = record.imported.registered + record.imported.merged + record.imported.updated > 0;
+    let is_settled = !wrote && record.imported.failed == 0 && !record.held.iter().any(|held| held.approvable);
     let before = state.correlated.take();
     state.correlated = if is_settled { Some(inputs_hash(run, survey).await?) } else { None };
     if state.correlated != before {
