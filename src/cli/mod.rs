@@ -10,6 +10,7 @@ pub mod render;
 mod ask;
 pub mod local;
 
+use std::collections::BTreeSet;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
@@ -23,7 +24,7 @@ use self::local::Local;
 use self::output::{Format, Screen};
 use self::progress::ProgressView;
 use crate::commands::answer::CheckRow;
-use crate::commands::request::{Answer, Request};
+use crate::commands::request::{Answer, DiscoveredFilter, Request};
 use crate::commands::{Exit, Failure, check, execute};
 use crate::config::{Environment, starter};
 use crate::correlate;
@@ -99,6 +100,15 @@ async fn answered(start: &Start, screen: &Screen, request: Request) -> Result<Ex
     }
     let answer = ask(start, &request).await?;
     match (&request, &answer) {
+        // Not that there is nothing: that this was not found.
+        (Request::ImportedList { search: Some(search), .. }, Answer::Links(rows)) if rows.is_empty() => {
+            printed(screen.print(rows, |_| render::nothing_matches(search)), Exit::Done)
+        }
+        (Request::DiscoveredList(DiscoveredFilter { search: Some(search), .. }), Answer::Discovered(rows))
+            if rows.is_empty() =>
+        {
+            printed(screen.print(rows, |_| render::nothing_matches(search)), Exit::Done)
+        }
         // Looking at the past succeeds, whatever happened then.
         (Request::SyncHistory { .. }, Answer::Syncs(records)) => {
             printed(screen.print(records, |screen| render::history(screen, records)), Exit::Done)
@@ -161,7 +171,9 @@ fn init(start: &Start) -> Result<Exit, Failure> {
 async fn checked(start: &Start, screen: &Screen, names: &[String], offline: bool) -> Result<Exit, Failure> {
     let config = local::load(start)?;
     let assembler = local::assembler(start, &config);
-    let mut rows = check::check(&config, &assembler, names, offline).await?;
+    // A connector without its secrets is told at their line; asking with them would only say it again.
+    let lacking = if offline { BTreeSet::new() } else { config.lacking_secrets(&start.environment) };
+    let mut rows = check::check(&config, &assembler, names, offline, &lacking).await?;
     if !offline {
         rows.splice(1..1, config.check_secrets(&start.environment).iter().map(|fault| check::of_fault(&config, fault)));
         rows.extend(local::check_store(start, &config).await);

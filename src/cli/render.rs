@@ -3,12 +3,12 @@
 use super::output::{Screen, Styled, Tone, count, duration, minute, or_dash};
 use crate::commands::Exit;
 use crate::commands::answer::{
-    CheckRow, CommitRow, Deletion, DiscoveredRow, DiscoveredState, ImportReport, ImportRow, ImportedDetail,
+    Change, CheckRow, CommitRow, Deletion, DiscoveredRow, DiscoveredState, ImportReport, ImportRow, ImportedDetail,
     ImportedRow, IntegrationRow, PullRequestRow, RowResult,
 };
 use crate::commands::request::{Answer, Explained};
 use crate::error::escape_control;
-use crate::model::{Action, Outcome, SecondaryCounts, SyncRecord};
+use crate::model::{Action, Outcome, SecondaryCounts, SyncError, SyncRecord};
 use crate::store::StoreReport;
 
 /// Prints an answer in the format asked for.
@@ -21,7 +21,7 @@ pub fn print(screen: &Screen, answer: &Answer) -> std::io::Result<()> {
         Answer::Sync(record) => screen.print(record, |screen| sync(screen, record)),
         Answer::DryRuns(runs) => screen.print(runs, |screen| {
             runs.iter()
-                .map(|run| format!("{}\n{}", sync(screen, &run.record), import_rows(screen, &run.plan, true)))
+                .map(|run| format!("{}\n\n{}", sync(screen, &run.record), import_rows(screen, &run.plan, true)))
                 .collect::<Vec<_>>()
                 .join("\n")
         }),
@@ -183,19 +183,37 @@ fn sync(screen: &Screen, record: &SyncRecord) -> String {
         let until = kind.complete_by.map_or_else(String::new, |at| format!(", complete by {}", minute(at)));
         text.push(format!("{name:<14} {} stored, {} waiting{waiting}{until}", kind.stored, kind.backlog));
     }
-    for held in &record.held {
-        let about = held.repository.as_deref().map_or_else(String::new, |name| format!("{name}: "));
-        text.push(format!("held           {about}{}", held.reason));
-    }
-    for note in &record.notes {
-        text.push(format!("note           {note}"));
-    }
-    for error in &record.errors {
-        let about = error.repository.as_deref().map_or_else(String::new, |name| format!("{name}: "));
-        text.push(format!("error          {about}{} [{}, retry: {}]", error.message, error.stage, error.retry));
+    let about = |name: &Option<String>| name.as_deref().map_or_else(String::new, |name| format!("{name}: "));
+    let held = record.held.iter().map(|held| format!("{}{}", about(&held.repository), held.reason));
+    let errors = record.errors.iter().map(|error| {
+        let SyncError { repository, stage, message, retry } = error;
+        format!("{}{message} [{stage}, retry: {retry}]", about(repository))
+    });
+    text.extend(first_of("held", held));
+    text.extend(first_of("note", record.notes.iter().cloned()));
+    text.extend(first_of("error", errors));
+    if [record.held.len(), record.notes.len(), record.errors.len()].iter().any(|count| *count > MOST_LISTED) {
+        text.push(format!("all of them    catalog-sync sync show {} --output json", record.id));
     }
     let _ = screen;
     text.iter().map(|line| escape_control(line)).collect::<Vec<_>>().join("\n")
+}
+
+/// Of many alike, so many are listed; the rest is counted.
+const MOST_LISTED: usize = 20;
+
+fn first_of(label: &str, lines: impl ExactSizeIterator<Item = String>) -> Vec<String> {
+    let more = lines.len().saturating_sub(MOST_LISTED);
+    let mut listed: Vec<String> = lines.take(MOST_LISTED).map(|line| format!("{label:<14} {line}")).collect();
+    if more > 0 {
+        listed.push(format!("{label:<14} and {more} more"));
+    }
+    listed
+}
+
+/// What a list says that a filter leaves nothing of.
+pub fn nothing_matches(search: &str) -> String {
+    format!("nothing matches `{}`", escape_control(search))
 }
 
 fn discovered(screen: &Screen, rows: &[DiscoveredRow]) -> String {
@@ -271,7 +289,7 @@ fn explain(_screen: &Screen, explained: &Explained) -> String {
     format!("{}\n\n{}", head.join("\n"), explained.explanation)
 }
 
-fn import_rows(screen: &Screen, rows: &[ImportRow], with_diffs: bool) -> String {
+fn import_rows(screen: &Screen, rows: &[ImportRow], is_dry: bool) -> String {
     if rows.is_empty() {
         return "nothing to import or update".to_owned();
     }
@@ -289,13 +307,13 @@ fn import_rows(screen: &Screen, rows: &[ImportRow], with_diffs: bool) -> String 
                 row.repository.full_name.clone().into(),
                 row.action.as_str().into(),
                 or_dash(row.entity.as_deref()).into(),
-                Styled::new(row.result.as_str(), tone),
+                Styled::new(result_of(row, is_dry), tone),
                 files.join(", ").into(),
                 row.reason.clone().unwrap_or_default().into(),
             ]
         }),
     );
-    if with_diffs {
+    if is_dry {
         for file in rows.iter().flat_map(|row| &row.files) {
             let lines: Vec<String> = file.diff.lines().map(escape_control).collect();
             text.push_str("\n\n");
@@ -303,6 +321,21 @@ fn import_rows(screen: &Screen, rows: &[ImportRow], with_diffs: bool) -> String 
         }
     }
     text
+}
+
+/// A dry run says what would be done, not that it was.
+fn result_of(row: &ImportRow, is_dry: bool) -> String {
+    let would = match (row.result, row.change) {
+        _ if !is_dry => return row.result.as_str().to_owned(),
+        (RowResult::Done, Some(change)) => change.as_str(),
+        (RowResult::Done, None) => row.action.as_str(),
+        (RowResult::Unchanged, Some(Change::Update) | None) => return row.result.as_str().to_owned(),
+        // The entity has everything already: only the link is made.
+        (RowResult::Unchanged, Some(_)) => "link",
+        (RowResult::Held, _) => "hold",
+        (RowResult::Failed, _) => "fail",
+    };
+    format!("would {would}")
 }
 
 fn import(screen: &Screen, report: &ImportReport) -> String {

@@ -122,6 +122,32 @@ impl RowResult {
     }
 }
 
+/// What a step does to an entity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Change {
+    /// It is created.
+    Register,
+    /// A repository is linked to it.
+    Merge,
+    /// It is brought up to date.
+    Update,
+    /// Its mark makes the link again.
+    Adopt,
+}
+
+impl Change {
+    /// As in tables and JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Register => "register",
+            Self::Merge => "merge",
+            Self::Update => "update",
+            Self::Adopt => "adopt",
+        }
+    }
+}
+
 /// A changed file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChangedFile {
@@ -142,6 +168,9 @@ pub struct ImportRow {
     pub entity: Option<String>,
     /// What became of it.
     pub result: RowResult,
+    /// What was done to the entity, or would be in a dry run; `None` where nothing came to that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<Change>,
     /// Why, where there is something to say.
     pub reason: Option<String>,
     /// What changed.

@@ -8,7 +8,8 @@ use crate::assemble::Assembler;
 use crate::config::{Config, Fault, Integration};
 use crate::source::{Finding, FindingCode};
 
-/// Looks at everything the integrations named use (all, when none is named). What fails is a row.
+/// Looks at everything the integrations named use (all, when none is named). What fails is a row. Connectors
+/// that are `lacking` a secret are not asked.
 ///
 /// # Errors
 /// Usage, when an integration is unknown.
@@ -17,6 +18,7 @@ pub async fn check(
     assembler: &Assembler,
     names: &[String],
     offline: bool,
+    lacking: &BTreeSet<String>,
 ) -> Result<Vec<CheckRow>, Failure> {
     let mut chosen: Vec<&Integration> = Vec::new();
     for name in names {
@@ -51,7 +53,8 @@ pub async fn check(
             rows.extend(catalog_rows(config, assembler, integration).await);
         }
         // Workspaces of one connector are looked at one by one: rights may differ.
-        if connectors.insert((&integration.connector, &integration.workspace)) {
+        let is_new = connectors.insert((&integration.connector, &integration.workspace));
+        if is_new && !lacking.contains(&integration.connector) {
             rows.extend(source_rows(assembler, integration).await);
         }
     }

@@ -161,6 +161,7 @@ fn add(choice: &mut Choice, known: KnownRepository, recommendation: Option<Recom
             action,
             entity: recommendation.as_ref().and_then(|one| one.entity.as_ref()).map(ToString::to_string),
             result: RowResult::Held,
+            change: None,
             reason: Some(reason),
             files: Vec::new(),
         });
@@ -234,6 +235,7 @@ async fn import_into(
             action: action(step.action),
             entity: Some(step.entity.to_string()),
             result: RowResult::Held,
+            change: None,
             reason: Some("repository, entity or rules changed since the dry run: look again".to_owned()),
             files: Vec::new(),
         }));
@@ -243,6 +245,7 @@ async fn import_into(
         action: if held.entity.is_some() { Action::Merge } else { Action::Register },
         entity: held.entity.as_ref().map(ToString::to_string),
         result: RowResult::Held,
+        change: None,
         reason: Some(held.reason.clone()),
         files: Vec::new(),
     }));

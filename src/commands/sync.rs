@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tracing::warn;
 
-use super::answer::{DryRun, ImportRow, RepositoryName, RowResult};
+use super::answer::{Change, DryRun, ImportRow, RepositoryName, RowResult};
 use super::request::Answer;
 use super::{App, Failure, integration};
 use crate::apply::{StepOutcome, StepResult};
@@ -12,6 +12,7 @@ use crate::config::{Cadence, Integration};
 use crate::engine::{self, EngineError, Progress, Run};
 use crate::error::Report;
 use crate::model::{Action, ImportAction, Presence, SyncId, SyncRecord, Trigger};
+use crate::plan::EditPurpose;
 use crate::schedule;
 use crate::source::bitbucket_cloud::expiry_in_words;
 use crate::store::sled::SledStore;
@@ -225,6 +226,12 @@ pub(super) fn import_row(outcome: &StepOutcome, repository: RepositoryName) -> I
         },
         entity: Some(outcome.entity.to_string()),
         result,
+        change: Some(match outcome.purpose {
+            None => Change::Register,
+            Some(EditPurpose::Merge) => Change::Merge,
+            Some(EditPurpose::Update) => Change::Update,
+            Some(EditPurpose::Adopt) => Change::Adopt,
+        }),
         reason,
         files: files
             .iter()

@@ -1,6 +1,6 @@
 //! Finding, reading and checking the file. What is wrong is told at once, not one fault at a time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -208,6 +208,15 @@ impl Config {
         });
         faults.extend(short.map(|token| server::short_token(&token.name, token.token.place)));
         faults
+    }
+
+    /// Connectors of which a secret has no value.
+    pub fn lacking_secrets(&self, environment: &Environment) -> BTreeSet<String> {
+        let is_lacking = |secret: &super::Secret| secret.fault(environment).is_some_and(|fault| fault.is_error());
+        let lacks = |connector: &&super::Connector| {
+            connector.auth.iter().flat_map(|credential| credential.auth.secrets()).any(is_lacking)
+        };
+        self.connectors.values().filter(lacks).map(|connector| connector.name.clone()).collect()
     }
 
     /// Shows faults found after loading ([`Config::check_secrets`]) with their lines.

@@ -545,7 +545,8 @@ async fn conclude(run: &Run<'_>, record: &mut SyncRecord, ended: Result<(), Stop
     run.store.save_sync(key, record).await
 }
 
-/// Repositories whose recommendation waits for nobody: ignored ones, and those linked meanwhile.
+/// Repositories whose recommendation waits for nobody: ignored ones, those linked meanwhile, and those that are
+/// not there for anybody to import. What `discovered list` shows is what is left.
 async fn decided(run: &Run<'_>) -> Result<BTreeSet<RepoKey>, StoreError> {
     let (catalog, rules) = (run.parts.catalog.name(), &run.parts.rules);
     let links = run.store.links(catalog).await?;
@@ -557,6 +558,13 @@ async fn decided(run: &Run<'_>) -> Result<BTreeSet<RepoKey>, StoreError> {
                 decided.remove(&one.repo);
             }
         }
+    }
+    let mut after: Option<RepoKey> = None;
+    loop {
+        let page = run.store.repositories(&run.parts.key, after.as_ref(), BATCH).await?;
+        let Some(last) = page.last() else { break };
+        after = Some(last.repository.key.clone());
+        decided.extend(page.into_iter().filter(|known| !known.presence.is_served()).map(|known| known.repository.key));
     }
     let decisions = run.store.decisions(catalog).await?;
     let ignored = decisions.into_iter().filter(|decision| decision.kind == DecisionKind::Ignored);

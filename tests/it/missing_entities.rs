@@ -184,3 +184,25 @@ fn a_file_that_no_longer_parses_keeps_its_entities_p2_13() {
     assert_eq!((record["outcome"].clone(), link_states(&bench)), ("completed".into(), links), "{record}");
     assert!(bench.read("catalog/svc-00.yaml").contains("changed"), "{}", bench.read("catalog/svc-00.yaml"));
 }
+
+// Many of a kind are listed up to twenty and counted; JSON holds them all.
+#[test]
+fn many_missing_entities_are_listed_in_short() {
+    let mut world = world();
+    for n in 0..30 {
+        world.add_repository("acme", NewRepository::named(&format!("svc-{n:02}")).with_commits(0));
+    }
+    let bench = Bench::new(world);
+    bench.integration(CONFIG);
+    bench.sync_exits(0);
+    fs::remove_dir_all(bench.path("catalog/bitbucket")).expect("removed");
+    let held = bench.sync_exits(4);
+    bench.run(&["sync", "approve", text(&held, "/id")]).ok();
+    let shown = bench.run(&["sync", "now"]).stdout;
+    assert_eq!(shown.matches("\nheld ").count(), 21, "{shown}");
+    assert!(shown.contains("held           and 10 more\n"), "{shown}");
+    assert!(shown.lines().count() < 60, "{shown}");
+    let last = bench.json(&["sync", "history"])[0].take();
+    assert_eq!(last["held"].as_array().expect("a list").len(), 30);
+    bench.run(&["sync", "show", text(&last, "/id")]).ok().shows(&["and 10 more", "--output json"]);
+}

@@ -2,10 +2,10 @@
 
 use std::process::{Command, Stdio};
 
-use catalog_sync::simulator::NewRepository;
+use catalog_sync::simulator::{Endpoint, Fault, NewRepository, Order};
 use serde_json::{Value, json};
 
-use crate::harness::{Bench, output, world};
+use crate::harness::{Bench, number, output, world};
 
 const EVERY_SHELL: [&str; 5] = ["bash", "elvish", "fish", "powershell", "zsh"];
 
@@ -69,7 +69,7 @@ fn what_people_read() {
             acme/payments-api  merged  component:default/payments-api  component:default/payments-api  Component  service  default  <time>   cli  present
             "##);
         insta::assert_snapshot!(nothing.stdout, @r##"
-            nothing is imported yet: `catalog-sync discovered import`
+            nothing matches `nothing-like-it`
             "##);
         insta::assert_snapshot!(unlinked.stdout, @r##"
             REPOSITORY         STATUS  ENTITY                          ID                              KIND       TYPE     SCOPE    IMPORTED AT (UTC)  BY   STATE
@@ -220,4 +220,49 @@ fn usage_errors_are_exit_2_and_say_what_was_meant() {
     bench.run(&["imported", "show", "payments-api"]).exits(2).says(&["no repository `payments-api` is known"]);
     bench.sync();
     bench.run(&["imported", "show", "payments-api"]).exits(2).says(&["not imported"]);
+}
+
+// P4.12: a dry run says what would be done; in JSON the result of the contract, with what it would do beside it.
+#[test]
+fn a_dry_run_says_what_it_would_do_p4_12() {
+    let bench = small();
+    bench.run(&["sync", "now"]).ok();
+    let dry = bench.run(&["discovered", "import", "--all", "--dry-run"]).ok();
+    dry.clone().shows(&["would register", "would merge", "2 would be written"]);
+    assert!(!dry.stdout.contains(" done "), "{}", dry.stdout);
+    let rows = bench.json(&["discovered", "import", "--all", "--dry-run"]);
+    let said: Vec<_> =
+        rows["rows"].as_array().expect("rows").iter().map(|row| (&row["result"], &row["change"])).collect();
+    assert_eq!(said, [(&json!("done"), &json!("merge")), (&json!("done"), &json!("register"))]);
+    bench.run(&["discovered", "import", "--all"]).ok().shows(&[" done "]);
+    bench.simulator.world().edit_repository("acme/web-shop", |one| one.description = "Sells".to_owned());
+    bench.run(&["sync", "now", "--dry-run"]).ok().shows(&["would update"]);
+    bench.run(&["discovered", "list", "--search", "no-such"]).ok().shows(&["nothing matches `no-such`"]);
+}
+
+// P6.9: a secret that is missing is told once, at its line.
+#[test]
+fn check_says_a_missing_secret_once_p6_9() {
+    let mut bench = small();
+    bench.env.clear();
+    let rows = bench.run(&["check", "--output", "json"]).exits(4).json();
+    let about = |row: &&Value| row.to_string().contains("BITBUCKET_TOKEN");
+    let said: Vec<&Value> = rows.as_array().expect("rows").iter().filter(about).collect();
+    assert_eq!(said.len(), 1, "{rows:#}");
+    assert_eq!(said[0]["code"], "invalid_secret");
+}
+
+// Counts and list are one truth, also where a repository may not be read.
+#[test]
+fn the_counts_of_a_sync_are_those_of_the_list() {
+    {
+        let bench = small();
+        let forbidden = Order::always(Fault::Status(403)).at(Endpoint::Commits).repository("acme/web-shop");
+        bench.simulator.order(forbidden);
+        let record = bench.sync_exits(3);
+        let listed = bench.json(&["discovered", "list"]).as_array().expect("rows").len() as u64;
+        let counted =
+            ["register", "merge", "conflict"].map(|action| number(&record["recommendations"], &format!("/{action}")));
+        assert_eq!((counted.iter().sum::<u64>(), listed), (1, 1), "{record:#}");
+    }
 }

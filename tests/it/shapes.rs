@@ -119,7 +119,7 @@ fn import_row() -> Value {
             "reason": optional(),
             "files": array(object(json!({"path": string(), "diff": string()}), json!({}))),
         }),
-        json!({}),
+        json!({"change": one_of(&["register", "merge", "update", "adopt"])}),
     )
 }
 
