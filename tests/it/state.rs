@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
+use std::process::Command;
 
 use catalog_sync::clock::Clock;
 use catalog_sync::store::sled::SledStore;
@@ -193,4 +194,49 @@ fn a_full_disk_below_the_store_is_said_and_survived() {
     let books = |lines: &[Value]| lines.iter().filter(|line| line["book"] == "records").count();
     assert_eq!(books(&bench.export()), books(&before));
     bench.sync_exits(0);
+}
+
+// P4.10, P2.12: the catalog's disk is really full. Each row says so, every file is as it was, nothing half-written is
+// left, and with room again the import is done.
+#[test]
+fn a_full_disk_below_the_catalog_is_said_and_survived_p4_10() {
+    let bench = Bench::of(&["payments-api", "web-shop"]);
+    bench.component("payments-api");
+    bench.sync();
+    std::fs::rename(bench.path("catalog"), bench.path("seed")).expect("renamed");
+    std::fs::create_dir(bench.path("catalog")).expect("a catalog");
+    // A mount namespace of its own: the small disk goes with the process.
+    let script = "mount -t tmpfs -o size=64k,mode=755 tmpfs catalog || exit 77\n\
+        cp -a seed/. catalog/\n\
+        dd if=/dev/zero of=catalog/filler bs=4k 2>/dev/null\n\
+        \"$@\"; code=$?\n\
+        rm catalog/filler; cp -a catalog full\n\
+        [ $code = 1 ] || exit $code\n\
+        \"$@\" > again.json 2> again.log; echo $? > again.code\n\
+        cp -a catalog done\n\
+        exit $code";
+    let import = bench.command(&["discovered", "import", "--all", "--output", "json"]);
+    let mut command = Command::new("unshare");
+    command
+        .args(["--mount", "--map-root-user", "sh", "-c", script, "sh"])
+        .arg(import.get_program())
+        .args(import.get_args());
+    command.envs(bench.env.iter().map(|(name, value)| (name, value))).current_dir(bench.dir.path());
+    let Ok(ended) = command.output() else {
+        return println!("skipped: there is no `unshare` here to mount a small disk with");
+    };
+    let said = format!("{}{}", String::from_utf8_lossy(&ended.stdout), String::from_utf8_lossy(&ended.stderr));
+    if ended.status.code() == Some(77) || said.contains("unshare:") {
+        return println!("skipped: a small disk cannot be mounted here: {said}");
+    }
+    assert_eq!(ended.status.code(), Some(1), "{said}");
+    let report: Value = serde_json::from_slice(&ended.stdout).expect("JSON");
+    for row in report["rows"].as_array().expect("rows") {
+        assert_eq!(row["result"], "failed", "{row:#}");
+        assert!(text(row, "/reason").contains("No space left"), "{row:#}");
+        assert!(text(row, "/reason").contains("mend: check free space"), "{row:#}");
+    }
+    assert_eq!(bench.files("full"), bench.files("seed"), "as it was, and nothing beside it");
+    assert_eq!(bench.read("again.code").trim(), "0", "{}", bench.read("again.log"));
+    assert_eq!(bench.files("done").len(), 2);
 }
