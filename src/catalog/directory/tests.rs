@@ -587,3 +587,20 @@ async fn removing_the_last_list_leaves_the_end_of_the_file_as_it_was() {
     scratch.catalog.apply(&edit_step("pay", "a.yaml", vec![gone])).await.unwrap();
     assert_eq!(scratch.text("a.yaml"), PLAIN.trim_end());
 }
+
+// P4.9: a block scalar goes whole, with the blank lines behind its text.
+#[tokio::test]
+async fn a_block_scalar_with_blank_lines_behind_it_can_be_removed() {
+    let text = PLAIN.replace("spec:\n", "spec:\n  l: |\n    text\n    \n");
+    let scratch = Scratch::new(&[("a.yaml", &text)]);
+    scratch.catalog.read().await.unwrap();
+    let before = scratch.catalog.entity(&reference("pay")).await.unwrap().unwrap().document["spec"]["l"].clone();
+    let gone = FieldChange {
+        path: FieldPath::of(&["spec", "l"]),
+        before: Some(before),
+        change: Change::Remove,
+        is_mark: false,
+    };
+    scratch.catalog.apply(&edit_step("pay", "a.yaml", vec![gone])).await.unwrap();
+    assert_eq!(scratch.text("a.yaml").replace("    \n", ""), PLAIN);
+}

@@ -116,6 +116,12 @@ fn lines(old: &str, new: &str, changes: &[FieldChange]) -> Result<(), String> {
     let cut =
         |text: &str| -> Vec<String> { text.split('\n').map(|line| line.trim_end_matches('\r').to_owned()).collect() };
     let (old, new) = (cut(old), cut(new));
+    let is_allowed = |line: usize| allowed.iter().any(|range| range.contains(&line));
+    // A block scalar ends before the blank lines behind its text; they go with it.
+    let is_behind_allowed = |line: usize| {
+        let said = (0..=line).rev().find(|line| !old[*line].trim().is_empty());
+        old[line].trim().is_empty() && said.is_some_and(is_allowed)
+    };
     for op in similar::capture_diff_slices(Algorithm::Myers, &old, &new) {
         let gone = match op {
             DiffOp::Delete { old_index, old_len, .. } | DiffOp::Replace { old_index, old_len, .. } => {
@@ -124,11 +130,12 @@ fn lines(old: &str, new: &str, changes: &[FieldChange]) -> Result<(), String> {
             DiffOp::Equal { .. } | DiffOp::Insert { .. } => continue,
         };
         for line in gone {
-            if !allowed.iter().any(|range| range.contains(&line)) && !old[line].is_empty() {
-                return Err(format!(
-                    "the edit would touch a line that belongs to no changed field: {}",
-                    crate::error::escape_control(old[line].trim())
-                ));
+            if !is_allowed(line) && !old[line].is_empty() && !is_behind_allowed(line) {
+                let shown = crate::error::escape_control(old[line].trim());
+                return Err(match shown.starts_with('#') {
+                    true => format!("the comment {shown} would stand elsewhere"),
+                    false => format!("the edit would touch a line that belongs to no changed field: {shown}"),
+                });
             }
         }
     }
