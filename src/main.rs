@@ -11,9 +11,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
+/// The store, files and the reading of JSON. None waits for another; each thread holds memory of its own.
+const BLOCKING_THREADS: usize = 8;
+
 /// The store makes and drops many short-lived copies, on several threads.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// What a shell expects after Ctrl-C.
 const INTERRUPTED: u8 = 130;
@@ -23,10 +26,11 @@ fn main() -> ExitCode {
     log(&cli.global, matches!(cli.command, Command::Run(_)));
     // Fails only when a provider is installed already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return failed(&Report::new("the program could not start its threads", &error, None), 1),
-    };
+    let runtime =
+        match tokio::runtime::Builder::new_multi_thread().max_blocking_threads(BLOCKING_THREADS).enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => return failed(&Report::new("the program could not start its threads", &error, None), 1),
+        };
     let code = runtime.block_on(run(cli));
     // A thread that hangs in a system call must not keep the program.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
