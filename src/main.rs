@@ -12,11 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
 /// The store, files and the reading of JSON. None waits for another; each thread holds memory of its own.
-const BLOCKING_THREADS: usize = 8;
-
-/// The store makes and drops many short-lived copies, on several threads.
-#[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+const BLOCKING_THREADS: usize = 4;
 
 /// What a shell expects after Ctrl-C.
 const INTERRUPTED: u8 = 130;
