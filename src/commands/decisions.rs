@@ -86,7 +86,7 @@ impl App {
         }
     }
 
-    /// Reads the decisions file into the store, at start: see [`App::take_decisions_over`].
+    /// Reads the decisions file into the store, at start: see `take_decisions_over`.
     ///
     /// # Errors
     /// The file's, with its line; nothing is read then.
