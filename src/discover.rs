@@ -66,7 +66,7 @@ pub struct Discovered {
     /// Known to be there now.
     pub seen: u64,
     /// Met for the first time.
-    pub new: Vec<RepoKey>,
+    pub new: u64,
     /// With a changed record, renames included.
     pub changed: Vec<RepoKey>,
     /// That became gone or moved away in this sync.
@@ -212,9 +212,9 @@ async fn delta(run: &Discovery<'_>, discovery: &mut DiscoveryState, walk: &mut W
         look_up_known(run, &page, walk).await?;
         // The count expected is part of the checkpoint: a row recorded as known and not counted would
         // make every later count differ.
-        let new_before = walk.found.new.len();
+        let new_before = walk.found.new;
         let new_here = page.records.iter().filter(|record| is_new(walk, record)).count();
-        discovery.expected_count = Some(expected + (new_before + new_here) as u64);
+        discovery.expected_count = Some(expected + new_before + new_here as u64);
         record_page(run, page, discovery, walk).await?;
         if cursor.is_none() {
             break;
@@ -425,7 +425,7 @@ async fn record_page(
             }
             None => {
                 walk.known.insert(id.into(), Known { fingerprint, updated_on: repository.updated_on });
-                walk.found.new.push(repository.key.clone());
+                walk.found.new += 1;
                 let known = first_seen(run, repository, fingerprint);
                 recorded.changed.push((known, raw));
             }

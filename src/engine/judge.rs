@@ -71,7 +71,7 @@ pub(super) async fn judge(
     survey: &Survey,
     discovered: &Discovered,
 ) -> Result<Option<Judged>, Stop> {
-    let is_quiet = discovered.new.is_empty() && discovered.changed.is_empty() && !discovered.presence_changed;
+    let is_quiet = discovered.new == 0 && discovered.changed.is_empty() && !discovered.presence_changed;
     let state = run.store.integration(&run.parts.key).await?;
     let now = inputs_hash(run, survey).await?;
     if is_quiet && !run.dry_run && state.and_then(|state| state.correlated) == Some(now) {

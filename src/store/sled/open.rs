@@ -18,7 +18,7 @@ use crate::store::StoreError;
 pub(super) const SCHEMA: u32 = 1;
 
 /// Peak memory stays far below the limit of a small container with this.
-const CACHE_BYTES: u64 = 16 * 1024 * 1024;
+const CACHE_BYTES: u64 = 12 * 1024 * 1024;
 
 /// A process that ends gives the lock back a moment after its last word.
 const LOCK_ATTEMPTS: u32 = 10;
