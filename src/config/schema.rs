@@ -19,19 +19,19 @@ pub fn schema() -> serde_json::Value {
 /// A length of time: `90s`, `15m`, `3h`, `1d`, or several together (`1h30m`).
 #[derive(JsonSchema)]
 #[schemars(transparent)]
-#[allow(dead_code, reason = "read by the schema generator only")]
+#[expect(dead_code, reason = "read by the schema generator only")]
 struct Span(#[schemars(regex(pattern = r"^([0-9]+[smhd])+$"))] String);
 
 /// A name: 1 to 63 of a-z, 0-9 and `-`, beginning with a letter.
 #[derive(JsonSchema)]
 #[schemars(transparent)]
-#[allow(dead_code, reason = "read by the schema generator only")]
+#[expect(dead_code, reason = "read by the schema generator only")]
 struct Name(#[schemars(regex(pattern = r"^[a-z][a-z0-9-]{0,62}$"))] String);
 
 /// A share in percent: `10%` or `10`.
 #[derive(JsonSchema)]
 #[serde(untagged)]
-#[allow(dead_code, reason = "read by the schema generator only")]
+#[expect(dead_code, reason = "read by the schema generator only")]
 enum Share {
     /// As a number.
     Number(#[schemars(range(min = 0, max = 100))] u8),
@@ -44,7 +44,7 @@ macro_rules! blocks {
         #[derive(JsonSchema)]
         #[schemars(deny_unknown_fields)]
         $(#[$meta])*
-        #[allow(dead_code, reason = "read by the schema generator only")]
+        #[expect(dead_code, reason = "read by the schema generator only")]
         struct $name { $($(#[$field_meta])* $field: $type,)* }
     )*};
 }
@@ -441,7 +441,7 @@ blocks! {
 /// A secret: where it is, rather than what it is.
 #[derive(JsonSchema)]
 #[serde(untagged)]
-#[allow(dead_code, reason = "read by the schema generator only")]
+#[expect(dead_code, reason = "read by the schema generator only")]
 enum Secret {
     Env(FromEnv),
     File(FromFile),
@@ -452,7 +452,7 @@ enum Secret {
 
 #[derive(JsonSchema)]
 #[serde(untagged)]
-#[allow(dead_code, reason = "read by the schema generator only")]
+#[expect(dead_code, reason = "read by the schema generator only")]
 enum OneOrMany<T> {
     One(T),
     Many(Vec<T>),
@@ -463,7 +463,7 @@ macro_rules! words {
         #[derive(JsonSchema)]
         #[serde(rename_all = "snake_case")]
         $(#[$meta])*
-        #[allow(dead_code, reason = "read by the schema generator only")]
+        #[expect(dead_code, reason = "read by the schema generator only")]
         enum $name { $($(#[$word_meta])* $word,)* }
     )*};
 }
@@ -508,7 +508,7 @@ words! {
 
 /// Kind of registered entities.
 #[derive(JsonSchema)]
-#[allow(dead_code, reason = "read by the schema generator only")]
+#[expect(dead_code, reason = "read by the schema generator only")]
 enum Kind {
     Component,
     Resource,
@@ -519,7 +519,7 @@ enum Kind {
 /// A number, or `all`.
 #[derive(JsonSchema)]
 #[serde(untagged)]
-#[allow(dead_code, reason = "read by the schema generator only")]
+#[expect(dead_code, reason = "read by the schema generator only")]
 enum FirstSync {
     /// This many, the newest.
     Newest(#[schemars(range(min = 1))] u32),
