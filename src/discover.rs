@@ -3,7 +3,7 @@
 //! A walk ends complete or with an error; only a complete sweep can make a repository missing, and only
 //! the second one in a row, with a look-up by id between, makes it gone (product.md, P2.9 and section 9).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -79,6 +79,8 @@ pub struct Discovered {
     pub swept: bool,
     /// Whether the presence of any repository changed (hidden, shown, missing, back, gone).
     pub presence_changed: bool,
+    /// Known and not there for anybody to import: hidden, gone, moved, forbidden.
+    pub unserved: BTreeSet<RepoKey>,
 }
 
 /// Presence changes that wait for `sync approve`.
@@ -497,10 +499,13 @@ async fn finish(
             let next = presence_after(&known, is_seen, is_absent, hides);
             served_before += usize::from(was_served);
             served += usize::from(next.is_served());
+            let is_newly_hidden = was_served && matches!(next, Presence::Excluded { .. });
+            if !next.is_served() && !is_newly_hidden {
+                walk.found.unserved.insert(known.repository.key.clone());
+            }
             if is_absent && known.presence == Presence::MissingOnce && next == Presence::MissingOnce {
                 vanished.push(known);
             } else if next != known.presence {
-                let is_newly_hidden = was_served && matches!(next, Presence::Excluded { .. });
                 let changed = KnownRepository { presence: next, ..known };
                 if is_newly_hidden { hidden.push(changed) } else { changes.push(changed) }
             }
@@ -523,9 +528,11 @@ async fn finish(
             if !presence.is_served() {
                 served -= 1;
                 walk.found.gone.push(known.repository.key.clone());
+                walk.found.unserved.insert(known.repository.key.clone());
             }
             changes.push(KnownRepository { presence, ..known });
         }
+        walk.found.unserved.extend(hidden.iter().map(|known| known.repository.key.clone()));
         changes.append(&mut hidden);
     }
     discovery.sweep_next |= changes.iter().any(|known| known.presence == Presence::MissingOnce)

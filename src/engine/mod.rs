@@ -221,21 +221,24 @@ pub async fn sync(run: &Run<'_>) -> Result<Synced, EngineError> {
     run.store.save_sync(key, &record).await?;
 
     let mut outcomes = Vec::new();
-    let ended = stages(run, &lease, &mut record, &mut outcomes).await;
-    conclude(run, &mut record, ended).await?;
+    let mut unserved = None;
+    let ended = stages(run, &lease, &mut record, &mut outcomes, &mut unserved).await;
+    conclude(run, &mut record, ended, unserved).await?;
     Ok(Synced { record, outcomes })
 }
 
-/// The stages.
+/// The stages. `unserved` is told once discovery has ended.
 async fn stages(
     run: &Run<'_>,
     lease: &CrawlLease,
     record: &mut SyncRecord,
     outcomes: &mut Vec<StepOutcome>,
+    unserved: &mut Option<BTreeSet<RepoKey>>,
 ) -> Result<(), Stop> {
     run.source.begin_sync().map_err(DiscoverError::Source)?;
     let survey = survey::survey(run, record).await?;
-    let discovered = discovery(run, lease, record).await?;
+    let mut discovered = discovery(run, lease, record).await?;
+    let unserved = unserved.insert(std::mem::take(&mut discovered.unserved));
 
     if let Some(judged) = judge::judge(run, lease, &survey, &discovered).await? {
         let updated = update::update(run, lease, record, &survey, &judged).await?;
@@ -243,7 +246,7 @@ async fn stages(
         judge::remember(run, lease, record, &survey).await?;
     }
     stop_if_asked(run)?;
-    backfilling(run, lease, record).await
+    backfilling(run, lease, record, unserved).await
 }
 
 /// Makes the integration's state, and refuses what cannot be changed any more.
@@ -400,7 +403,12 @@ fn stop_if_asked(run: &Run<'_>) -> Result<(), Stop> {
     if run.stop.is_cancelled() { Err(Stop::Cancelled) } else { Ok(()) }
 }
 
-async fn backfilling(run: &Run<'_>, lease: &CrawlLease, record: &mut SyncRecord) -> Result<(), Stop> {
+async fn backfilling(
+    run: &Run<'_>,
+    lease: &CrawlLease,
+    record: &mut SyncRecord,
+    unserved: &mut BTreeSet<RepoKey>,
+) -> Result<(), Stop> {
     if run.dry_run || run.parts.integration.secondary_kinds.is_empty() {
         return Ok(());
     }
@@ -438,7 +446,7 @@ async fn backfilling(run: &Run<'_>, lease: &CrawlLease, record: &mut SyncRecord)
     if last.pages > 0 {
         stages(&last, true);
     }
-    mark_forbidden(run, lease, record, &report.unreadable).await?;
+    unserved.extend(mark_forbidden(run, lease, record, &report.unreadable).await?);
     let failed: BTreeSet<&str> = report.errors.iter().filter_map(|error| error.repository.as_deref()).collect();
     record.repositories.failed += failed.len() as u64;
     record.secondary = Secondary { pull_requests: report.pull_requests, commits: report.commits };
@@ -458,13 +466,13 @@ async fn backfilling(run: &Run<'_>, lease: &CrawlLease, record: &mut SyncRecord)
     Ok(())
 }
 
-/// Repositories that are listed and forbidden below: their sync pauses until they are listed anew.
+/// Repositories that are listed and forbidden below: their sync pauses until they are listed anew. Returns which.
 async fn mark_forbidden(
     run: &Run<'_>,
     lease: &CrawlLease,
     record: &mut SyncRecord,
     unreadable: &[backfill::Unreadable],
-) -> Result<(), StoreError> {
+) -> Result<Vec<RepoKey>, StoreError> {
     let mut reasons: BTreeMap<&RepoKey, &str> = BTreeMap::new();
     for one in unreadable {
         if one.is_forbidden {
@@ -474,7 +482,7 @@ async fn mark_forbidden(
         }
     }
     if reasons.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let mut changes = Vec::new();
     for known in served(run, |repo| reasons.contains_key(repo)).await? {
@@ -488,12 +496,19 @@ async fn mark_forbidden(
         });
         changes.push(KnownRepository { presence: Presence::Inaccessible { reason: (*reason).to_owned() }, ..known });
     }
-    let Some(state) = run.store.integration(&run.parts.key).await? else { return Ok(()) };
-    run.store.finish_walk(lease, changes, state.discovery).await
+    let marked = changes.iter().map(|known| known.repository.key.clone()).collect();
+    let Some(state) = run.store.integration(&run.parts.key).await? else { return Ok(Vec::new()) };
+    run.store.finish_walk(lease, changes, state.discovery).await?;
+    Ok(marked)
 }
 
 /// Writes down how it ended.
-async fn conclude(run: &Run<'_>, record: &mut SyncRecord, ended: Result<(), Stop>) -> Result<(), StoreError> {
+async fn conclude(
+    run: &Run<'_>,
+    record: &mut SyncRecord,
+    ended: Result<(), Stop>,
+    unserved: Option<BTreeSet<RepoKey>>,
+) -> Result<(), StoreError> {
     let key = &run.parts.key;
     record.outcome = match ended {
         Ok(()) if record.imported.failed > 0 || record.repositories.failed > 0 || !record.errors.is_empty() => {
@@ -529,7 +544,7 @@ async fn conclude(run: &Run<'_>, record: &mut SyncRecord, ended: Result<(), Stop
             Outcome::Held
         }
     };
-    for (action, count) in run.store.recommended(key, decided(run).await?).await? {
+    for (action, count) in run.store.recommended(key, decided(run, unserved).await?).await? {
         match action {
             Action::Register => record.recommendations.register = count,
             Action::Merge => record.recommendations.merge = count,
@@ -547,7 +562,7 @@ async fn conclude(run: &Run<'_>, record: &mut SyncRecord, ended: Result<(), Stop
 
 /// Repositories whose recommendation waits for nobody: ignored ones, those linked meanwhile, and those that are
 /// not there for anybody to import. What `discovered list` shows is what is left.
-async fn decided(run: &Run<'_>) -> Result<BTreeSet<RepoKey>, StoreError> {
+async fn decided(run: &Run<'_>, unserved: Option<BTreeSet<RepoKey>>) -> Result<BTreeSet<RepoKey>, StoreError> {
     let (catalog, rules) = (run.parts.catalog.name(), &run.parts.rules);
     let links = run.store.links(catalog).await?;
     let active = links.iter().filter(|link| link.state == LinkState::Active);
@@ -559,15 +574,24 @@ async fn decided(run: &Run<'_>) -> Result<BTreeSet<RepoKey>, StoreError> {
             }
         }
     }
-    let mut after: Option<RepoKey> = None;
-    loop {
-        let page = run.store.repositories(&run.parts.key, after.as_ref(), BATCH).await?;
-        let Some(last) = page.last() else { break };
-        after = Some(last.repository.key.clone());
-        decided.extend(page.into_iter().filter(|known| !known.presence.is_served()).map(|known| known.repository.key));
-    }
+    decided.extend(match unserved {
+        Some(unserved) => unserved,
+        None => stored_as_unserved(run).await?,
+    });
     let decisions = run.store.decisions(catalog).await?;
     let ignored = decisions.into_iter().filter(|decision| decision.kind == DecisionKind::Ignored);
     decided.extend(ignored.map(|decision| decision.repo));
     Ok(decided)
+}
+
+/// What discovery tells when it ends, for a sync in which it did not.
+async fn stored_as_unserved(run: &Run<'_>) -> Result<BTreeSet<RepoKey>, StoreError> {
+    let mut unserved = BTreeSet::new();
+    let mut after: Option<RepoKey> = None;
+    loop {
+        let page = run.store.repositories(&run.parts.key, after.as_ref(), BATCH).await?;
+        let Some(last) = page.last() else { return Ok(unserved) };
+        after = Some(last.repository.key.clone());
+        unserved.extend(page.into_iter().filter(|known| !known.presence.is_served()).map(|known| known.repository.key));
+    }
 }
