@@ -93,28 +93,29 @@ fn is_of_undo(name: &str) -> bool {
         || name == "$.metadata.title"
 }
 
-fn without_times(value: &mut Value, port: &str) {
+fn without_times(value: &mut Value, host: &str) {
     match value {
-        Value::Array(values) => values.iter_mut().for_each(|value| without_times(value, port)),
+        Value::Array(values) => values.iter_mut().for_each(|value| without_times(value, host)),
         Value::Object(fields) => {
             fields.retain(|name, _| !OF_THE_RUN.contains(&name.as_str()) && !is_of_undo(name));
-            fields.values_mut().for_each(|value| without_times(value, port));
+            fields.values_mut().for_each(|value| without_times(value, host));
         }
-        Value::String(text) if text.contains(port) => *text = text.replace(port, "PORT"),
+        Value::String(text) if text.contains(host) => *text = text.replace(host, "HOST"),
         _ => {}
     }
 }
 
 /// The store by book, without times and ids of syncs; the history of syncs and imports is another one, of course.
 fn contents(bench: &Bench) -> BTreeMap<String, Vec<String>> {
-    let port = bench.simulator.port().to_string();
+    // With the address before it: a hash may hold the digits of a port.
+    let host = format!("127.0.0.1:{}", bench.simulator.port());
     let mut books: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for mut line in bench.export() {
         let Some(book) = line["book"].as_str().map(str::to_owned) else { continue };
         if book == "syncs" || book == "journal" {
             continue;
         }
-        without_times(&mut line["value"], &port);
+        without_times(&mut line["value"], &host);
         let lines = books.entry(book.clone()).or_default();
         match (line["key"].as_array(), line["value"].as_array()) {
             // In blocks, cut where pages and caps happened to end: each item counts.
