@@ -4,7 +4,8 @@
 //! (`caps`, `whole`, `unchanged`, `large`) run only those, `rounds=5` repeats more often. Nothing is asserted by wall time.
 //!
 //! The floor is a client of thirty lines: it asks for the very pages the sync asked for (the list one page after the
-//! other, everything else as many at once as the sync does) and drops them unread. Both run as processes of
+//! other, everything else as many at once as the sync does) and drops them unread; `reading` is the same client that reads the
+//! JSON of each page before it drops it. All run as processes of
 //! their own, in turns, on pages the simulator has rendered before, so that what differs is the sync's own work.
 
 use std::collections::BTreeMap;
@@ -93,16 +94,17 @@ fn first_sync(name: &str, of: World1000, rounds: usize) -> Result<()> {
     site.sync("warm")?;
     let log = server.take_log()?;
     server.latency(of.latency_ms)?;
-    let (mut floors, mut syncs) = (Vec::new(), Vec::new());
+    let (mut floors, mut readers, mut syncs) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..rounds {
-        floors.push(site.floor(&log.targets)?);
+        floors.push(site.floor(&log.targets, false)?);
+        readers.push(site.floor(&log.targets, true)?);
         syncs.push(site.sync(&format!("round{round}"))?);
     }
     let stored = syncs.last().map(|sync| stored(&sync.answer)).unwrap_or_default();
     let reached = (1_000 * 50).min(of.per_sync).div_ceil(50);
     let formula = 1_000_u64.div_ceil(100) + reached + reached;
     println!("  requests {} (formula {formula}), {stored} items stored", log.targets.len());
-    compare(&floors, &syncs);
+    compare(&floors, &readers, &syncs);
     Ok(())
 }
 
@@ -136,10 +138,11 @@ fn large() -> Result<()> {
     site.sync("warm")?;
     let log = server.take_log()?;
     fs::remove_dir_all(site.path("warm")).map_err(wrong("remove a store"))?;
-    let floor = site.floor(&log.targets)?;
+    let floor = site.floor(&log.targets, false)?;
+    let reader = site.floor(&log.targets, true)?;
     let first = site.sync("store")?;
     println!("  requests {} (formula {})", log.targets.len(), 100_000 / 100);
-    compare(&[floor], &[first]);
+    compare(&[floor], &[reader], &[first]);
     server.take_log()?;
     let store = site.store_bytes("store")?;
     let second = site.sync("store")?;
@@ -150,7 +153,7 @@ fn large() -> Result<()> {
     Ok(())
 }
 
-fn compare(floors: &[Run], syncs: &[Run]) {
+fn compare(floors: &[Run], readers: &[Run], syncs: &[Run]) {
     let seconds = |runs: &[Run], of: fn(&Run) -> f64| {
         let mut all: Vec<f64> = runs.iter().map(of).collect();
         all.sort_by(f64::total_cmp);
@@ -158,11 +161,14 @@ fn compare(floors: &[Run], syncs: &[Run]) {
     };
     let (floor_best, floor_median) = seconds(floors, |run| run.wall.as_secs_f64());
     let (sync_best, sync_median) = seconds(syncs, |run| run.wall.as_secs_f64());
+    let (reader_best, reader_median) = seconds(readers, |run| run.wall.as_secs_f64());
+    let (reader_cpu, _) = seconds(readers, |run| run.cpu.as_secs_f64());
     let (floor_cpu, _) = seconds(floors, |run| run.cpu.as_secs_f64());
     let (sync_cpu, _) = seconds(syncs, |run| run.cpu.as_secs_f64());
     let peak = syncs.iter().map(|run| run.peak_kib).max().unwrap_or(0) / 1024;
     println!("            best     median   processor");
     println!("  floor   {floor_best:>7.2} s {floor_median:>7.2} s {floor_cpu:>7.2} s");
+    println!("  reading {reader_best:>7.2} s {reader_median:>7.2} s {reader_cpu:>7.2} s");
     println!("  sync    {sync_best:>7.2} s {sync_median:>7.2} s {sync_cpu:>7.2} s   peak memory {peak} MiB");
     println!(
         "  ratio   {:>7.2}   {:>7.2}     {:>7.2}     load {}",
@@ -316,13 +322,16 @@ impl Site {
         self.command(store, &["sync", "now"])
     }
 
-    /// Fetches these pages and drops them.
-    fn floor(&self, targets: &[String]) -> Result<Run> {
+    /// Fetches these pages and drops them, unread or once their JSON was read.
+    fn floor(&self, targets: &[String], reads: bool) -> Result<Run> {
         let list = self.path("targets");
         fs::write(&list, targets.join("\n")).map_err(wrong("write the list of pages"))?;
         let origin = self.api_url.strip_suffix("/2.0").unwrap_or(&self.api_url);
         let mut command = Command::new(std::env::current_exe().map_err(wrong("find this program"))?);
         command.env(ROLE, "floor").env("BENCH_TARGETS", list).env("BENCH_ORIGIN", origin);
+        if reads {
+            command.env("BENCH_READS", "yes");
+        }
         measured(command)
     }
 
@@ -492,6 +501,7 @@ fn floor() -> Result<()> {
     let variable = |name: &str| std::env::var(name).map_err(|error| format!("{name}: {error}"));
     let list = fs::read_to_string(variable("BENCH_TARGETS")?).map_err(wrong("read the list of pages"))?;
     let origin = variable("BENCH_ORIGIN")?;
+    let reads = std::env::var("BENCH_READS").is_ok();
     // As the program itself; fails only when one is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let (listed, others): (Vec<&str>, Vec<&str>) =
@@ -501,7 +511,11 @@ fn floor() -> Result<()> {
         let request = client.get(format!("{origin}{target}")).bearer_auth(TOKEN);
         async move {
             let mut response = request.send().await.and_then(reqwest::Response::error_for_status)?;
-            while response.chunk().await?.is_some() {}
+            if reads {
+                response.json::<Value>().await?;
+            } else {
+                while response.chunk().await?.is_some() {}
+            }
             Ok::<(), reqwest::Error>(())
         }
     };
