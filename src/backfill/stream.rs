@@ -102,6 +102,8 @@ impl Stream {
         known_since: DateTime<Utc>,
         terms: Terms,
     ) -> Self {
+        // One that a hand made of two kinds (an edited export) tells nothing; what is stored is met again.
+        let stored = stored.filter(|coverage| coverage.is_of(kind));
         let mut coverage = stored.unwrap_or_else(|| Coverage::new(repo.key.clone(), kind));
         coverage.extend(terms.settings.first_sync, terms.start, terms.now);
         // One asked in the future was asked by a clock that has jumped back since.

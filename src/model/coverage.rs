@@ -123,6 +123,15 @@ impl Coverage {
         }
     }
 
+    /// Whether it says of itself, and by its ranges, to be of this kind.
+    pub fn is_of(&self, kind: SecondaryKind) -> bool {
+        let of_ranges = match self.ranges {
+            Ranges::PullRequests(_) => SecondaryKind::PullRequests,
+            Ranges::Commits(_) => SecondaryKind::Commits,
+        };
+        self.kind == kind && of_ranges == kind
+    }
+
     /// Extends the window to a larger `first_sync` or an earlier start date; the difference becomes a
     /// gap, at once or as soon as those above it are filled: call it after every page. Smaller or later
     /// ones change nothing.
@@ -293,6 +302,17 @@ mod tests {
     }
 
     /// P5.3: what is stored already costs no cap; the cap is never passed; a limit ends the walk.
+    /// An export edited by hand may say two things at once.
+    #[test]
+    fn coverage_is_of_a_kind_only_if_its_ranges_are() {
+        let repo = RepoKey::cloud("{1}");
+        let sound = Coverage::new(repo.clone(), SecondaryKind::Commits);
+        assert!(sound.is_of(SecondaryKind::Commits) && !sound.is_of(SecondaryKind::PullRequests));
+        let ranges = Coverage::new(repo, SecondaryKind::PullRequests).ranges;
+        let edited = Coverage { ranges, ..sound };
+        assert!(!edited.is_of(SecondaryKind::Commits) && !edited.is_of(SecondaryKind::PullRequests));
+    }
+
     #[test]
     fn a_page_is_taken_from_the_top_until_cap_or_limit() {
         check("", None, 5, (0, 0, 0, false));

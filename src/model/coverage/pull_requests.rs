@@ -398,6 +398,7 @@ mod tests {
         ranges.extend(&old, &Window { first_sync: FirstSync::Newest(8), ..old.clone() }, at(2000));
         assert_eq!((ranges.gaps[0].limit, ranges.gaps[0].to), (Some(5), Some(at(70))));
     }
+
     /// P2.6: what waits at the bottom already has its place in the count, and takes none of the extension's.
     #[test]
     fn extending_waits_for_what_waits_at_the_bottom() {
@@ -416,6 +417,7 @@ mod tests {
         assert!(ranges.extend(&old, &wanted, at(2000)));
         assert_eq!((ranges.gaps[0].to, ranges.gaps[0].limit), (Some(at(70)), Some(1)));
     }
+
     /// P2.6: a first fetch that met nothing since the start date does not take all before it for new, once
     /// that date is moved earlier.
     #[test]
