@@ -566,7 +566,7 @@ async fn look_up(
     known: &KnownRepository,
     found: &mut Discovered,
 ) -> Result<Option<Presence>, DiscoverError> {
-    match run.source.repository(&known.repository.key).await {
+    match run.source.repository(&known.repository).await {
         Ok(None) => Ok(Some(Presence::Gone)),
         Ok(Some(record)) if record.repository.workspace == known.repository.workspace => Ok(Some(Presence::Present)),
         Ok(Some(record)) => Ok(Some(Presence::Moved { to: record.repository.full_name })),

@@ -171,7 +171,7 @@ async fn look_up(approval: &Approval<'_>, record: &mut SyncRecord) -> Result<Abs
             absences.waiting.push((repo.clone(), presence.clone()));
             continue;
         };
-        let presence = match source.repository(repo).await {
+        let presence = match source.repository(&known.repository).await {
             Ok(None) => Presence::Gone,
             Ok(Some(found)) if found.repository.workspace == known.repository.workspace => Presence::Present,
             Ok(Some(found)) => Presence::Moved { to: found.repository.full_name },

@@ -433,7 +433,7 @@ async fn backfilling(
         start_date: run.parts.start_date(),
         now: run.clock.now(),
         rotation_share: backfill::ROTATION_SHARE,
-        concurrency: backfill::CONCURRENCY,
+        concurrency: backfill::CONCURRENCY.min(run.source.most_at_once()),
         stop: run.stop.clone(),
         progress: &|progress| {
             *latest.lock().unwrap_or_else(PoisonError::into_inner) = progress;

@@ -23,7 +23,7 @@ pub use entity::{ClaimedName, Entity, EntityFormat, EntityRef, Mark, Place};
 pub use link::{ImportAction, ImportId, Link, LinkState, WrittenField};
 pub use recommendation::{Action, Recommendation, Registration, Unseen};
 pub use repository::{
-    Fingerprint, IngestedRecord, InstanceId, IntegrationKey, KnownRepository, Presence, RepoKey, Repository,
+    Fingerprint, HEAD, IngestedRecord, InstanceId, IntegrationKey, KnownRepository, Presence, RepoKey, Repository,
 };
 pub use secondary::{Commit, Item, ItemId, PullRequest, PullRequestState, SecondaryKind};
 pub use sync::{HeldEntry, Outcome, Secondary, SecondaryCounts, SyncError, SyncId, SyncRecord, Trigger};

@@ -77,6 +77,9 @@ impl fmt::Display for IntegrationKey {
     }
 }
 
+/// The default branch, whichever it is: what commits are asked by where listings do not name it (Data Center).
+pub const HEAD: &str = "HEAD";
+
 /// What the program itself reads out of an ingested record. Everything else stays in the raw record,
 /// where rules can reach it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::model::coverage::Head;
 use crate::model::{IngestedRecord, InstanceId, Item, RepoKey, Repository};
 
 /// Where to go on. Opaque to everyone but the source that made it; fit to be stored. Holds no secret.
@@ -72,7 +73,7 @@ pub enum Ask {
     },
     /// Commits reachable from any of `include` and from none of `exclude`, newest first.
     Commits {
-        /// A branch name, or full hashes; at least one.
+        /// A branch name, [`HEAD`](crate::model::HEAD), or full hashes; at least one.
         include: Vec<String>,
         /// Full hashes.
         exclude: Vec<String>,
@@ -90,6 +91,9 @@ pub struct ItemPage {
     pub next: Option<Cursor>,
     /// How many rows the server says the walk has, where it tells (pull requests; not commits).
     pub size: Option<u64>,
+    /// Head of the branch asked for by its name, where the first page of commits showed it: also when none of its
+    /// commits is new, so that nobody needs a second request to know that.
+    pub head: Option<Head>,
 }
 
 /// Requests spent and left.
@@ -158,8 +162,9 @@ pub trait Source: Send + Sync {
     /// How many repositories a sweep would list, in one small request; `None` when the server does not tell.
     async fn count(&self) -> Result<Option<u64>, SourceError>;
 
-    /// Looks one repository up by its stable id; `None` when the server says it is not there (404).
-    async fn repository(&self, key: &RepoKey) -> Result<Option<IngestedRecord>, SourceError>;
+    /// Looks for a known repository, which may have moved since; `None` when the server says that it is not there
+    /// (404). Only one with the same id is the one looked for: another may bear its old name.
+    async fn repository(&self, known: &Repository) -> Result<Option<IngestedRecord>, SourceError>;
 
     /// One page of a secondary kind.
     ///
@@ -167,6 +172,16 @@ pub trait Source: Send + Sync {
     /// [`SourceError::Forbidden`] or [`SourceError::NotFound`] on the first page: not available for this
     /// repository. On a later page they come as [`SourceError::Incomplete`].
     async fn secondary(&self, repo: &Repository, ask: &Ask, cursor: Option<&Cursor>) -> Result<ItemPage, SourceError>;
+
+    /// Whether [`Listing::Delta`] can be asked; if not (Data Center tells no dates), every sync sweeps.
+    fn tells_changes(&self) -> bool {
+        true
+    }
+
+    /// How many requests may be under way at once, whatever the caller would like.
+    fn most_at_once(&self) -> usize {
+        usize::MAX
+    }
 
     /// To be called when a sync starts: secrets kept in files are read again (P6.10).
     ///

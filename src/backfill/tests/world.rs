@@ -623,6 +623,7 @@ impl State {
             unreadable: vec![],
             next: (end < rows.len()).then(|| Cursor(end.to_string())),
             size: tells_size.then_some(rows.len() as u64),
+            head: None,
         }
     }
 
@@ -678,6 +679,7 @@ impl State {
             unreadable: vec![],
             next: (end < rows.len()).then(|| Cursor(format!("{}:{end}", heads.join(",")))),
             size: None,
+            head: None,
         })
     }
 }
@@ -700,7 +702,7 @@ impl Source for Fake {
         Ok(None)
     }
 
-    async fn repository(&self, _: &RepoKey) -> Result<Option<IngestedRecord>, SourceError> {
+    async fn repository(&self, _: &Repository) -> Result<Option<IngestedRecord>, SourceError> {
         Ok(None)
     }
 

@@ -51,7 +51,7 @@ pub(super) async fn page(
             Err(reason) => unreadable.push(reason),
         }
     }
-    Ok(ItemPage { items, unreadable, next: page.next.as_ref().map(cursor_of), size: page.size })
+    Ok(ItemPage { items, unreadable, next: page.next.as_ref().map(cursor_of), size: page.size, head: None })
 }
 
 /// Address of the first page, and the form when it would get too long.

@@ -249,8 +249,8 @@ impl Source for BitbucketCloud {
         listing::count(self, Who::Only(0)).await
     }
 
-    async fn repository(&self, key: &RepoKey) -> Result<Option<IngestedRecord>, SourceError> {
-        listing::by_key(self, key).await
+    async fn repository(&self, known: &Repository) -> Result<Option<IngestedRecord>, SourceError> {
+        listing::by_key(self, &known.key).await
     }
 
     async fn secondary(&self, repo: &Repository, ask: &Ask, cursor: Option<&Cursor>) -> Result<ItemPage, SourceError> {

@@ -220,7 +220,7 @@ impl Walk<'_> {
         let Rows { kept, unreadable, oldest } = rows(&page, self.window, None);
         let next = page.next.filter(|_| !self.is_past_the_end(oldest));
         let next = next.map(|place| cursor_of(&At::All { place, last: oldest }));
-        Ok(ItemPage { items: items(kept), unreadable, next, size: page.size })
+        Ok(ItemPage { items: items(kept), unreadable, next, size: page.size, head: None })
     }
 
     /// Sorted by update: what follows a row before the window is before it, too.
@@ -244,7 +244,7 @@ impl Walk<'_> {
         let size = merge.streams.iter().map(|stream| stream.size).sum();
         let ready = merge.ready();
         let next = (!merge.is_done()).then(|| cursor_of(&At::PerState(merge)));
-        Ok(ItemPage { items: items(ready), unreadable, next, size })
+        Ok(ItemPage { items: items(ready), unreadable, next, size, head: None })
     }
 
     async fn windowed(&self, upper: DateTime<Utc>) -> Result<ItemPage, SourceError> {
@@ -269,7 +269,7 @@ impl Walk<'_> {
         newest_first(&mut kept);
         let upper = lower - Duration::microseconds(1);
         let next = (lower > floor).then(|| cursor_of(&At::Windows { upper }));
-        Ok(ItemPage { items: items(kept), unreadable, next, size: Some(size) })
+        Ok(ItemPage { items: items(kept), unreadable, next, size: Some(size), head: None })
     }
 
     /// An instant such that few enough, but some, were updated between it and `upper`; more than a page

@@ -253,14 +253,14 @@ async fn a_repository_is_looked_up_by_its_uuid() {
     })
     .await;
     let cloud = server.cloud();
-    let key = RepoKey::cloud("{1}");
-    let found = cloud.repository(&key).await.unwrap().unwrap();
+    let known = a_repository();
+    let found = cloud.repository(&known).await.unwrap().unwrap();
     assert_eq!(found.repository.full_name, "acme/repo-1");
     assert_eq!(server.seen()[0].path, "/2.0/repositories/%7B%7D/%7B1%7D");
-    assert!(cloud.repository(&key).await.unwrap().is_none());
-    assert!(matches!(cloud.repository(&key).await, Err(SourceError::NotBitbucket { .. })));
-    assert!(matches!(cloud.repository(&key).await, Err(SourceError::Forbidden { .. })));
-    assert!(matches!(cloud.repository(&key).await, Err(SourceError::NotBitbucket { .. })), "another one came");
+    assert!(cloud.repository(&known).await.unwrap().is_none());
+    assert!(matches!(cloud.repository(&known).await, Err(SourceError::NotBitbucket { .. })));
+    assert!(matches!(cloud.repository(&known).await, Err(SourceError::Forbidden { .. })));
+    assert!(matches!(cloud.repository(&known).await, Err(SourceError::NotBitbucket { .. })), "another one came");
 }
 
 // facts 1.5: a commit walk whose excludes were rewritten away.

@@ -75,10 +75,11 @@ async fn a_workspace_is_listed_whole() {
     let changed = keys(&cloud, &Listing::Delta { updated_on: since }).await.unwrap();
     assert_eq!(changed.len(), 3);
     for id in changed {
-        assert!(cloud.repository(&RepoKey::cloud(id)).await.unwrap().is_some());
+        let known = Repository { key: RepoKey::cloud(id), ..a_repository() };
+        assert!(cloud.repository(&known).await.unwrap().is_some());
     }
-    let nobody = RepoKey::cloud("{00000000-0000-0000-0000-00000000dead}");
-    assert!(cloud.repository(&nobody).await.unwrap().is_none());
+    let key = RepoKey::cloud("{00000000-0000-0000-0000-00000000dead}");
+    assert!(cloud.repository(&Repository { key, ..a_repository() }).await.unwrap().is_none());
 }
 
 // P2.9, P2.12: whatever strikes the second page, it heals or it is an error; the walk is never short.
