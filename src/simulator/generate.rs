@@ -475,7 +475,14 @@ pub(super) fn history(seed: u64, count: u32, repository: &Repository, people: &[
         let share = i64::try_from(number.min(count)).unwrap_or(0) * life / i64::try_from(count).unwrap_or(1);
         let date = repository.created_on + Duration::seconds(share);
         let date = in_offset(date, people.get(author.0).map_or(0, |person| person.offset_minutes));
-        history.commits.push(Commit { hash: hash(seed, number as u64), parents, date, author, message });
+        history.commits.push(Commit {
+            hash: hash(seed, number as u64),
+            parents,
+            date,
+            author,
+            message,
+            nonce: number as u64,
+        });
         if number + 1 == count && !mix(seed, 0, 22).is_multiple_of(3) {
             break;
         }

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, FixedOffset, Utc};
 
-use super::generate;
 use super::seed::{hash, mix};
 use super::world::{Activity, PersonId, Repository, World, Written};
+use super::{generate, git};
 
 /// A commit.
 #[derive(Clone, Debug)]
@@ -22,6 +22,8 @@ pub struct Commit {
     pub author: PersonId,
     /// Whole message, a line break at the end.
     pub message: String,
+    /// Tells commits apart that are alike in all else.
+    pub(super) nonce: u64,
 }
 
 /// A commit graph, parents always before their children, and the branches.
@@ -287,9 +289,14 @@ impl World {
         let seed = mix(repository.uuid.bits(), repository.updated_on.timestamp_micros().unsigned_abs(), 5);
         let author = PersonId(usize::try_from(mix(seed, number, 6)).unwrap_or(0) % self.people.len().max(1));
         let date = in_offset(self.now(), self.people[author.0].offset_minutes);
-        let hash = hash(seed, number);
+        let nonce = mix(seed, number, 7);
+        let mut commit = Commit { hash: hash(seed, number), parents, date, author, message, nonce };
+        if self.has_git_hashes {
+            commit.hash = git::hash(&commit, &self.written(at).history.clone(), &self.people);
+        }
+        let hash = commit.hash.clone();
         let history = &mut self.written(at).history;
-        let position = history.append(Commit { hash: hash.clone(), parents, date, author, message });
+        let position = history.append(commit);
         history.branches.insert(branch.to_owned(), position);
         if self.repositories[at].default_branch.is_none() {
             self.repositories[at].default_branch = Some(Cow::Owned(branch.to_owned()));
@@ -328,9 +335,13 @@ pub(super) fn write_past(world: &mut World, at: usize, branch: &str, count: usiz
             date: in_offset(date, world.people[author.0].offset_minutes),
             author,
             message: generate::message(at as u64, number as u64),
+            nonce: number as u64,
         });
         world.repositories[at].updated_on = date;
     }
     history.branches.insert(branch.to_owned(), count - 1);
     world.written(at).history = history;
+    if world.has_git_hashes {
+        world.hash_as_git(at);
+    }
 }

@@ -15,6 +15,7 @@ mod demo;
 mod fault;
 mod fields;
 mod generate;
+mod git;
 mod history;
 mod json;
 mod pull_requests;

@@ -240,6 +240,8 @@ pub struct World {
     pub(super) by_slug: HashMap<(usize, String), usize>,
     /// How many things were made so far: the next one's identity comes from it.
     made: u64,
+    /// Commits are named by git's own hashes.
+    pub(super) has_git_hashes: bool,
 }
 
 impl World {
@@ -255,6 +257,7 @@ impl World {
             by_uuid: HashMap::new(),
             by_slug: HashMap::new(),
             made: 0,
+            has_git_hashes: false,
         }
     }
 
