@@ -14,7 +14,7 @@ use crate::error::Report;
 use crate::model::{Action, ImportAction, Presence, SyncId, SyncRecord, Trigger};
 use crate::plan::EditPurpose;
 use crate::schedule;
-use crate::source::bitbucket_cloud::expiry_in_words;
+use crate::source::expiry_in_words;
 use crate::store::sled::SledStore;
 use crate::store::{Store, StoreError};
 

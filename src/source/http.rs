@@ -7,10 +7,13 @@
 
 mod answer;
 pub mod auth;
+mod bucket;
 pub mod budget;
 mod client;
 pub mod links;
 mod retry;
+#[cfg(test)]
+pub(crate) mod scripted;
 pub mod session;
 
 use std::path::PathBuf;
@@ -19,6 +22,7 @@ use std::time::Duration;
 use url::Url;
 
 pub use auth::{Credential, CredentialSettings, FixedSecret, SecretError, SecretSource};
+pub use bucket::Limits;
 pub use budget::Reserve;
 pub(crate) use session::{Call, Pool, Reply, Session, Who};
 
@@ -133,6 +137,12 @@ pub enum SettingsError {
         /// Which credential.
         credential: String,
     },
+    /// OAuth against Data Center.
+    #[error("{credential} is an OAuth consumer, which only Bitbucket Cloud has")]
+    CloudOnly {
+        /// Which credential.
+        credential: String,
+    },
     /// The workspace cannot be part of a URL.
     #[error("`{workspace}` cannot be the name of a workspace")]
     Workspace {
@@ -151,7 +161,9 @@ impl SettingsError {
     /// What a person can do about it.
     pub fn mend(&self) -> &'static str {
         match self {
-            Self::BadUrl { .. } => "write `api_url` as https://api.bitbucket.org/2.0",
+            Self::BadUrl { .. } => {
+                "write `api_url` as https://api.bitbucket.org/2.0, a Data Center `url` as https://HOST/CONTEXT"
+            }
             Self::PlainHttp { .. } => "use https, or set `allow_http: true` for a test instance",
             Self::LinkLocal { .. } => "write the real host of Bitbucket into `url` or `api_url`",
             Self::CaBundle { .. } => "`ca_bundle` needs a readable PEM file with at least one CERTIFICATE block",
@@ -159,7 +171,10 @@ impl SettingsError {
             Self::Secret { .. } => "check that the variable is set or the file is there and readable",
             Self::NoCredential => "add `auth` to the connector: access_token, api_token or oauth",
             Self::AppPassword { .. } => "make an API token and use `api_token`, or an `access_token`",
-            Self::Workspace { .. } => "name the workspace by its slug or its {uuid}",
+            Self::CloudOnly { .. } => "make an HTTP access token in Bitbucket and use `access_token`, or `basic`",
+            Self::Workspace { .. } => {
+                "name the workspace by its slug or its {uuid}, a project of Data Center by its key"
+            }
             Self::Client { .. } => "look at the message; it is a fault of this machine's TLS set-up",
         }
     }

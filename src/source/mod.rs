@@ -2,7 +2,12 @@
 //! nothing. Pages rather than streams, so that a crawl resumes from a stored cursor.
 
 pub mod bitbucket_cloud;
+mod cursor;
 pub mod http;
+mod json;
+mod look;
+
+pub use look::expiry_in_words;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -213,6 +218,12 @@ pub enum SourceError {
         /// Without userinfo and query secrets.
         url: String,
     },
+    /// 401 with the remark that the account has to solve a CAPTCHA first, after failed logins (Data Center).
+    #[error("{url} refuses the account until a CAPTCHA is solved (401)")]
+    LockedOut {
+        /// Without userinfo and query secrets.
+        url: String,
+    },
     /// 403.
     #[error("{url} forbids this (403){}", scopes(required, granted))]
     Forbidden {
@@ -356,7 +367,10 @@ impl SourceError {
     /// Whether it makes the rest of the sync meaningless: nothing else will be answered either.
     pub fn ends_sync(&self) -> bool {
         match self {
-            Self::Unauthorized { .. } | Self::BudgetExhausted { .. } | Self::SecretUnreadable { .. } => true,
+            Self::Unauthorized { .. }
+            | Self::LockedOut { .. }
+            | Self::BudgetExhausted { .. }
+            | Self::SecretUnreadable { .. } => true,
             Self::Incomplete { source, .. } => source.ends_sync(),
             _ => false,
         }
@@ -367,6 +381,9 @@ impl SourceError {
         let text = match self {
             Self::Unauthorized { .. } => {
                 "check that the token is current and of the kind configured (`catalog-sync check` tells); Cloud app passwords ended on 2026-07-28"
+            }
+            Self::LockedOut { .. } => {
+                "log in once in a browser with this account and solve the CAPTCHA, then check the configured password or token"
             }
             Self::Forbidden { .. } => {
                 "give the credential the scopes repository, pullrequest and project (read), or exclude the repository"

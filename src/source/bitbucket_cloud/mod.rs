@@ -14,21 +14,21 @@ mod recorded;
 #[cfg(test)]
 mod tests;
 
-pub use preflight::expiry_in_words;
-
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
 
+use super::cursor::{broken_off, cursor, place_of};
 use super::http::links::{ApiBase, Place, segment, shown};
 use super::http::session::SessionSettings;
-use super::http::{Call, Credential, CredentialSettings, HttpSettings, Reply, Reserve, Session, SettingsError, Who};
+use super::http::{
+    Call, Credential, CredentialSettings, HttpSettings, Limits, Reply, Reserve, Session, SettingsError, Who,
+};
+use super::look::Reach;
 use super::{Ask, Cursor, Finding, ItemPage, Listing, RepositoryPage, Source, SourceError, Usage};
 use crate::clock::Clock;
 use crate::model::{IngestedRecord, InstanceId, RepoKey, Repository};
@@ -89,9 +89,7 @@ pub struct BitbucketCloud {
     /// The workspace as a path segment.
     workspace_segment: String,
     test_repository: Option<String>,
-    /// For curl commands: what else reaching it needs.
-    proxy: Option<Url>,
-    ca_bundle: Option<std::path::PathBuf>,
+    reach: Reach,
     /// How pull requests of a repository have to be asked for, where the usual way failed.
     pull_request_ways: Mutex<HashMap<RepoKey, pull_requests::Way>>,
 }
@@ -112,14 +110,14 @@ impl BitbucketCloud {
         {
             return Err(SettingsError::AppPassword { credential: basic.name.clone() });
         }
-        let (proxy, ca_bundle) = (settings.http.proxy.clone(), settings.http.ca_bundle.clone());
+        let reach = Reach::of(&settings.http);
         let session = Arc::new(Session::new(
             base,
             SessionSettings {
                 http: settings.http,
                 credentials: settings.credentials,
-                requests_per_hour: settings.requests_per_hour,
-                reserve: settings.reserve,
+                limits: Limits::Hourly { requests: settings.requests_per_hour, reserve: settings.reserve },
+                identity: None,
                 clock: settings.clock,
                 seed: settings.seed,
                 budget: settings.budget,
@@ -131,8 +129,7 @@ impl BitbucketCloud {
             workspace: settings.workspace,
             workspace_segment,
             test_repository: settings.test_repository,
-            proxy,
-            ca_bundle,
+            reach,
             pull_request_ways: Mutex::new(HashMap::new()),
         })
     }
@@ -150,8 +147,7 @@ impl BitbucketCloud {
             workspace: workspace.to_owned(),
             workspace_segment,
             test_repository: self.test_repository.clone(),
-            proxy: self.proxy.clone(),
-            ca_bundle: self.ca_bundle.clone(),
+            reach: self.reach.clone(),
             pull_request_ways: Mutex::new(HashMap::new()),
         })
     }
@@ -192,43 +188,6 @@ struct Page {
     next: Option<Place>,
     size: Option<u64>,
     date: Option<chrono::DateTime<chrono::Utc>>,
-}
-
-/// What means "not available" on a first page means on a later one that the walk is half read (facts
-/// 1.7): it must never look complete.
-fn broken_off(error: SourceError, page: u32) -> SourceError {
-    match error {
-        SourceError::Forbidden { .. }
-        | SourceError::NotFound { .. }
-        | SourceError::Removed { .. }
-        | SourceError::BadRequest { .. }
-            if page > 1 =>
-        {
-            SourceError::Incomplete { page, source: Box::new(error) }
-        }
-        error => error,
-    }
-}
-
-/// Cursors carry their version, so that one of another version begins anew instead of going astray.
-#[derive(Serialize, Deserialize)]
-struct Versioned<T> {
-    v: u8,
-    at: T,
-}
-
-const CURSOR_VERSION: u8 = 1;
-
-fn cursor<T: Serialize>(at: &T) -> Cursor {
-    let text = serde_json::to_string(&Versioned { v: CURSOR_VERSION, at });
-    Cursor(text.expect("cursors are plain strings and numbers"))
-}
-
-fn place_of<T: DeserializeOwned>(cursor: &Cursor) -> Result<T, SourceError> {
-    match serde_json::from_str::<Versioned<T>>(&cursor.0) {
-        Ok(versioned) if versioned.v == CURSOR_VERSION => Ok(versioned.at),
-        _ => Err(SourceError::StaleCursor),
-    }
 }
 
 #[async_trait]

@@ -1,17 +1,13 @@
 //! Looks before a sync does (P6.9): reaches, authenticates, and proves each right a sync will need.
 
-use chrono::NaiveDate;
 use serde_json::Value;
-use url::Url;
 
 use super::{BitbucketCloud, Call, Who};
 use crate::error::escape_control;
 use crate::source::http::links::{segment, shown};
 use crate::source::http::{Credential, CredentialSettings, Pool, Reply};
+use crate::source::look::{self, finding};
 use crate::source::{Finding, FindingCode, SourceError};
-
-/// Expiry is announced from this many days ahead (P6.11).
-const ANNOUNCED_DAYS: i64 = 30;
 
 /// Every credential by itself, then what they see together.
 pub(super) async fn look(cloud: &BitbucketCloud) -> Vec<Finding> {
@@ -28,21 +24,8 @@ pub(super) async fn look(cloud: &BitbucketCloud) -> Vec<Finding> {
         findings.extend(found);
         sees.extend(count.map(|count| (settings.name.clone(), count)));
     }
-    if let Some(difference) = difference(&sees) {
-        let mend = "give every credential of the connector access to the same repositories".to_owned();
-        findings.push(finding(FindingCode::Warning, "credentials", difference, Some(mend), None));
-    }
+    findings.extend(look::difference(&sees, |count| *count));
     findings
-}
-
-/// Says which credentials see how many repositories, when it is not the same (P6.5).
-fn difference(sees: &[(String, u64)]) -> Option<String> {
-    let (_, first) = sees.first()?;
-    if sees.iter().all(|(_, count)| count == first) {
-        return None;
-    }
-    let each: Vec<String> = sees.iter().map(|(name, count)| format!("{name} sees {count}")).collect();
-    Some(format!("the credentials do not see the same repositories: {}", each.join(", ")))
 }
 
 /// One credential.
@@ -56,7 +39,7 @@ struct Look<'a> {
 impl Look<'_> {
     /// What was found, and how many repositories the credential sees.
     async fn all(mut self) -> (Vec<Finding>, Option<u64>) {
-        self.expiry();
+        self.findings.extend(look::expiry(self.settings, self.cloud.session.now().date_naive()));
         let Some(listed) = self.list().await else { return (self.findings, None) };
         self.projects(listed.count).await;
         let test = self.cloud.test_repository.as_deref().map(|name| name.trim_end_matches(".git").to_owned());
@@ -68,13 +51,6 @@ impl Look<'_> {
             self.pull_requests(&slug).await;
         }
         (self.findings, listed.count)
-    }
-
-    fn expiry(&mut self) {
-        let Some(expires) = self.settings.expires else { return };
-        let Some(message) = expiry_in_words(expires, self.cloud.session.now().date_naive()) else { return };
-        let mend = "make a new credential, replace the secret and `expires`".to_owned();
-        self.findings.push(finding(FindingCode::Warning, &self.settings.name, message, Some(mend), None));
     }
 
     /// Reach, authenticate, list.
@@ -184,38 +160,13 @@ impl Look<'_> {
 
     fn call(&self, relative: &str, pool: Pool) -> Result<(Call, String), SourceError> {
         let url = self.cloud.session.base().url(relative)?;
-        let curl = self.curl(&url);
+        let curl = self.cloud.reach.curl(&self.settings.credential, &url);
         Ok((Call { pool, ..Call::get(url, Who::Only(self.index)) }, curl))
     }
 
     fn failed(&mut self, error: &SourceError, subject: &str, about: Subject, curl: Option<String>) {
         let (code, mend) = judge(error, about, &self.settings.credential);
         self.findings.push(finding(code, subject, error.to_string(), mend, curl));
-    }
-
-    /// An equivalent command without the secret.
-    fn curl(&self, url: &Url) -> String {
-        let mut command = format!("curl -sS {}", self.settings.credential.curl_option());
-        if let Some(proxy) = &self.cloud.proxy {
-            command.push_str(&format!(" --proxy {}", quoted(&shown(proxy))));
-        }
-        if let Some(bundle) = &self.cloud.ca_bundle {
-            command.push_str(&format!(" --cacert {}", quoted(&bundle.display().to_string())));
-        }
-        command.push_str(&format!(" {}", quoted(url.as_str())));
-        command
-    }
-}
-
-/// What is said about a credential that ended or ends soon (P6.11); `None`: there is time.
-pub fn expiry_in_words(expires: NaiveDate, today: NaiveDate) -> Option<String> {
-    let days = (expires - today).num_days();
-    match days {
-        ..0 => Some(format!("expired on {expires} by the config")),
-        0 => Some(format!("expires today ({expires})")),
-        1 => Some(format!("expires tomorrow ({expires})")),
-        2..=ANNOUNCED_DAYS => Some(format!("expires in {days} days ({expires})")),
-        _ => None,
     }
 }
 
@@ -234,27 +185,18 @@ enum Subject {
 }
 
 fn judge(error: &SourceError, about: Subject, credential: &Credential) -> (FindingCode, Option<String>) {
-    let mend = || error.mend();
-    match error {
-        SourceError::Unauthorized { .. } => (FindingCode::InvalidCredentials, Some(unauthorized_mend(credential))),
-        SourceError::SecretUnreadable { .. } => (FindingCode::InvalidCredentials, mend()),
-        SourceError::Forbidden { .. } => (FindingCode::InvalidPermissions, mend()),
-        SourceError::NotFound { .. } => {
-            let text = match about {
-                Subject::Workspace => mend(),
-                Subject::Repository => Some(
-                    "check the name of the test repository; a private one the credential may not see answers the same"
-                        .to_owned(),
-                ),
-            };
-            (FindingCode::NotFound, text)
+    let mend = match (error, about) {
+        (SourceError::Unauthorized { .. }, _) => Some(unauthorized_mend(credential)),
+        (SourceError::NotFound { .. }, Subject::Repository) => Some(
+            "check the name of the test repository; a private one the credential may not see answers the same"
+                .to_owned(),
+        ),
+        (SourceError::Removed { .. } | SourceError::BadRequest { .. }, _) => {
+            error.mend().or_else(|| Some("check `api_url` and the workspace".to_owned()))
         }
-        SourceError::Removed { .. } | SourceError::BadRequest { .. } => {
-            (FindingCode::NotFound, mend().or_else(|| Some("check `api_url` and the workspace".to_owned())))
-        }
-        SourceError::BudgetExhausted { .. } => (FindingCode::Warning, mend()),
-        _ => (FindingCode::Unreachable, mend()),
-    }
+        _ => error.mend(),
+    };
+    (look::code(error), mend)
 }
 
 /// Mixing the kinds is the most common 401 (facts 1.9).
@@ -274,13 +216,4 @@ fn unauthorized_mend(credential: &Credential) -> String {
         }
     }
     .to_owned()
-}
-
-fn finding(code: FindingCode, subject: &str, message: String, mend: Option<String>, curl: Option<String>) -> Finding {
-    Finding { code, subject: subject.to_owned(), message, mend, curl }
-}
-
-/// For a shell.
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
 }

@@ -11,93 +11,15 @@ mod simulated;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
-use axum::extract::Request;
-use axum::http::header;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use serde_json::{Value, json};
-use tokio::sync::watch;
-use tokio_util::task::AbortOnDropHandle;
 
 use super::*;
 use crate::source::http::FixedSecret;
-
-/// A request as the server saw it.
-#[derive(Clone, Debug)]
-struct Seen {
-    /// From 1.
-    number: usize,
-    method: String,
-    path: String,
-    /// Decoded.
-    query: Vec<(String, String)>,
-    authorization: String,
-    user_agent: String,
-    body: String,
-}
-
-impl Seen {
-    fn all(&self, name: &str) -> Vec<&str> {
-        self.query.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str()).collect()
-    }
-
-    fn one(&self, name: &str) -> &str {
-        self.all(name).first().copied().unwrap_or_default()
-    }
-}
-
-struct Server {
-    base: Url,
-    seen: Arc<Mutex<Vec<Seen>>>,
-    count: watch::Receiver<usize>,
-    _task: AbortOnDropHandle<()>,
-}
+use crate::source::http::scripted::{Seen, Server, ok, status};
 
 impl Server {
-    async fn start(answer: impl Fn(&Seen, &str) -> Response + Send + Sync + 'static) -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let base = format!("http://{}/2.0", listener.local_addr().unwrap());
-        let seen = Arc::new(Mutex::new(Vec::new()));
-        let (sender, count) = watch::channel(0);
-        let (log, answer, text) = (seen.clone(), Arc::new(answer), base.clone());
-        let app = Router::new().fallback(move |request: Request| {
-            let (log, answer, text, sender) = (log.clone(), answer.clone(), text.clone(), sender.clone());
-            async move {
-                let (parts, body) = request.into_parts();
-                let body = axum::body::to_bytes(body, 1 << 20).await.unwrap();
-                let header = |name| parts.headers.get(name).map_or("", |value| value.to_str().unwrap()).to_owned();
-                let query = parts.uri.query().unwrap_or_default();
-                let seen = {
-                    let mut log = log.lock().unwrap();
-                    let number = log.len() + 1;
-                    log.push(Seen {
-                        number,
-                        method: parts.method.to_string(),
-                        path: parts.uri.path().to_owned(),
-                        query: url::form_urlencoded::parse(query.as_bytes()).into_owned().collect(),
-                        authorization: header(header::AUTHORIZATION),
-                        user_agent: header(header::USER_AGENT),
-                        body: String::from_utf8_lossy(&body).into_owned(),
-                    });
-                    log.last().unwrap().clone()
-                };
-                sender.send_modify(|count| *count += 1);
-                answer(&seen, &text)
-            }
-        });
-        let task = AbortOnDropHandle::new(tokio::spawn(async move { axum::serve(listener, app).await.unwrap() }));
-        Self { base: Url::parse(&base).unwrap(), seen, count, _task: task }
-    }
-
-    fn seen(&self) -> Vec<Seen> {
-        self.seen.lock().unwrap().clone()
-    }
-
-    async fn has_seen(&self, requests: usize) {
-        self.count.clone().wait_for(|count| *count >= requests).await.unwrap();
-    }
-
     fn settings(&self) -> CloudSettings {
         let mut settings = CloudSettings::new("acme", Credential::AccessToken(FixedSecret::shared("sesame-token-1")));
         settings.api_url = self.base.clone();
@@ -110,14 +32,6 @@ impl Server {
     fn cloud(&self) -> BitbucketCloud {
         BitbucketCloud::new(self.settings()).unwrap()
     }
-}
-
-fn ok(value: Value) -> Response {
-    axum::Json(value).into_response()
-}
-
-fn status(status: u16, body: impl Into<Body>) -> Response {
-    Response::builder().status(status).body(body.into()).unwrap()
 }
 
 fn repo_row(n: u32) -> Value {

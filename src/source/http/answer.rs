@@ -46,9 +46,19 @@ pub fn error(url: &Url, answer: &Answer, asked: &[String]) -> SourceError {
         401 => SourceError::Unauthorized { url: shown_url },
         403 => SourceError::Forbidden { url: shown_url, required: said.required, granted: said.granted },
         404 => match unknown_hashes(&answer.body, asked) {
+            hashes if hashes.is_empty() && said.is_about("NoSuchCommitException") && !asked.is_empty() => {
+                SourceError::UnknownCommits { hashes: asked.to_vec() }
+            }
             hashes if hashes.is_empty() => SourceError::NotFound { url: shown_url },
             hashes => SourceError::UnknownCommits { hashes },
         },
+        // Data Center, for what is no commit of this repository (facts 2.2).
+        400 if said.is_about("NoSuchCommitException") && !asked.is_empty() => {
+            match unknown_hashes(&answer.body, asked) {
+                hashes if hashes.is_empty() => SourceError::UnknownCommits { hashes: asked.to_vec() },
+                hashes => SourceError::UnknownCommits { hashes },
+            }
+        }
         407 => {
             SourceError::Unreachable { url: shown_url, message: "the proxy wants other credentials (407)".to_owned() }
         }
@@ -58,10 +68,25 @@ pub fn error(url: &Url, answer: &Answer, asked: &[String]) -> SourceError {
     }
 }
 
-/// An error body in every shape of facts 1.7.
+/// Whether an error says that the repository has no commits yet, or that its default branch has none: Data Center has
+/// no page for that (facts 2.2). `asked` are the hashes the request named.
+pub fn says_empty(answer: &Answer, asked: &[String]) -> bool {
+    if !matches!(answer.status, 400 | 404) {
+        return false;
+    }
+    let said = Said::of(&answer.body);
+    let is_branchless = ["NoDefaultBranchException", "NoSuchBranchException", "EmptyRepositoryException"]
+        .map(|name| said.is_about(name));
+    // Nothing was named: what is not there is the head of the default branch.
+    is_branchless.contains(&true) || (asked.is_empty() && said.is_about("NoSuchCommitException"))
+}
+
+/// An error body in every shape of facts 1.7 and 2.3.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Said {
     message: String,
+    /// Data Center's classes of what went wrong.
+    exceptions: Vec<String>,
     required: Vec<String>,
     granted: Vec<String>,
 }
@@ -75,6 +100,18 @@ impl Said {
         };
         let error = value.get("error").unwrap_or(&value);
         let mut parts: Vec<String> = Vec::new();
+        // Data Center: a list, or one of its elements by itself.
+        let errors = value.get("errors").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        let each = || errors.iter().chain([&value]).take(20);
+        let exceptions = each().filter_map(|error| Some(error.get("exceptionName")?.as_str()?.to_owned())).collect();
+        for error in errors.iter().take(5) {
+            let message = error.get("message").and_then(Value::as_str).unwrap_or_default();
+            match error.get("context").and_then(Value::as_str) {
+                _ if message.is_empty() => {}
+                Some(context) => parts.push(format!("{context}: {message}")),
+                None => parts.push(message.to_owned()),
+            }
+        }
         match error {
             Value::String(text) => parts.push(text.clone()),
             _ => parts.extend(error.get("message").and_then(Value::as_str).map(str::to_owned)),
@@ -95,7 +132,13 @@ impl Said {
         if parts.is_empty() {
             parts.push("no reason given".to_owned());
         }
-        Self { message: words_for_people(&parts.join(": ")), required: scopes("required"), granted: scopes("granted") }
+        let message = words_for_people(&parts.join(": "));
+        Self { message, exceptions, required: scopes("required"), granted: scopes("granted") }
+    }
+
+    /// Whether Data Center names this class, in whichever package.
+    fn is_about(&self, exception: &str) -> bool {
+        self.exceptions.iter().any(|name| name.rsplit('.').next() == Some(exception))
     }
 }
 
@@ -225,6 +268,36 @@ mod tests {
         check(404, &body, &[old, "22"], &format!("the server does not know the commits {old}"));
         check(404, "no such commit 1111111.", &[old], "the server does not know the commits 1111111");
         check(404, "no such commit 3333333.", &[old], "https://api.bitbucket.org/2.0/r was not found (404)");
+    }
+
+    // P6.9, facts 2.3: both shapes of Data Center.
+    #[test]
+    fn data_centers_errors_become_words() {
+        let url = "https://api.bitbucket.org/2.0/r";
+        let refused = |text: &str| format!("{url} refused the request (400): {text}");
+        let list = r#"{"errors":[{"context":"limit","message":"must be positive","exceptionName":null},
+            {"context":null,"message":"Bad.","exceptionName":"com.atlassian.bitbucket.ArgumentValidationException"}]}"#;
+        check(400, list, &[], &refused("limit: must be positive: Bad."));
+        let bare = r#"{"context":null,"message":"Bad.","exceptionName":"a.b.ArgumentValidationException"}"#;
+        check(400, bare, &[], &refused("Bad."));
+        check(400, r#"{"errors":[]}"#, &[], &refused("no reason given"));
+        let old = "1111111111111111111111111111111111111111";
+        for status in [400, 404] {
+            let no_commit = |words: &str| {
+                let name = "com.atlassian.bitbucket.commit.NoSuchCommitException";
+                format!(r#"{{"errors":[{{"context":null,"message":"{words}","exceptionName":"{name}"}}]}}"#)
+            };
+            let unknown = format!("the server does not know the commits {old}");
+            check(status, &no_commit(&format!("Commit '{old}' does not exist in repository 'x'.")), &[old], &unknown);
+            check(status, &no_commit("No such commit."), &[old], &unknown);
+            let of_head = answer(status, &no_commit("Commit 'refs/heads/main' does not exist in repository 'x'."));
+            assert!(says_empty(&of_head, &[]) && !says_empty(&of_head, &[old.to_owned()]));
+        }
+        let about = |name: &str| answer(404, &format!(r#"{{"errors":[{{"exceptionName":"com.atlassian.{name}"}}]}}"#));
+        assert!(says_empty(&about("bitbucket.repository.NoDefaultBranchException"), &[old.to_owned()]));
+        assert!(says_empty(&about("bitbucket.repository.EmptyRepositoryException"), &[]));
+        assert!(!says_empty(&about("bitbucket.repository.NoSuchRepositoryException"), &[]));
+        assert!(!says_empty(&answer(500, ""), &[]));
     }
 
     // P2.9: a proxy's page is never absence.

@@ -10,12 +10,24 @@ use reqwest::header::HeaderMap;
 
 /// No single backoff after a failure is longer.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
-/// First pause after a 429 that does not say how long; doubles with each one in a row.
-const FIRST_THROTTLE: Duration = Duration::from_secs(60);
-/// No pause after such a 429 is longer.
-const LONGEST_THROTTLE: Duration = Duration::from_secs(15 * 60);
 /// A server that asks for more than this is not believed.
 const LONGEST_RETRY_AFTER_S: i64 = 24 * 3600;
+
+/// How long to wait after a 429 that does not say.
+#[derive(Clone, Copy, Debug)]
+pub struct Throttle {
+    /// Doubles with each one in a row.
+    first: Duration,
+    /// No pause is longer.
+    longest: Duration,
+}
+
+impl Throttle {
+    /// An hourly limit (Cloud).
+    pub const MINUTES: Self = Self { first: Duration::from_secs(60), longest: Duration::from_secs(15 * 60) };
+    /// A bucket that fills by the second (Data Center, facts 2.3). At least half of it is waited, so a second.
+    pub const SECONDS: Self = Self { first: Duration::from_secs(2), longest: Duration::from_secs(2 * 60) };
+}
 
 /// Randomness that was passed in, so that two programs do not knock at the same moment.
 pub struct Jitter(Mutex<StdRng>);
@@ -66,14 +78,20 @@ impl<'a> Backoff<'a> {
 }
 
 /// When requests may go on after a 429: `Retry-After` (seconds or date), else `X-RateLimit-Reset`
-/// (seconds left, or an epoch when it is large: facts 1.8), else minutes that double with each 429 in a
+/// (seconds left, or an epoch when it is large: facts 1.8), else a pause that doubles with each 429 in a
 /// row. At least one second from now.
-pub fn throttled_until(headers: &HeaderMap, now: DateTime<Utc>, in_a_row: u32, jitter: &Jitter) -> DateTime<Utc> {
+pub fn throttled_until(
+    headers: &HeaderMap,
+    now: DateTime<Utc>,
+    throttle: Throttle,
+    in_a_row: u32,
+    jitter: &Jitter,
+) -> DateTime<Utc> {
     let told = retry_after_s(headers, now).or_else(|| reset_s(headers, now));
     let wait = match told {
         Some(seconds) => chrono::Duration::seconds(seconds.clamp(1, LONGEST_RETRY_AFTER_S)),
         None => {
-            let most = FIRST_THROTTLE.saturating_mul(1 << in_a_row.min(8)).min(LONGEST_THROTTLE);
+            let most = throttle.first.saturating_mul(1 << in_a_row.min(8)).min(throttle.longest);
             let wait = most / 2 + jitter.up_to(most / 2);
             chrono::Duration::from_std(wait).unwrap_or(chrono::Duration::minutes(15))
         }
@@ -126,7 +144,7 @@ mod tests {
 
     #[track_caller]
     fn check(pairs: &[(&'static str, &str)], wanted_s: i64) {
-        let until = throttled_until(&headers(pairs), now(), 0, &Jitter::new(1));
+        let until = throttled_until(&headers(pairs), now(), Throttle::MINUTES, 0, &Jitter::new(1));
         assert_eq!((until - now()).num_seconds(), wanted_s, "{pairs:?}");
     }
 
@@ -147,12 +165,14 @@ mod tests {
     }
 
     #[test]
-    fn a_429_without_a_word_means_minutes_that_double() {
+    fn a_429_without_a_word_means_pauses_that_double() {
         let jitter = Jitter::new(1);
         for in_a_row in 0..12 {
-            let wait = throttled_until(&HeaderMap::new(), now(), in_a_row, &jitter) - now();
-            let most = (60_i64 << in_a_row.min(8)).min(900);
-            assert!(wait.num_seconds() >= most / 2 && wait.num_seconds() <= most, "{in_a_row}: {wait}");
+            for (throttle, first, longest) in [(Throttle::MINUTES, 60_i64, 900), (Throttle::SECONDS, 2, 120)] {
+                let wait = throttled_until(&HeaderMap::new(), now(), throttle, in_a_row, &jitter) - now();
+                let most = (first << in_a_row.min(8)).min(longest);
+                assert!(wait.num_seconds() >= most / 2 && wait.num_seconds() <= most, "{in_a_row}: {wait}");
+            }
         }
     }
 

@@ -12,10 +12,11 @@ use url::Url;
 
 use super::answer;
 use super::auth::{Authorizer, CredentialSettings};
-use super::budget::{Budget, Observed, Reserve, Snapshot};
+use super::bucket::{Allowance, Limits};
+use super::budget::{Observed, Snapshot};
 use super::client::{Answer, Client, Fault, Request};
 use super::links::{ApiBase, shown};
-use super::retry::{Backoff, Jitter, reset_s, server_date, throttled_until};
+use super::retry::{Backoff, Jitter, Throttle, reset_s, server_date, throttled_until};
 use super::{Credential, HttpSettings, SettingsError};
 use crate::clock::Clock;
 use crate::source::{SourceError, Usage};
@@ -24,6 +25,10 @@ use crate::source::{SourceError, Usage};
 const MOST_REDIRECTS: u32 = 5;
 /// Answers that are not JSON are asked for this many times at most.
 const MOST_UNREADABLE: u32 = 3;
+
+/// How long the answer about who we are is believed: a token can be revoked while a sync runs, and what is forbidden
+/// comes in bunches.
+const BELIEVED: chrono::Duration = chrono::Duration::seconds(10);
 
 /// From this on, JSON is read on a thread of its own: a millisecond and more.
 const PARSED_ASIDE_BYTES: usize = 16 * 1024;
@@ -58,12 +63,14 @@ pub(crate) struct Call {
     pub attempts: Option<u32>,
     /// Commit hashes the call names, so that a 404 about them is understood.
     pub hashes: Vec<String>,
+    /// An answer that says that the repository has no commits is no error, but `null`.
+    pub may_be_empty: bool,
 }
 
 impl Call {
     /// A GET of the repository pool.
     pub fn get(url: Url, who: Who) -> Self {
-        Self { url, form: None, pool: Pool::Repositories, who, attempts: None, hashes: Vec::new() }
+        Self { url, form: None, pool: Pool::Repositories, who, attempts: None, hashes: Vec::new(), may_be_empty: false }
     }
 }
 
@@ -83,10 +90,11 @@ pub struct SessionSettings {
     pub http: HttpSettings,
     /// At least one; the first lists.
     pub credentials: Vec<CredentialSettings>,
-    /// Per credential, in the repository pool; `None`: learned.
-    pub requests_per_hour: Option<u64>,
-    /// Never spent.
-    pub reserve: Reserve,
+    /// Of each credential.
+    pub limits: Limits,
+    /// What only a known user is answered, below the base: there, a 401 may also mean that something is forbidden
+    /// (Data Center), and this tells which. `None`: a 401 refuses the credential.
+    pub identity: Option<String>,
     /// Time.
     pub clock: Clock,
     /// Randomness of backoffs.
@@ -97,17 +105,25 @@ pub struct SessionSettings {
 
 struct Worker {
     authorizer: Authorizer,
-    repositories: Mutex<Budget>,
-    other: Mutex<Budget>,
+    repositories: Mutex<Allowance>,
+    other: Mutex<Allowance>,
+    /// Until then the answer about who we are is believed.
+    known_until: Mutex<DateTime<Utc>>,
 }
 
 impl Worker {
-    fn budget(&self, pool: Pool) -> std::sync::MutexGuard<'_, Budget> {
+    fn budget(&self, pool: Pool) -> std::sync::MutexGuard<'_, Allowance> {
         let budget = match pool {
             Pool::Repositories => &self.repositories,
             Pool::Other => &self.other,
         };
         budget.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Worker {
+    fn known_until(&self) -> std::sync::MutexGuard<'_, DateTime<Utc>> {
+        self.known_until.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -136,6 +152,8 @@ pub struct Session {
     clock: Clock,
     jitter: Jitter,
     http: HttpSettings,
+    limits: Limits,
+    identity: Option<Url>,
     requests: AtomicU64,
 }
 
@@ -145,7 +163,7 @@ impl Session {
     /// # Errors
     /// [`SettingsError`].
     pub fn new(base: ApiBase, settings: SessionSettings) -> Result<Self, SettingsError> {
-        let SessionSettings { http, credentials, requests_per_hour, reserve, clock, seed, budget } = settings;
+        let SessionSettings { http, credentials, limits, identity, clock, seed, budget } = settings;
         if credentials.is_empty() {
             return Err(SettingsError::NoCredential);
         }
@@ -160,17 +178,59 @@ impl Session {
             let name = credential.name.clone();
             let authorizer = Authorizer::new(credential)
                 .map_err(|error| SettingsError::Secret { credential: name, message: error.0 })?;
-            let mut repositories = Budget::new(requests_per_hour, reserve);
-            let mut other = Budget::new(None, reserve);
+            let mut repositories = Allowance::new(limits);
+            let mut other = Allowance::new(match limits {
+                Limits::Hourly { reserve, .. } => Limits::Hourly { requests: None, reserve },
+                limits => limits,
+            });
             if let Some(stored) = stored.get(authorizer.id()) {
                 repositories.restore(&stored.repositories, now);
                 other.restore(&stored.other, now);
             }
-            workers.push(Worker { authorizer, repositories: Mutex::new(repositories), other: Mutex::new(other) });
+            workers.push(Worker {
+                authorizer,
+                repositories: Mutex::new(repositories),
+                other: Mutex::new(other),
+                known_until: Mutex::new(DateTime::<Utc>::MIN_UTC),
+            });
         }
         let client = Client::new(&http, base.is_loopback())?;
         let jitter = Jitter::new(seed);
-        Ok(Self { base, client, workers, clock, jitter, http, requests: AtomicU64::new(0) })
+        let identity = identity.map(|relative| base.url(&relative)).transpose();
+        let identity = identity.map_err(|error| SettingsError::Client { message: error.to_string() })?;
+        let requests = AtomicU64::new(0);
+        Ok(Self { base, client, workers, clock, jitter, http, limits, identity, requests })
+    }
+
+    /// Asks who we are, with one credential; where there is nothing to ask, nothing is.
+    ///
+    /// # Errors
+    /// [`SourceError::Unauthorized`] when the server does not know it; then it is refused.
+    pub(crate) async fn prove_identity(&self, index: usize) -> Result<(), SourceError> {
+        let Some(url) = &self.identity else { return Ok(()) };
+        let reply = Box::pin(self.json(&Call::get(url.clone(), Who::Only(index)))).await?;
+        if reply.value.get("values").is_none() {
+            let message = "JSON without a list of `values`".to_owned();
+            return Err(SourceError::NotBitbucket { url: shown(&reply.url), message });
+        }
+        *self.workers[index].known_until() = self.clock.now() + BELIEVED;
+        Ok(())
+    }
+
+    /// Whether a 401 to `call` means that this is forbidden to a known user, rather than that the user is not known.
+    async fn is_known(&self, index: usize, call: &Call) -> Result<bool, SourceError> {
+        match &self.identity {
+            Some(identity) if *identity != call.url => {}
+            _ => return Ok(false),
+        }
+        if self.clock.now() < *self.workers[index].known_until() {
+            return Ok(true);
+        }
+        match self.prove_identity(index).await {
+            Ok(()) => Ok(true),
+            Err(SourceError::Unauthorized { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// The API's address.
@@ -222,7 +282,8 @@ impl Session {
         let resume_at = budgets().filter_map(|budget| budget.resume_at(now)).min().filter(|_| remaining == 0);
         Usage {
             requests: self.requests.load(Ordering::Relaxed),
-            remaining: Some(remaining),
+            // A bucket that is empty is waited for, a moment; the hour has no end there.
+            remaining: matches!(self.limits, Limits::Hourly { .. }).then_some(remaining),
             per_hour: Some(budgets().map(|budget| budget.per_hour()).sum()),
             resume_at,
         }
@@ -267,6 +328,14 @@ impl Session {
             }
         }
         resume.map_or(Choice::Nobody, Choice::Wait)
+    }
+
+    /// What a 429 that tells nothing means.
+    fn throttle(&self) -> Throttle {
+        match self.limits {
+            Limits::Hourly { .. } => Throttle::MINUTES,
+            Limits::PerSecond { .. } => Throttle::SECONDS,
+        }
     }
 
     fn count_request(&self) {
@@ -369,7 +438,7 @@ impl<'a> Attempts<'a> {
         if answer.status == 429 {
             let now = session.clock.now();
             let in_a_row = worker.budget(self.call.pool).throttled_in_a_row();
-            let until = throttled_until(&answer.headers, now, in_a_row, &session.jitter);
+            let until = throttled_until(&answer.headers, now, session.throttle(), in_a_row, &session.jitter);
             // The whole credential rests, not the request: knocking on eats the window (facts 1.8).
             for pool in [Pool::Repositories, Pool::Other] {
                 worker.budget(pool).throttled(until);
@@ -378,16 +447,33 @@ impl<'a> Attempts<'a> {
         }
         worker.budget(self.call.pool).observe(observed(&answer, session.clock.now()), session.clock.now());
         match answer.status {
+            204 => {
+                Verdict::Done(Reply { value: Value::Null, date: server_date(&answer.headers), url: self.url.clone() })
+            }
             200..=299 => self.read(answer).await,
             300..=399 => self.redirected(&answer),
             401 => {
+                if is_locked_out(&answer) {
+                    worker.authorizer.refuse();
+                    return Verdict::Failed(SourceError::LockedOut { url: shown(&self.url) });
+                }
                 // Once, and only with something new in hand: repeated refusals lock accounts (P6.11).
                 if !self.renewed && worker.authorizer.renew(&authorization) {
                     self.renewed = true;
                     return Verdict::Again;
                 }
-                worker.authorizer.refuse();
-                Verdict::Failed(SourceError::Unauthorized { url: shown(&self.url) })
+                match session.is_known(index, self.call).await {
+                    Ok(true) => {
+                        let url = shown(&self.url);
+                        self.denied(index, SourceError::Forbidden { url, required: Vec::new(), granted: Vec::new() })
+                    }
+                    Ok(false) => {
+                        worker.authorizer.refuse();
+                        Verdict::Failed(SourceError::Unauthorized { url: shown(&self.url) })
+                    }
+                    // Not told: neither is concluded.
+                    Err(error) => Verdict::Failed(error),
+                }
             }
             500 | 502 | 503 | 504 | 555 => {
                 if self.backoff.pause().await {
@@ -396,7 +482,10 @@ impl<'a> Attempts<'a> {
                 let attempts = self.backoff.made();
                 Verdict::Failed(SourceError::Server { url: shown(&self.url), status: answer.status, attempts })
             }
-            _ => self.denied(index, &answer),
+            _ if self.call.may_be_empty && answer::says_empty(&answer, &self.call.hashes) => {
+                Verdict::Done(Reply { value: Value::Null, date: server_date(&answer.headers), url: self.url.clone() })
+            }
+            _ => self.denied(index, answer::error(&self.url, &answer, &self.call.hashes)),
         }
     }
 
@@ -458,8 +547,7 @@ impl<'a> Attempts<'a> {
 
     /// Forbidden, or not there for this credential (private repositories answer 404): another one is
     /// asked once, where that is allowed.
-    fn denied(&mut self, index: usize, answer: &Answer) -> Verdict {
-        let error = answer::error(&self.url, answer, &self.call.hashes);
+    fn denied(&mut self, index: usize, error: SourceError) -> Verdict {
         let may_be_mine = matches!(error, SourceError::Forbidden { .. } | SourceError::NotFound { .. });
         let has_another = self.call.who == Who::Any && self.session.workers.len() > 1 && self.passed_over.is_empty();
         if may_be_mine && has_another {
@@ -474,6 +562,12 @@ impl<'a> Attempts<'a> {
             (_, error) => error,
         })
     }
+}
+
+/// After failed logins, Data Center wants a CAPTCHA solved in a browser: every further attempt is in vain.
+fn is_locked_out(answer: &Answer) -> bool {
+    let reason = answer.headers.get("x-authentication-denied-reason").and_then(|value| value.to_str().ok());
+    reason.is_some_and(|reason| reason.to_ascii_uppercase().contains("CAPTCHA"))
 }
 
 fn observed(answer: &Answer, now: DateTime<Utc>) -> Observed {
