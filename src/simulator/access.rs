@@ -27,6 +27,13 @@ pub enum Login {
         /// Password.
         password: String,
     },
+    /// A personal HTTP access token of Data Center: Bearer, or Basic in the place of the user's password.
+    PersonalToken {
+        /// User name.
+        username: String,
+        /// The token.
+        token: String,
+    },
     /// An OAuth consumer: gets tokens from `/site/oauth2/access_token` that live an hour.
     Consumer {
         /// Key of the consumer.
@@ -71,6 +78,11 @@ impl Credential {
     /// A user name and password that may do everything.
     pub fn basic(username: &str, password: &str) -> Self {
         Self::with(Login::Basic { username: username.to_owned(), password: password.to_owned() })
+    }
+
+    /// A personal HTTP access token (Data Center) that may do everything.
+    pub fn personal_token(username: &str, token: &str) -> Self {
+        Self::with(Login::PersonalToken { username: username.to_owned(), token: token.to_owned() })
     }
 
     /// An OAuth consumer that may do everything.
@@ -124,6 +136,37 @@ pub enum RateHeaders {
     Full,
 }
 
+/// Data Center's limit: a bucket of tokens for each credential, one for a request, refilled steadily.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TokenBucket {
+    /// How many requests at once.
+    pub capacity: u32,
+    /// How many come back in a second.
+    pub refill_per_second: u32,
+}
+
+/// Whose request it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) enum Caller {
+    /// The server asks nobody.
+    #[default]
+    Anybody,
+    /// Nobody said who they are, and some things may be seen all the same.
+    Anonymous,
+    /// The credential at this position.
+    Known(usize),
+}
+
+impl Caller {
+    /// Position of the credential.
+    pub(super) fn position(self) -> Option<usize> {
+        match self {
+            Self::Known(at) => Some(at),
+            Self::Anybody | Self::Anonymous => None,
+        }
+    }
+}
+
 /// What a request may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Allowance {
@@ -140,6 +183,8 @@ pub(super) struct Access {
     /// OAuth tokens given out: of which credential, until when.
     tokens: HashMap<String, (usize, DateTime<Utc>)>,
     given: u64,
+    /// What was left in each credential's bucket, in millionths of a token, and when.
+    buckets: HashMap<Option<usize>, (i64, DateTime<Utc>)>,
     /// Counted requests by credential and pool.
     hours: HashMap<(Option<usize>, &'static str), VecDeque<DateTime<Utc>>>,
 }
@@ -157,12 +202,17 @@ impl Access {
         let (scheme, value) = authorization.and_then(|header| header.split_once(' ')).ok_or(())?;
         let found = if scheme.eq_ignore_ascii_case("bearer") {
             let given = self.tokens.get(value).filter(|(_, until)| now < *until).map(|(at, _)| *at);
-            given.or_else(|| self.position(|login| matches!(login, Login::AccessToken(token) if token == value)))
+            given.or_else(|| {
+                self.position(|login| {
+                    matches!(login, Login::AccessToken(token) | Login::PersonalToken { token, .. } if token == value)
+                })
+            })
         } else {
             let (user, password) = decode_basic(value).ok_or(())?;
             self.position(|login| match login {
                 Login::ApiToken { email, token } => *email == user && *token == password,
                 Login::Basic { username, password: known } => *username == user && *known == password,
+                Login::PersonalToken { username, token } => *username == user && *token == password,
                 Login::AccessToken(_) | Login::Consumer { .. } => false,
             })
         };
@@ -221,6 +271,24 @@ impl Access {
         let free_in = hour.front().map_or(Duration::hours(1), |oldest| *oldest + Duration::hours(1) - now);
         let allowance = Allowance { limit, remaining: limit.saturating_sub(used + u32::from(is_free)), free_in };
         if is_free { Ok(Some(allowance)) } else { Err(allowance) }
+    }
+}
+
+impl Access {
+    /// Takes a token out of a bucket; `Err`: it is empty, and the next one comes after so long.
+    pub(super) fn take(&mut self, who: Option<usize>, bucket: TokenBucket, now: DateTime<Utc>) -> Result<(), Duration> {
+        const WHOLE: i64 = 1_000_000;
+        let full = i64::from(bucket.capacity) * WHOLE;
+        let (left, since) = self.buckets.entry(who).or_insert((full, now));
+        let passed = (now - *since).num_microseconds().unwrap_or(i64::MAX).max(0);
+        *left = left.saturating_add(passed.saturating_mul(i64::from(bucket.refill_per_second))).min(full);
+        *since = now;
+        if *left >= WHOLE {
+            *left -= WHOLE;
+            return Ok(());
+        }
+        let missing = (WHOLE - *left) / i64::from(bucket.refill_per_second.max(1));
+        Err(Duration::microseconds(missing))
     }
 }
 

@@ -4,8 +4,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Value, json};
-
 use super::World;
 use super::access::RetryAfter;
 
@@ -36,6 +34,22 @@ pub enum Endpoint {
     UserWorkspaces,
     /// OAuth's token endpoint.
     Token,
+    /// Data Center: version and name of the instance.
+    ApplicationProperties,
+    /// Data Center: what only somebody who is known may ask (`profile/recent/repos`).
+    Identity,
+    /// Data Center: the default branch of a repository.
+    DefaultBranch,
+    /// Data Center: the files that a commit or pull request changes.
+    Changes,
+    /// Data Center: how many lines a commit or pull request changes.
+    DiffStats,
+    /// Data Center: what happened to a pull request.
+    Activities,
+    /// Data Center: builds of a commit.
+    BuildStatuses,
+    /// Data Center: the instance's users.
+    Users,
     /// Anything else.
     Other,
 }
@@ -82,7 +96,9 @@ pub enum Fault {
         /// Bytes.
         bytes: usize,
     },
-    /// `next` is this.
+    /// An empty page that is not the last one, and says to come back to where it starts (Data Center).
+    EmptyPage,
+    /// `next` (Data Center: `nextPageStart`) is this.
     NextIs(String),
     /// `next` is the page itself.
     NextIsItself,
@@ -128,6 +144,7 @@ impl fmt::Debug for Fault {
             Self::ConnectionClosed => f.write_str("ConnectionClosed"),
             Self::Slow(by) => write!(f, "Slow({by:?})"),
             Self::HugeBody { bytes } => write!(f, "HugeBody({bytes})"),
+            Self::EmptyPage => f.write_str("EmptyPage"),
             Self::NextIs(next) => write!(f, "NextIs({next})"),
             Self::NextIsItself => f.write_str("NextIsItself"),
             Self::NextIsFirst => f.write_str("NextIsFirst"),
@@ -230,55 +247,4 @@ impl Orders {
         self.0.retain(|order| order.times > 0);
         struck
     }
-}
-
-/// Spoils the body of a page; `None`: the fault is none of the body.
-pub(super) fn spoil(body: &str, fault: &Fault, own_url: &str) -> Option<String> {
-    let mut page: Value = serde_json::from_str(body).ok()?;
-    let object = page.as_object_mut()?;
-    match fault {
-        Fault::NextIs(next) => {
-            object.insert("next".to_owned(), json!(next));
-        }
-        Fault::NextIsItself => {
-            object.insert("next".to_owned(), json!(own_url));
-        }
-        Fault::NextIsFirst => {
-            let (path, query) = own_url.split_once('?').unwrap_or((own_url, ""));
-            let kept: Vec<&str> =
-                query.split('&').filter(|pair| !pair.is_empty() && !pair.starts_with("page=")).collect();
-            object.insert("next".to_owned(), json!(format!("{path}?{}&page=1", kept.join("&")).replace("?&", "?")));
-        }
-        Fault::SizeMissing => {
-            object.remove("size");
-        }
-        Fault::SizeIs(size) => {
-            object.insert("size".to_owned(), json!(size));
-        }
-        Fault::HugeBody { bytes } => {
-            object.insert("filling".to_owned(), json!("x".repeat(*bytes)));
-        }
-        Fault::BadRow { row, how } => {
-            let row = object.get_mut("values")?.as_array_mut()?.get_mut(*row)?;
-            match (how, row.as_object_mut()) {
-                (BadRow::NoUuid, Some(fields)) => {
-                    // A pull request has none; its number is what names it.
-                    for key in ["uuid", "id", "hash"] {
-                        fields.remove(key);
-                    }
-                }
-                (BadRow::WrongTypes, Some(fields)) => {
-                    for key in ["created_on", "updated_on", "date", "slug", "full_name", "state"] {
-                        if fields.contains_key(key) {
-                            fields.insert(key.to_owned(), json!(17));
-                        }
-                    }
-                }
-                (BadRow::NotAnObject, _) => *row = json!("row"),
-                (_, None) => return None,
-            }
-        }
-        _ => return None,
-    }
-    Some(page.to_string())
 }

@@ -28,6 +28,10 @@ pub struct GenerateOptions {
     pub forks_percent: u64,
     /// So many of a hundred repositories are empty.
     pub empty_percent: u64,
+    /// So many of a hundred repositories are archived.
+    pub archived_percent: u64,
+    /// So many of a hundred commits have builds.
+    pub builds_percent: u64,
     /// Present time of the world; its clock stands there.
     pub now: DateTime<Utc>,
 }
@@ -42,6 +46,8 @@ impl Default for GenerateOptions {
             commits_per_repository: 20,
             forks_percent: 3,
             empty_percent: 0,
+            archived_percent: 0,
+            builds_percent: 0,
             now: Utc.with_ymd_and_hms(2026, 11, 1, 12, 0, 0).single().unwrap_or_default(),
         }
     }
@@ -337,8 +343,9 @@ impl World {
             let created_on = world.workspaces[0].created_on;
             let description =
                 if n % 3 == 0 { format!("Everything about {}", name.to_lowercase()) } else { String::new() };
-            world.projects.push(Project { uuid, workspace: 0, key, name, description, created_on });
+            world.projects.push(Project { uuid, workspace: 0, key, name, description, created_on, owner: None });
         }
+        world.derived_builds_percent = options.builds_percent;
         world.repositories.reserve(options.repositories);
         world.by_uuid.reserve(options.repositories);
         world.by_slug.reserve(options.repositories);
@@ -406,6 +413,7 @@ impl World {
             default_branch,
             parent,
             forbidden: false,
+            archived: numbers.percent(options.archived_percent),
             hidden: false,
             deleted: false,
             activity: Activity::Seeded {
@@ -561,6 +569,7 @@ pub(super) fn pull_requests(
                 merge_commit: is_merged.then(|| commit(near + 2)).flatten(),
                 created_on,
                 updated_on,
+                version: u32::from(is_closed) + u32::try_from(id % 3).unwrap_or(0),
                 comments: u32::try_from(numbers.below(12)).unwrap_or(0),
                 tasks: u32::try_from(numbers.below(3)).unwrap_or(0),
                 participants,

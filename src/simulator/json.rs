@@ -68,6 +68,12 @@ impl Json {
         self.quote(text);
     }
 
+    /// `null` in an array.
+    pub(super) fn null_item(&mut self) {
+        self.separate();
+        self.out.push_str("null");
+    }
+
     /// `"key":"text"`, escaped.
     pub(super) fn string(&mut self, key: &str, text: &str) {
         self.key(key);

@@ -10,30 +10,39 @@
 //! maximum is refused, commits know no page numbers, nearly everything can be null, limits are a rolling hour.
 
 mod access;
-mod api;
+mod answer;
+mod builds;
+mod changes;
+mod cloud;
+mod data_center;
 mod demo;
+mod face;
 mod fault;
-mod fields;
 mod generate;
 mod git;
 mod history;
 mod json;
+mod kept;
+mod limits;
 mod pull_requests;
-mod query;
 mod seed;
 mod serve;
 mod server;
-mod wire;
+mod serving;
+mod tls;
 mod world;
 
 #[cfg(test)]
 mod tests;
 
-pub use access::{Credential, Login, RateHeaders, RetryAfter};
+pub use access::{Credential, Login, RateHeaders, RetryAfter, TokenBucket};
+pub use builds::{BuildState, BuildStatus};
+pub use data_center::{DataCenterOptions, NewestBy};
 pub use fault::{BadRow, Endpoint, Fault, Hook, Order};
 pub use generate::GenerateOptions;
 pub use history::{Commit, History};
 pub use pull_requests::{NewPullRequest, Participant, PullRequest, PullRequestState, Verdict};
 pub use serve::{ServeOptions, serve};
 pub use server::{RequestLog, RequestRecord, Simulator, SimulatorOptions, WorldGuard};
+pub use tls::Tls;
 pub use world::{NewRepository, Person, PersonId, Project, Repository, Uuid, Workspace, World};

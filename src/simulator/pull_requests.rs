@@ -94,6 +94,8 @@ pub struct PullRequest {
     pub created_on: DateTime<Utc>,
     /// When anything about it changed last.
     pub updated_on: DateTime<Utc>,
+    /// How often it itself was changed; comments and reviews do not count (Data Center).
+    pub version: u32,
     /// Comments.
     pub comments: u32,
     /// Tasks.
@@ -171,6 +173,7 @@ impl World {
             merge_commit: None,
             created_on: now,
             updated_on: now,
+            version: 0,
             comments: 0,
             tasks: 0,
             participants: vec![Participant { person: reviewer, is_reviewer: true, verdict: None, at: None }],
@@ -182,6 +185,15 @@ impl World {
     /// Changes whatever about a pull request, and its update time; the repository's stays.
     #[track_caller]
     pub fn update_pull_request(&mut self, repository: &str, id: u64, change: impl FnOnce(&mut PullRequest)) {
+        self.attend_pull_request(repository, id, |pull_request| {
+            pull_request.version += 1;
+            change(pull_request);
+        });
+    }
+
+    /// Something happens about a pull request that is no change of itself.
+    #[track_caller]
+    fn attend_pull_request(&mut self, repository: &str, id: u64, change: impl FnOnce(&mut PullRequest)) {
         let at = self.at(repository);
         let now = self.now();
         match self.written(at).pull_requests.iter_mut().find(|pull_request| pull_request.id == id) {
@@ -197,13 +209,13 @@ impl World {
     /// Comments on a pull request: its update time moves, the repository's does not.
     #[track_caller]
     pub fn comment_pull_request(&mut self, repository: &str, id: u64) {
-        self.update_pull_request(repository, id, |pull_request| pull_request.comments += 1);
+        self.attend_pull_request(repository, id, |pull_request| pull_request.comments += 1);
     }
 
     /// A reviewer says yes or no.
     #[track_caller]
     pub fn review_pull_request(&mut self, repository: &str, id: u64, verdict: Verdict) {
-        self.update_pull_request(repository, id, |pull_request| {
+        self.attend_pull_request(repository, id, |pull_request| {
             let at = Some(pull_request.updated_on);
             if let Some(reviewer) = pull_request.participants.first_mut() {
                 reviewer.verdict = Some(verdict);

@@ -1,4 +1,4 @@
-//! The state of a simulated Bitbucket Cloud: plain data, and what people do to it while the server runs.
+//! The state of a simulated Bitbucket: plain data, and what people do to it while the server runs.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -6,6 +6,7 @@ use std::fmt;
 
 use chrono::{DateTime, Duration, Utc};
 
+use super::builds::BuildStatus;
 use super::history::History;
 use super::pull_requests::PullRequest;
 use super::seed::mix;
@@ -101,6 +102,8 @@ pub struct Project {
     pub description: String,
     /// When it was created.
     pub created_on: DateTime<Utc>,
+    /// Whose personal project it is (Data Center: its key begins with `~`).
+    pub owner: Option<PersonId>,
 }
 
 /// Whom Bitbucket shows as author.
@@ -123,6 +126,16 @@ pub struct Person {
 impl Person {
     pub(super) fn nickname(&self) -> String {
         slugify(&self.name).replace('-', "_")
+    }
+
+    /// The name a Data Center's user logs in with; one in four logs in with the e-mail.
+    pub fn user_name(&self) -> String {
+        if self.uuid.bits().is_multiple_of(4) { self.email.clone() } else { self.nickname() }
+    }
+
+    /// The user's name in a Data Center's URLs: characters that do not belong there become underscores.
+    pub fn user_slug(&self) -> String {
+        self.user_name().replace('@', "_")
     }
 }
 
@@ -157,6 +170,8 @@ pub struct Repository {
     pub parent: Option<Uuid>,
     /// Listed, but 403 on everything beneath.
     pub forbidden: bool,
+    /// Read-only (Data Center has a flag for it, Cloud does not).
+    pub archived: bool,
     /// Not visible to anybody: as if the credential had lost its right to see it.
     pub hidden: bool,
     pub(super) deleted: bool,
@@ -222,9 +237,11 @@ impl NewRepository {
     }
 }
 
-/// A simulated Bitbucket Cloud.
+/// A simulated Bitbucket.
 ///
-/// Repositories are named by full name (`acme/web`) or uuid (`{…}`) everywhere. Methods panic when what they name is
+/// Repositories are named by full name (`acme/web`, as Data Center names them `PAY/web`), uuid (`{…}`) or number (`17`)
+/// everywhere. Data Center knows no workspaces; a project of its own there is a workspace with that one project, see
+/// [`World::add_data_center_project`], so that two projects can have repositories of one slug. Methods panic when what they name is
 /// not there: the caller made the world and knows what is in it.
 #[derive(Clone, Debug)]
 pub struct World {
@@ -238,6 +255,10 @@ pub struct World {
     pub(super) by_uuid: HashMap<Uuid, usize>,
     /// Workspace position and lower-case slug.
     pub(super) by_slug: HashMap<(usize, String), usize>,
+    /// Builds told of, by commit.
+    pub(super) builds: HashMap<String, Vec<BuildStatus>>,
+    /// Of how many in a hundred commits builds are made from the hash.
+    pub(super) derived_builds_percent: u64,
     /// How many things were made so far: the next one's identity comes from it.
     made: u64,
     /// Commits are named by git's own hashes.
@@ -256,6 +277,8 @@ impl World {
             repositories: Vec::new(),
             by_uuid: HashMap::new(),
             by_slug: HashMap::new(),
+            builds: HashMap::new(),
+            derived_builds_percent: 0,
             made: 0,
             has_git_hashes: false,
         }
@@ -307,8 +330,27 @@ impl World {
         let uuid = self.fresh_uuid();
         let created_on = self.workspaces[workspace].created_on;
         let (key, name) = (key.to_owned(), name.to_owned());
-        self.projects.push(Project { uuid, workspace, key, name, description: String::new(), created_on });
+        self.projects.push(Project { uuid, workspace, key, name, description: String::new(), created_on, owner: None });
         uuid
+    }
+
+    /// Adds a project as a Data Center has them: with a namespace of its own for slugs. Repositories are added to it by its
+    /// key in the place of a workspace's slug.
+    pub fn add_data_center_project(&mut self, key: &str, name: &str) -> Uuid {
+        self.add_workspace(key, name);
+        self.add_project(key, key, name)
+    }
+
+    /// Adds somebody's personal project (Data Center) and says its key: `~` and the user's slug.
+    #[track_caller]
+    pub fn add_personal_project(&mut self, person: PersonId) -> String {
+        let somebody = &self.people[person.0];
+        let (key, name) = (format!("~{}", somebody.user_slug()), somebody.name.clone());
+        self.add_data_center_project(&key, &name);
+        if let Some(project) = self.projects.last_mut() {
+            project.owner = Some(person);
+        }
+        key
     }
 
     /// Adds somebody who writes commits and pull requests.
@@ -370,6 +412,7 @@ impl World {
             default_branch,
             parent,
             forbidden: false,
+            archived: false,
             hidden: false,
             deleted: false,
             activity: Activity::Written(Box::new(Written { pull_requests: Vec::new(), history })),
@@ -399,31 +442,48 @@ impl World {
         self.full_name(&self.repositories[at])
     }
 
-    /// Moves a repository to another project of its workspace.
+    /// Moves a repository to another project of its workspace; where that has none with this key, to the one of another
+    /// workspace, as between projects of a Data Center.
     #[track_caller]
     pub fn move_repository(&mut self, repository: &str, project: &str) {
         let at = self.at(repository);
         let workspace = self.workspace_of(&self.repositories[at]);
-        self.repositories[at].project = self.project_at(workspace, project);
-        self.touch_at(at);
+        let here = self.projects.iter().position(|known| known.workspace == workspace && known.key == project);
+        let to = here.or_else(|| self.find_project(project));
+        let Some(to) = to else { panic!("no project {project} in this world") };
+        self.relocate(at, to);
+    }
+
+    /// Archives a repository, or makes it active again (Data Center).
+    #[track_caller]
+    pub fn archive_repository(&mut self, repository: &str, archived: bool) {
+        self.edit_repository(repository, |it| it.archived = archived);
     }
 
     /// Transfers a repository to another workspace's first project. Says the new full name.
     #[track_caller]
     pub fn transfer_repository(&mut self, repository: &str, workspace: &str) -> String {
         let at = self.at(repository);
-        let from = self.workspace_of(&self.repositories[at]);
         let to = self.workspace_at(workspace);
         let project = self.project_at(to, "");
-        let old = (from, self.repositories[at].slug.clone());
-        self.by_slug.remove(&old);
-        let name = self.repositories[at].name.clone();
-        let slug = self.free_slug(to, &name);
-        self.by_slug.insert((to, slug.clone()), at);
-        self.repositories[at].slug = slug;
+        self.relocate(at, project);
+        self.full_name(&self.repositories[at])
+    }
+
+    /// Puts a repository into another project; in another workspace it gets a slug that is free there.
+    fn relocate(&mut self, at: usize, project: usize) {
+        let from = self.workspace_of(&self.repositories[at]);
+        let to = self.projects[project].workspace;
+        if from != to {
+            let old = (from, self.repositories[at].slug.clone());
+            self.by_slug.remove(&old);
+            let name = self.repositories[at].name.clone();
+            let slug = self.free_slug(to, &name);
+            self.by_slug.insert((to, slug.clone()), at);
+            self.repositories[at].slug = slug;
+        }
         self.repositories[at].project = project;
         self.touch_at(at);
-        self.full_name(&self.repositories[at])
     }
 
     /// Deletes a repository. Pull requests that came from it lose their `source.repository`.
@@ -491,6 +551,16 @@ impl World {
         format!("{}/{}", self.workspaces[self.workspace_of(repository)].slug, repository.slug)
     }
 
+    /// `KEY/slug`, as a Data Center names it.
+    pub fn data_center_name(&self, repository: &Repository) -> String {
+        format!("{}/{}", self.projects[repository.project].key, repository.slug)
+    }
+
+    /// The number a Data Center knows a repository by: stays, whatever it is called and wherever it lies.
+    pub fn number(&self, repository: &Repository) -> u64 {
+        self.by_uuid.get(&repository.uuid).map_or(0, |at| *at as u64 + 1)
+    }
+
     /// The project a repository lies in.
     pub fn project(&self, repository: &Repository) -> &Project {
         &self.projects[repository.project]
@@ -505,8 +575,24 @@ impl World {
         if let Some(uuid) = Uuid::parse(repository) {
             return self.by_uuid.get(&uuid).copied();
         }
-        let (workspace, slug) = repository.split_once('/')?;
-        self.find_in(self.find_workspace(workspace)?, slug)
+        if let Ok(number) = repository.parse::<usize>() {
+            let at = number.checked_sub(1)?;
+            return self.repositories.get(at).filter(|it| !it.deleted).map(|_| at);
+        }
+        let (owner, slug) = repository.split_once('/')?;
+        let in_workspace = self.find_workspace(owner).and_then(|workspace| self.find_in(workspace, slug));
+        in_workspace.or_else(|| self.find_in_project(self.find_project(owner)?, slug))
+    }
+
+    /// By key, however it is written; the first of several workspaces' projects.
+    pub(super) fn find_project(&self, key: &str) -> Option<usize> {
+        self.projects.iter().position(|project| project.key.eq_ignore_ascii_case(key))
+    }
+
+    /// By slug within a project.
+    pub(super) fn find_in_project(&self, project: usize, slug: &str) -> Option<usize> {
+        let at = *self.by_slug.get(&(self.projects[project].workspace, slug.to_lowercase()))?;
+        (self.repositories[at].project == project).then_some(at)
     }
 
     /// By slug or uuid within a workspace.

@@ -3,17 +3,17 @@
 use chrono::{DateTime, Duration, Utc};
 
 use super::super::{Credential, Endpoint, GenerateOptions, RateHeaders, RetryAfter, SimulatorOptions, World};
-use super::{Cloud, Got};
+use super::{Got, Server};
 
 fn world() -> World {
     World::generate(5, &GenerateOptions::repositories(3))
 }
 
-async fn with(credentials: Vec<Credential>) -> Cloud {
-    Cloud::on(world(), SimulatorOptions { credentials, ..SimulatorOptions::default() }).await
+async fn with(credentials: Vec<Credential>) -> Server {
+    Server::on(world(), SimulatorOptions { credentials, ..SimulatorOptions::default() }).await
 }
 
-async fn bearer(cloud: &Cloud, path: &str, token: &str) -> Got {
+async fn bearer(cloud: &Server, path: &str, token: &str) -> Got {
     cloud.send(cloud.client.get(cloud.address(path)).bearer_auth(token)).await
 }
 
@@ -68,7 +68,7 @@ async fn a_credential_sees_only_its_repositories() {
     let name = world.full_name(world.repositories().next().unwrap());
     let other = world.full_name(world.repositories().nth(1).unwrap());
     let credentials = vec![Credential::token("all"), Credential::token("one").seeing(&[&name])];
-    let cloud = Cloud::on(world, SimulatorOptions { credentials, ..SimulatorOptions::default() }).await;
+    let cloud = Server::on(world, SimulatorOptions { credentials, ..SimulatorOptions::default() }).await;
     let size = async |token: &str| bearer(&cloud, "/repositories/acme", token).await.json()["size"].clone();
     assert_eq!(size("all").await, 3);
     assert_eq!(size("one").await, 1);
@@ -107,7 +107,7 @@ async fn a_rolling_hour_per_credential_and_pool() {
         retry_after: RetryAfter::Seconds,
         ..SimulatorOptions::default()
     };
-    let cloud = Cloud::on(world(), options).await;
+    let cloud = Server::on(world(), options).await;
     let list = async |token: &str| bearer(&cloud, "/repositories/acme", token).await;
     let first = list("a").await;
     assert_eq!((first.header("x-ratelimit-limit"), first.header("x-ratelimit-remaining")), ("3", "2"));

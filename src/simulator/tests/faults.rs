@@ -5,12 +5,12 @@ use std::time::Duration;
 use super::super::{
     BadRow, Endpoint, Fault, GenerateOptions, NewRepository, Order, RetryAfter, Simulator, SimulatorOptions, World,
 };
-use super::Cloud;
+use super::Server;
 
 const LIST: &str = "/repositories/acme?sort=created_on";
 
-async fn cloud() -> Cloud {
-    Cloud::generated(GenerateOptions::repositories(25)).await
+async fn cloud() -> Server {
+    Server::generated(GenerateOptions::repositories(25)).await
 }
 
 #[tokio::test]
@@ -45,7 +45,7 @@ async fn an_order_for_a_repository_or_page_leaves_the_others_alone() {
         Order::always(Fault::Status(500)).repository("acme/bad").at(Endpoint::Commits),
         Order::next(Fault::Status(502)).query("page=2"),
     ];
-    let cloud = Cloud::on(world, SimulatorOptions { orders, ..SimulatorOptions::default() }).await;
+    let cloud = Server::on(world, SimulatorOptions { orders, ..SimulatorOptions::default() }).await;
     for _ in 0..3 {
         assert_eq!(cloud.get("/repositories/acme/bad/commits").await.status, 500);
         assert_eq!(cloud.get("/repositories/acme/good/commits").await.status, 200);

@@ -4,7 +4,7 @@ use chrono::{DateTime, Duration};
 use serde_json::Value;
 
 use super::super::{GenerateOptions, NewRepository, SimulatorOptions, World};
-use super::{Cloud, column};
+use super::{Server, column};
 
 fn small() -> GenerateOptions {
     GenerateOptions { repositories: 25, ..GenerateOptions::default() }
@@ -12,7 +12,7 @@ fn small() -> GenerateOptions {
 
 #[tokio::test]
 async fn a_list_pages_to_its_end() {
-    let cloud = Cloud::generated(small()).await;
+    let cloud = Server::generated(small()).await;
     let first = cloud.json("/repositories/acme").await;
     assert_eq!((&first["pagelen"], &first["size"], &first["page"]), (&10.into(), &25.into(), &1.into()));
     assert_eq!(first["values"].as_array().unwrap().len(), 10);
@@ -32,7 +32,7 @@ async fn a_list_pages_to_its_end() {
 
 #[tokio::test]
 async fn a_pagelen_over_the_maximum_is_refused_not_clamped() {
-    let cloud = Cloud::generated(small()).await;
+    let cloud = Server::generated(small()).await;
     let slug = column(&cloud.walk("/repositories/acme").await, "/slug").remove(0);
     let invalid = (400, "Invalid pagelen".to_owned());
     assert_eq!(cloud.refusal("/repositories/acme?pagelen=101").await, invalid);
@@ -45,7 +45,7 @@ async fn a_pagelen_over_the_maximum_is_refused_not_clamped() {
 
 #[tokio::test]
 async fn queries_filter_on_the_server() {
-    let cloud = Cloud::generated(small()).await;
+    let cloud = Server::generated(small()).await;
     let rows = cloud.walk("/repositories/acme?sort=updated_on&pagelen=100").await;
     let floor = rows[20]["updated_on"].as_str().unwrap();
     let encoded: String = url::form_urlencoded::byte_serialize(format!("updated_on>=\"{floor}\"").as_bytes()).collect();
@@ -63,7 +63,7 @@ async fn queries_filter_on_the_server() {
 
 #[tokio::test]
 async fn a_walk_by_key_misses_nothing_while_rows_change() {
-    let cloud = Cloud::generated(small()).await;
+    let cloud = Server::generated(small()).await;
     let mut seen = Vec::new();
     let mut last = "1970-01-01T00:00:00Z".to_owned();
     for round in 0.. {
@@ -85,7 +85,7 @@ async fn a_walk_by_key_misses_nothing_while_rows_change() {
 
 #[tokio::test]
 async fn a_walk_by_update_time_skips_what_moves() {
-    let cloud = Cloud::generated(small()).await;
+    let cloud = Server::generated(small()).await;
     let first = cloud.json("/repositories/acme?sort=updated_on").await;
     let oldest = first["values"][0]["uuid"].as_str().unwrap().to_owned();
     cloud.simulator.world().touch_repository(&oldest);
@@ -99,7 +99,7 @@ async fn a_walk_by_update_time_skips_what_moves() {
 
 #[tokio::test]
 async fn fields_keep_drop_and_add() {
-    let cloud = Cloud::generated(small()).await;
+    let cloud = Server::generated(small()).await;
     assert_eq!(cloud.get("/repositories/acme?pagelen=1&fields=size").await.text, r#"{"size":25}"#);
     let page = cloud.json("/repositories/acme?fields=values.uuid").await;
     assert_eq!(page.get("next"), None, "a positive list without next ends the walk");
@@ -115,7 +115,7 @@ async fn fields_keep_drop_and_add() {
 #[tokio::test]
 async fn pull_requests_list_open_ones_only_and_no_reviewers() {
     let cloud =
-        Cloud::generated(GenerateOptions { repositories: 1, pull_requests_per_repository: 60, ..small() }).await;
+        Server::generated(GenerateOptions { repositories: 1, pull_requests_per_repository: 60, ..small() }).await;
     let repository = cloud.walk("/repositories/acme").await.remove(0);
     let base = format!("/repositories/{}/pullrequests", repository["full_name"].as_str().unwrap());
     let states = "state=OPEN&state=MERGED&state=DECLINED&state=SUPERSEDED";
@@ -145,7 +145,7 @@ async fn pull_requests_list_open_ones_only_and_no_reviewers() {
 async fn sorting_all_four_states_fails_on_large_repositories() {
     let world = World::generate(7, &GenerateOptions { repositories: 1, pull_requests_per_repository: 30, ..small() });
     let cloud =
-        Cloud::on(world, SimulatorOptions { fail_sorted_states_over: Some(29), ..SimulatorOptions::default() }).await;
+        Server::on(world, SimulatorOptions { fail_sorted_states_over: Some(29), ..SimulatorOptions::default() }).await;
     let name = column(&cloud.walk("/repositories/acme").await, "/full_name").remove(0);
     let states = "state=OPEN&state=MERGED&state=DECLINED&state=SUPERSEDED";
     assert_eq!(cloud.get(&format!("/repositories/{name}/pullrequests?{states}&sort=-updated_on")).await.status, 500);
@@ -158,7 +158,7 @@ async fn a_repository_is_found_by_slug_and_uuid_wherever_it_went() {
     let mut world = World::generate(7, &small());
     world.add_workspace("other", "Other");
     let uuid = world.repositories().next().unwrap().uuid.to_string();
-    let cloud = Cloud::on(world, SimulatorOptions::default()).await;
+    let cloud = Server::on(world, SimulatorOptions::default()).await;
     let encoded = uuid.replace('{', "%7B").replace('}', "%7D");
     let before = cloud.json(&format!("/repositories/acme/{encoded}")).await;
     let old = before["full_name"].as_str().unwrap().to_owned();
@@ -179,7 +179,7 @@ async fn a_repository_is_found_by_slug_and_uuid_wherever_it_went() {
 
 #[tokio::test]
 async fn removed_and_unknown_places_say_so() {
-    let cloud = Cloud::generated(small()).await;
+    let cloud = Server::generated(small()).await;
     for path in ["/repositories", "/repositories/", "/workspaces", "/user/permissions/workspaces"] {
         let got = cloud.get(path).await;
         assert_eq!(got.status, 410, "{path}");
@@ -194,7 +194,7 @@ async fn removed_and_unknown_places_say_so() {
 
 #[tokio::test]
 async fn workspace_projects_and_user_answer() {
-    let cloud = Cloud::generated(small()).await;
+    let cloud = Server::generated(small()).await;
     assert_eq!(cloud.json("/workspaces/acme").await["slug"], "acme");
     let projects = cloud.walk("/workspaces/acme/projects?pagelen=5").await;
     assert_eq!(projects.len(), 12);
@@ -207,7 +207,7 @@ async fn workspace_projects_and_user_answer() {
 
 #[tokio::test]
 async fn what_people_do_shows_at_once() {
-    let cloud = Cloud::generated(small()).await;
+    let cloud = Server::generated(small()).await;
     let count = async || cloud.json("/repositories/acme?fields=size&pagelen=1").await["size"].clone();
     assert_eq!(count().await, 25);
     let uuid = cloud.simulator.world().add_repository("acme", NewRepository::named("Brand New").in_project("OPS"));

@@ -1,6 +1,7 @@
 //! The simulator asked as a client would ask it: over HTTP.
 
 mod access;
+mod data_center;
 mod faults;
 mod lists;
 mod shapes;
@@ -12,7 +13,7 @@ use serde_json::Value;
 use super::{GenerateOptions, Simulator, SimulatorOptions, World};
 
 /// A server on a world, and a client for it.
-struct Cloud {
+struct Server {
     simulator: Simulator,
     client: reqwest::Client,
 }
@@ -35,7 +36,7 @@ impl Got {
     }
 }
 
-impl Cloud {
+impl Server {
     async fn on(world: World, options: SimulatorOptions) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap();

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use super::super::GenerateOptions;
-use super::Cloud;
+use super::Server;
 
 /// Paths with the JSON types seen there, and in how many objects each path was.
 #[derive(Default)]
@@ -207,7 +207,7 @@ async fn sent() -> BTreeMap<&'static str, Vec<Value>> {
         empty_percent: 5,
         ..GenerateOptions::default()
     };
-    let cloud = Cloud::generated(options).await;
+    let cloud = Server::generated(options).await;
     let mut sent = BTreeMap::<&'static str, Vec<Value>>::new();
     let repositories = cloud.walk("/repositories/acme?pagelen=100").await;
     for repository in repositories.iter().filter(|it| !it["mainbranch"].is_null()).take(8) {

@@ -1,16 +1,16 @@
 //! Walks over commits, and what people do with pull requests.
 
 use super::super::{GenerateOptions, NewPullRequest, NewRepository, SimulatorOptions, Verdict, World};
-use super::{Cloud, column};
+use super::{Server, column};
 use crate::clock::Clock;
 
 const WEB: &str = "/repositories/acme/web";
 
-async fn web(commits: usize) -> Cloud {
+async fn web(commits: usize) -> Server {
     let mut world = World::new(3, Clock::manual("2026-05-01T09:30:00.25Z".parse().unwrap()));
     world.add_workspace("acme", "Acme");
     world.add_repository("acme", NewRepository::named("web").with_commits(commits));
-    Cloud::on(world, SimulatorOptions::default()).await
+    Server::on(world, SimulatorOptions::default()).await
 }
 
 #[tokio::test]
@@ -98,7 +98,7 @@ async fn generated_histories_hold_exactly_what_was_asked_for() {
         forks_percent: 0,
         ..GenerateOptions::default()
     };
-    let cloud = Cloud::generated(options).await;
+    let cloud = Server::generated(options).await;
     let mut unmatched = 0;
     for repository in cloud.walk("/repositories/acme?pagelen=100").await {
         let name = repository["full_name"].as_str().unwrap();

@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use super::super::{GenerateOptions, PullRequestState, SimulatorOptions, World};
-use super::{Cloud, column};
+use super::{Server, column};
 
 #[tokio::test]
 async fn the_same_seed_gives_the_same_world() {
     let all = async |seed: u64| {
         let world = World::generate(seed, &GenerateOptions::repositories(40));
-        let cloud = Cloud::on(world, SimulatorOptions::default()).await;
+        let cloud = Server::on(world, SimulatorOptions::default()).await;
         let rows = cloud.walk("/repositories/acme?pagelen=100").await;
         let name = rows[0]["full_name"].as_str().unwrap();
         let commits = cloud.walk(&format!("/repositories/{name}/commits")).await;
@@ -59,7 +59,7 @@ fn a_changed_repository_keeps_what_its_seed_gave() {
 #[tokio::test]
 async fn the_demo_holds_what_its_table_says() {
     let world = World::demo_at("2026-11-20T10:00:00Z".parse().unwrap());
-    let cloud = Cloud::on(world, SimulatorOptions::default()).await;
+    let cloud = Server::on(world, SimulatorOptions::default()).await;
     let rows = cloud.walk("/repositories/acme?sort=full_name&pagelen=100").await;
     insta::assert_snapshot!(column(&rows, "/full_name").join("\n"), @r"
     acme/checkout-ui

@@ -7,10 +7,10 @@ use std::fmt::{self, Write as _};
 
 use chrono::{DateTime, FixedOffset, Utc};
 
-use super::history::{Commit, History};
-use super::json::Json;
-use super::pull_requests::{Participant, PullRequest, Verdict};
-use super::world::{Person, PersonId, Project, Repository, Uuid, Workspace, World};
+use crate::simulator::history::{Commit, History};
+use crate::simulator::json::Json;
+use crate::simulator::pull_requests::{Participant, PullRequest, Verdict};
+use crate::simulator::world::{Person, PersonId, Project, Repository, Uuid, Workspace, World};
 
 /// Draws the objects of a world.
 #[derive(Clone, Copy)]

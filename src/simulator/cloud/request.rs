@@ -1,378 +1,45 @@
-//! From a request to an answer: routes, parameters, lists and their pages. Pure over the world; who is asking and how
+//! From a request to an answer of Bitbucket Cloud: lists and their pages. Pure over the world; who is asking and how
 //! often was settled before.
 
-use std::borrow::Cow;
 use std::cmp::Ordering;
-use std::sync::Arc;
 
 use axum::http::Method;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use percent_encoding::percent_decode_str;
-use serde_json::{Value as Body, json};
-use url::form_urlencoded;
 
-use super::access::Credential;
-use super::fault::Endpoint;
-use super::fields::Fields;
-use super::history::History;
-use super::json::Json;
-use super::pull_requests::{PullRequest, PullRequestState};
-use super::query::{Query, Row, Value, order};
+use super::parameters::{Parameters, arrange};
+use super::route::Route;
+use super::rows::{BRANCH_FIELDS, BranchRow, PULL_REQUEST_FIELDS, PullRequestRow, REPOSITORY_FIELDS, RepositoryRow};
 use super::wire::{Extras, Wire};
-use super::world::{Repository, World};
-
-/// What a path means.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Route {
-    pub(super) endpoint: Endpoint,
-    /// Slug, `{uuid}`, or `{}` for any.
-    workspace: String,
-    /// Slug or `{uuid}`.
-    repository: String,
-    /// What follows: a pull request's id, a revision, a branch, a project's key.
-    item: Option<String>,
-    removed: bool,
-}
-
-impl Route {
-    /// Reads a path below `/2.0`.
-    pub(super) fn parse(path: &str) -> Self {
-        let mut segments: Vec<Cow<'_, str>> = path
-            .trim_start_matches('/')
-            .split('/')
-            .map(|segment| percent_decode_str(segment).decode_utf8_lossy())
-            .collect();
-        if segments.len() > 1 && segments.last().is_some_and(|last| last.is_empty()) {
-            segments.pop();
-        }
-        let segments: Vec<&str> = segments.iter().map(AsRef::as_ref).collect();
-        let rest = |parts: &[&str]| (!parts.is_empty()).then(|| parts.join("/"));
-        let (endpoint, workspace, repository, item) = match segments.as_slice() {
-            ["repositories"]
-            | ["workspaces"]
-            | ["user", "permissions", "workspaces" | "repositories"]
-            | ["teams", ..] => {
-                return Self {
-                    endpoint: Endpoint::Other,
-                    workspace: String::new(),
-                    repository: String::new(),
-                    item: None,
-                    removed: true,
-                };
-            }
-            ["repositories", workspace] => (Endpoint::Repositories, *workspace, "", None),
-            ["repositories", workspace, repository] => (Endpoint::Repository, *workspace, *repository, None),
-            ["repositories", workspace, repository, "pullrequests"] => {
-                (Endpoint::PullRequests, *workspace, *repository, None)
-            }
-            ["repositories", workspace, repository, "pullrequests", id] => {
-                (Endpoint::PullRequest, *workspace, *repository, Some((*id).to_owned()))
-            }
-            ["repositories", workspace, repository, "commits", revision @ ..] => {
-                (Endpoint::Commits, *workspace, *repository, rest(revision))
-            }
-            ["repositories", workspace, repository, "commit", hash] => {
-                (Endpoint::Commit, *workspace, *repository, Some((*hash).to_owned()))
-            }
-            ["repositories", workspace, repository, "refs", "branches", branch @ ..] => {
-                (Endpoint::Branches, *workspace, *repository, rest(branch))
-            }
-            ["workspaces", workspace] => (Endpoint::Workspace, *workspace, "", None),
-            ["workspaces", workspace, "projects"] => (Endpoint::Projects, *workspace, "", None),
-            ["workspaces", workspace, "projects", key] => (Endpoint::Projects, *workspace, "", Some((*key).to_owned())),
-            ["user"] => (Endpoint::User, "", "", None),
-            ["user", "workspaces"] => (Endpoint::UserWorkspaces, "", "", None),
-            _ => (Endpoint::Other, "", "", None),
-        };
-        Self { endpoint, workspace: workspace.to_owned(), repository: repository.to_owned(), item, removed: false }
-    }
-
-    /// `workspace/repository` as in the path, for orders that name one.
-    pub(super) fn full_name(&self) -> Option<String> {
-        (!self.repository.is_empty()).then(|| format!("{}/{}", self.workspace, self.repository))
-    }
-
-    /// Scopes a credential needs for it.
-    pub(super) fn scopes(&self) -> &'static [&'static str] {
-        match self.endpoint {
-            Endpoint::Repositories
-            | Endpoint::Repository
-            | Endpoint::Commits
-            | Endpoint::Commit
-            | Endpoint::Branches => &["repository"],
-            Endpoint::PullRequests | Endpoint::PullRequest => &["pullrequest"],
-            Endpoint::Projects => &["project"],
-            Endpoint::User | Endpoint::UserWorkspaces => &["account"],
-            Endpoint::Workspace | Endpoint::Token | Endpoint::Other => &[],
-        }
-    }
-
-    /// Which hourly limit it counts toward.
-    pub(super) fn pool(&self) -> &'static str {
-        if self.repository.is_empty() && self.endpoint != Endpoint::Repositories { "api" } else { "repositories" }
-    }
-}
-
-/// An error answer.
-#[derive(Debug, PartialEq)]
-pub(super) struct Refusal {
-    pub(super) status: u16,
-    pub(super) body: Body,
-}
-
-impl Refusal {
-    pub(super) fn new(status: u16, message: impl Into<String>) -> Self {
-        Self { status, body: json!({"type": "error", "error": {"message": message.into()}}) }
-    }
-
-    fn detailed(status: u16, message: &str, detail: Body) -> Self {
-        Self { status, body: json!({"type": "error", "error": {"message": message, "detail": detail}}) }
-    }
-
-    /// 403 with what is needed and what is there.
-    pub(super) fn scopes(required: &[&str], granted: &[String]) -> Self {
-        Self::detailed(
-            403,
-            "Your credentials lack one or more required privilege scopes.",
-            json!({"required": required, "granted": granted}),
-        )
-    }
-
-    pub(super) fn unauthorized() -> Self {
-        Self::new(401, "Token is invalid, expired, or not supported for this endpoint.")
-    }
-
-    fn no_such_endpoint() -> Self {
-        Self::detailed(404, "Resource not found", json!("There is no API hosted at this URL"))
-    }
-
-    fn removed() -> Self {
-        let data = json!({"announcement_url": "https://developer.atlassian.com/cloud/bitbucket/changelog#CHANGE-2770"});
-        Self {
-            status: 410,
-            body: json!({"type": "error", "error": {
-                "message": "CHANGE-2770 - Functionality has been deprecated",
-                "detail": "Please read the changelog entry for more details.",
-                "data": data}, "data": data}),
-        }
-    }
-
-    fn unknown_commits(shas: &[String]) -> Self {
-        let data = json!({"shas": shas});
-        Self {
-            status: 404,
-            body: json!({"type": "error", "error": {
-                "message": format!("Commit not found: {}", shas.join(", ")), "data": data}, "data": data}),
-        }
-    }
-}
-
-/// Lists already filtered and sorted, kept by the server between the pages of a walk.
-pub(super) trait Listings {
-    /// The list under this key, made where it is not there yet.
-    fn listing(&self, key: String, make: &mut dyn FnMut() -> Vec<u32>) -> Arc<Vec<u32>>;
-}
+use crate::simulator::access::Credential;
+use crate::simulator::answer::Refusal;
+use crate::simulator::fault::Endpoint;
+use crate::simulator::json::Json;
+use crate::simulator::kept::Listings;
+use crate::simulator::pull_requests::PullRequestState;
+use crate::simulator::world::{Repository, World};
 
 /// A request to be answered.
-pub(super) struct Request<'a> {
-    pub(super) world: &'a World,
+pub(in crate::simulator) struct Request<'a> {
+    pub(in crate::simulator) world: &'a World,
     /// `http://host:port/2.0`
-    pub(super) api: &'a str,
-    pub(super) route: &'a Route,
-    pub(super) method: &'a Method,
+    pub(in crate::simulator) api: &'a str,
+    pub(in crate::simulator) route: &'a Route,
+    pub(in crate::simulator) method: &'a Method,
     /// Path as sent, from `/2.0` on.
-    pub(super) path: &'a str,
+    pub(in crate::simulator) path: &'a str,
     /// Query as sent.
-    pub(super) query: &'a str,
+    pub(in crate::simulator) query: &'a str,
     /// A form posted.
-    pub(super) form: &'a str,
-    pub(super) credential: Option<&'a Credential>,
-    pub(super) fail_sorted_states_over: Option<usize>,
-    pub(super) listings: &'a dyn Listings,
-}
-
-/// Decoded parameters.
-struct Parameters(Vec<(String, String)>);
-
-impl Parameters {
-    fn parse(query: &str, form: &str) -> Result<Self, Refusal> {
-        let pairs: Vec<(String, String)> = form_urlencoded::parse(query.as_bytes())
-            .chain(form_urlencoded::parse(form.as_bytes()))
-            .map(|(key, value)| (key.into_owned(), value.into_owned()))
-            .collect();
-        for once in ["pagelen", "page", "ctx", "q", "sort", "fields"] {
-            if pairs.iter().filter(|(key, _)| key == once).count() > 1 {
-                return Err(Refusal::new(400, format!("Parameter {once} was given more than once")));
-            }
-        }
-        Ok(Self(pairs))
-    }
-
-    fn one(&self, key: &str) -> Option<&str> {
-        self.all(key).next()
-    }
-
-    fn all(&self, key: &str) -> impl Iterator<Item = &str> {
-        self.0.iter().filter(move |(k, _)| k == key).map(|(_, value)| value.as_str())
-    }
-
-    fn fields(&self) -> Fields {
-        self.one("fields").map(Fields::parse).unwrap_or_default()
-    }
-
-    /// Over the maximum is refused, not clamped.
-    fn pagelen(&self, default: usize, maximum: usize) -> Result<usize, Refusal> {
-        let Some(asked) = self.one("pagelen") else { return Ok(default) };
-        asked
-            .parse()
-            .ok()
-            .filter(|pagelen| (1..=maximum).contains(pagelen))
-            .ok_or_else(|| Refusal::new(400, "Invalid pagelen"))
-    }
-
-    fn page(&self) -> Result<usize, Refusal> {
-        let Some(asked) = self.one("page") else { return Ok(1) };
-        asked.parse().ok().filter(|page| *page > 0).ok_or_else(|| Refusal::new(404, "Invalid page"))
-    }
-
-    fn query(&self, fields: &[&str]) -> Result<Option<Query>, Refusal> {
-        let Some(text) = self.one("q").filter(|text| !text.is_empty()) else { return Ok(None) };
-        Query::parse(text, fields).map(Some).map_err(|why| Refusal::new(400, why))
-    }
-
-    /// The one field to sort by, and whether downwards.
-    fn sort(&self, fields: &[&str]) -> Result<Option<(String, bool)>, Refusal> {
-        let Some(asked) = self.one("sort").filter(|text| !text.is_empty()) else { return Ok(None) };
-        let (field, is_descending) = asked.strip_prefix('-').map_or((asked, false), |field| (field, true));
-        if !fields.contains(&field) {
-            return Err(Refusal::new(400, "Invalid sort attribute"));
-        }
-        Ok(Some((field.to_owned(), is_descending)))
-    }
-}
-
-/// Keeps the rows a query holds for, in the order asked for; equal ones stay as they were.
-fn arrange<R: Row>(
-    rows: impl Iterator<Item = (u32, R)>,
-    query: Option<&Query>,
-    sort: Option<&(String, bool)>,
-) -> Vec<u32> {
-    let kept = rows.filter(|(_, row)| query.is_none_or(|query| query.holds(row)));
-    let Some((field, is_descending)) = sort else { return kept.map(|(at, _)| at).collect() };
-    let mut keyed: Vec<(Value, u32)> = kept.map(|(at, row)| (row.field(field).unwrap_or(Value::Null), at)).collect();
-    keyed.sort_by(|(left, _), (right, _)| {
-        let ordering = order(left, right).unwrap_or_else(|| (*left == Value::Null).cmp(&(*right == Value::Null)));
-        if *is_descending { ordering.reverse() } else { ordering }
-    });
-    keyed.into_iter().map(|(_, at)| at).collect::<Vec<u32>>()
-}
-
-const REPOSITORY_FIELDS: &[&str] = &[
-    "created_on",
-    "updated_on",
-    "uuid",
-    "name",
-    "slug",
-    "full_name",
-    "project.key",
-    "project.uuid",
-    "project.name",
-    "is_private",
-    "description",
-    "language",
-    "size",
-    "parent",
-    "scm",
-    "mainbranch.name",
-    "workspace.slug",
-];
-
-struct RepositoryRow<'a>(&'a World, &'a Repository);
-
-impl Row for RepositoryRow<'_> {
-    fn field(&self, name: &str) -> Option<Value> {
-        let Self(world, it) = self;
-        let text = |text: &str| Some(Value::Text(text.to_owned()));
-        match name {
-            "created_on" => Some(Value::Time(it.created_on)),
-            "updated_on" => Some(Value::Time(it.updated_on)),
-            "uuid" => Some(Value::Text(it.uuid.to_string())),
-            "name" => text(&it.name),
-            "slug" => text(&it.slug),
-            "full_name" => Some(Value::Text(world.full_name(it))),
-            "project.key" => text(&world.project(it).key),
-            "project.uuid" => Some(Value::Text(world.project(it).uuid.to_string())),
-            "project.name" => text(&world.project(it).name),
-            "is_private" => Some(Value::Bool(it.is_private)),
-            "description" => text(&it.description),
-            "language" => text(&it.language),
-            "size" => Some(Value::Number(i64::try_from(it.size).unwrap_or(i64::MAX))),
-            "parent" => Some(it.parent.map_or(Value::Null, |parent| Value::Text(parent.to_string()))),
-            "scm" => text("git"),
-            "mainbranch.name" => {
-                Some(it.default_branch.as_deref().map_or(Value::Null, |name| Value::Text(name.to_owned())))
-            }
-            "workspace.slug" => text(&world.workspaces[world.workspace_of(it)].slug),
-            _ => None,
-        }
-    }
-}
-
-const PULL_REQUEST_FIELDS: &[&str] = &[
-    "id",
-    "state",
-    "title",
-    "created_on",
-    "updated_on",
-    "draft",
-    "source.branch.name",
-    "destination.branch.name",
-    "author.uuid",
-    "author.nickname",
-    "comment_count",
-];
-
-struct PullRequestRow<'a>(&'a World, &'a PullRequest);
-
-impl Row for PullRequestRow<'_> {
-    fn field(&self, name: &str) -> Option<Value> {
-        let Self(world, it) = self;
-        let author = || it.author.and_then(|author| world.people.get(author.0));
-        match name {
-            "id" => Some(Value::Number(i64::try_from(it.id).unwrap_or(i64::MAX))),
-            "state" => Some(Value::Text(it.state.as_str().to_owned())),
-            "title" => Some(Value::Text(it.title.clone())),
-            "created_on" => Some(Value::Time(it.created_on)),
-            "updated_on" => Some(Value::Time(it.updated_on)),
-            "draft" => Some(Value::Bool(it.draft)),
-            "source.branch.name" => Some(Value::Text(it.source_branch.clone())),
-            "destination.branch.name" => Some(Value::Text(it.target_branch.clone())),
-            "author.uuid" => Some(author().map_or(Value::Null, |author| Value::Text(author.uuid.to_string()))),
-            "author.nickname" => Some(author().map_or(Value::Null, |author| Value::Text(author.nickname()))),
-            "comment_count" => Some(Value::Number(i64::from(it.comments))),
-            _ => None,
-        }
-    }
-}
-
-const BRANCH_FIELDS: &[&str] = &["name", "target.date"];
-
-struct BranchRow<'a>(&'a History, &'a str, usize);
-
-impl Row for BranchRow<'_> {
-    fn field(&self, name: &str) -> Option<Value> {
-        match name {
-            "name" => Some(Value::Text(self.1.to_owned())),
-            "target.date" => Some(Value::Time(self.0.commits[self.2].date.to_utc())),
-            _ => None,
-        }
-    }
+    pub(in crate::simulator) form: &'a str,
+    pub(in crate::simulator) credential: Option<&'a Credential>,
+    pub(in crate::simulator) fail_sorted_states_over: Option<usize>,
+    pub(in crate::simulator) listings: &'a dyn Listings,
 }
 
 impl Request<'_> {
     /// The body of a 200, or a refusal.
-    pub(super) fn answer(&self) -> Result<String, Refusal> {
+    pub(in crate::simulator) fn answer(&self) -> Result<String, Refusal> {
         if self.route.removed {
             return Err(Refusal::removed());
         }
@@ -407,7 +74,7 @@ impl Request<'_> {
                 }))
             }
             Endpoint::UserWorkspaces => self.user_workspaces(&parameters),
-            Endpoint::Token | Endpoint::Other => Err(Refusal::no_such_endpoint()),
+            _ => Err(Refusal::no_such_endpoint()),
         }
     }
 

@@ -1,0 +1,17 @@
+//! The face of Bitbucket Cloud: REST 2.0 below `/2.0`, and OAuth's token endpoint.
+
+mod fields;
+mod oauth;
+mod parameters;
+mod query;
+mod refusal;
+mod request;
+mod route;
+mod rows;
+mod spoil;
+mod wire;
+
+pub(super) use oauth::token;
+pub(super) use request::Request;
+pub(super) use route::Route;
+pub(super) use spoil::spoil;
