@@ -20,7 +20,7 @@ use crate::commands::{Exit, Failure};
 use crate::config::{Auth, CatalogConfig, Config, Connector, Environment, FirstSync, Integration, RulesRef, Secret};
 use crate::correlate::Rules;
 use crate::error::Report;
-use crate::model::{IntegrationKey, SecondaryKind};
+use crate::model::{DetailKind, IntegrationKey, SecondaryKind};
 use crate::plan::Guard;
 use crate::source::Source;
 use crate::source::bitbucket_cloud::{BitbucketCloud, CloudSettings, TOKEN_URL};
@@ -53,6 +53,11 @@ impl Parts {
             FirstSync::All => backfill::FirstSync::All,
         };
         Some(backfill::KindSettings { first_sync, per_sync: settings.per_sync })
+    }
+
+    /// Optional kinds with their caps.
+    pub fn detail_kinds(&self) -> BTreeMap<DetailKind, u64> {
+        self.integration.details.iter().map(|(kind, settings)| (*kind, settings.per_sync)).collect()
     }
 
     /// Midnight UTC of the start date.
@@ -149,6 +154,13 @@ impl Assembler {
         Ok(connection)
     }
 
+    /// Whether any integration of the connector fetches details of pull requests.
+    fn wants_details(&self, connector: &Connector) -> bool {
+        let of_connector = self.config.integrations.iter().filter(|one| one.connector == connector.name);
+        let mut kinds = of_connector.flat_map(|one| one.details.keys());
+        kinds.any(|kind| kind.of() == Some(SecondaryKind::PullRequests))
+    }
+
     async fn settings(
         &self,
         connector: &Connector,
@@ -193,6 +205,7 @@ impl Assembler {
             },
             requests_per_hour: connector.requests_per_hour.map(u64::from),
             reserve: Reserve::Percent(connector.reserve.0),
+            details: self.wants_details(connector),
             test_repository: connector.test_repository.clone(),
             clock: self.clock.clone(),
             // Jitter only has to differ between processes.

@@ -7,8 +7,10 @@
 //! at all (invariant 7).
 
 mod budget;
+pub mod details;
 mod fetch;
 mod marks;
+mod pipelines;
 mod stream;
 #[cfg(test)]
 mod tests;

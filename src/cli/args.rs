@@ -463,6 +463,16 @@ pub enum Activity {
     PullRequests(ActivityOf),
     /// Stored commits of a repository's default branch, newest first
     Commits(ActivityOf),
+    /// Approvals, requested changes and comments of its pull requests, where selected
+    Reviews(ActivityOf),
+    /// Files its pull requests change, where selected
+    PullRequestFiles(ActivityOf),
+    /// Files its commits change, where selected
+    CommitFiles(ActivityOf),
+    /// Its pipelines, where selected (Cloud)
+    Pipelines(ActivityOf),
+    /// Build statuses of its commits, where selected (Data Center)
+    Builds(ActivityOf),
 }
 
 /// `activity … REPO`.

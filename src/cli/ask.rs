@@ -6,7 +6,7 @@ use super::args::{
 };
 use crate::commands::Failure;
 use crate::commands::request::{DiscoveredFilter, ImportOptions, Request, Selection, StateFilter};
-use crate::model::Action;
+use crate::model::{Action, DetailKind};
 
 /// Rows a person is shown at once, where they did not say.
 const SHOWN: usize = 50;
@@ -46,7 +46,18 @@ pub(super) fn request(cli: &Cli) -> Result<Request, Failure> {
                 let all = if cli.global.output == Output::Table { SHOWN } else { usize::MAX };
                 of.limit.unwrap_or(all)
             };
+            let details = |kind, of: args::ActivityOf| Request::ActivityDetails {
+                kind,
+                limit: limit(&of),
+                repository: of.of.repository,
+                integration: of.of.integration,
+            };
             match activity {
+                Activity::Reviews(of) => details(DetailKind::Reviews, of),
+                Activity::PullRequestFiles(of) => details(DetailKind::PullRequestFiles, of),
+                Activity::CommitFiles(of) => details(DetailKind::CommitFiles, of),
+                Activity::Pipelines(of) => details(DetailKind::Pipelines, of),
+                Activity::Builds(of) => details(DetailKind::Builds, of),
                 Activity::PullRequests(of) => Request::ActivityPullRequests {
                     limit: limit(&of),
                     repository: of.of.repository,

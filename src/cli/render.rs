@@ -8,7 +8,7 @@ use crate::commands::answer::{
 };
 use crate::commands::request::{Answer, Explained};
 use crate::error::escape_control;
-use crate::model::{Action, Outcome, SecondaryCounts, SyncError, SyncRecord};
+use crate::model::{Action, Detail, DetailBody, ItemId, Outcome, Secondary, SecondaryCounts, SyncError, SyncRecord};
 use crate::store::StoreReport;
 
 /// Prints an answer in the format asked for.
@@ -36,6 +36,7 @@ pub fn print(screen: &Screen, answer: &Answer) -> std::io::Result<()> {
         Answer::Deleted(deletion) => screen.print(deletion, |_| deleted(deletion)),
         Answer::PullRequests(rows) => screen.print(rows, |screen| pull_requests(screen, rows)),
         Answer::Commits(rows) => screen.print(rows, |screen| commits(screen, rows)),
+        Answer::Details(rows) => screen.print(rows, |screen| details(screen, rows)),
         Answer::Store(report) => screen.print(report, |screen| store(screen, report)),
         Answer::Export(lines) => {
             use std::io::Write;
@@ -174,7 +175,10 @@ fn sync(screen: &Screen, record: &SyncRecord) -> String {
         "catalog        {} registered, {} merged, {} updated, {} failed",
         imported.registered, imported.merged, imported.updated, imported.failed
     ));
-    for (name, kind) in [("pull requests", &record.secondary.pull_requests), ("commits", &record.secondary.commits)] {
+    let Secondary { pull_requests, commits, details } = &record.secondary;
+    let both = [("pull requests".to_owned(), pull_requests.as_ref()), ("commits".to_owned(), commits.as_ref())];
+    let details = details.iter().map(|(kind, counts)| (kind.as_str().replace('_', " "), Some(counts)));
+    for (name, kind) in both.into_iter().chain(details) {
         let Some(kind) = kind else { continue };
         let waiting = match kind.repositories_waiting {
             0 => String::new(),
@@ -497,6 +501,50 @@ fn commits(screen: &Screen, rows: &[CommitRow]) -> String {
         }),
     );
     format!("{table}\n\n{}", over_time(rows.iter().map(|row| row.committed_at)))
+}
+
+fn details(screen: &Screen, rows: &[Detail]) -> String {
+    if rows.is_empty() {
+        return "nothing of this kind is stored for it".to_owned();
+    }
+    screen.table(
+        ["OF", "AT (UTC)", "WHAT"],
+        rows.iter().map(|row| {
+            let of = match &row.of {
+                ItemId::Number(number) => format!("#{number}"),
+                ItemId::Hash(hash) => hash.chars().take(12).collect(),
+            };
+            [of.into(), minute(row.at).into(), in_words(&row.body).into()]
+        }),
+    )
+}
+
+/// `2 approved, 1 commented`; `3 files, +10 -2`; `#7 successful`.
+fn in_words(body: &DetailBody) -> String {
+    match body {
+        DetailBody::Reviews { reviews } => {
+            let mut counts: std::collections::BTreeMap<&str, u64> = std::collections::BTreeMap::new();
+            for review in reviews {
+                *counts.entry(review.action.as_str()).or_default() += 1;
+            }
+            let counts: Vec<String> =
+                counts.iter().map(|(action, count)| format!("{count} {}", action.replace('_', " "))).collect();
+            if counts.is_empty() { "no review".to_owned() } else { counts.join(", ") }
+        }
+        DetailBody::Files { lines_added, lines_removed, total, .. } => {
+            let lines = match (lines_added, lines_removed) {
+                (Some(added), Some(removed)) => format!(", +{added} -{removed}"),
+                _ => String::new(),
+            };
+            format!("{}{lines}", count(*total, "file", "files"))
+        }
+        DetailBody::Builds { builds } if builds.is_empty() => "no build".to_owned(),
+        DetailBody::Builds { builds } => {
+            let builds: Vec<String> = builds.iter().map(|build| format!("{} {}", build.key, build.state)).collect();
+            builds.join(", ")
+        }
+        DetailBody::Unavailable { reason } => reason.clone(),
+    }
 }
 
 /// `2026-10: 3, 2026-11: 9`: counts over time (P5.8).

@@ -1,9 +1,9 @@
-//! `activity pull-requests|commits REPO`: the secondary kinds of one repository (P5.8).
+//! `activity KIND REPO`: the secondary kinds of one repository (P5.8).
 
 use super::answer::{CommitRow, PullRequestRow};
 use super::request::Answer;
 use super::{App, Failure};
-use crate::model::{Item, SecondaryKind};
+use crate::model::{DetailKind, Item, SecondaryKind};
 
 /// Newest first.
 pub(super) async fn pull_requests(
@@ -49,6 +49,26 @@ pub(super) async fn commits(
         Item::PullRequest(_) => None,
     });
     Ok(Answer::Commits(rows.collect()))
+}
+
+/// Newest first. A kind that nobody selected is told from one of which nothing is stored.
+pub(super) async fn details(
+    app: &App,
+    kind: DetailKind,
+    repository: &str,
+    integration: Option<&str>,
+    limit: usize,
+) -> Result<Answer, Failure> {
+    let (integration, known) = app.find(repository, integration).await?;
+    let stored = app.store.details(&integration.key(), &known.repository.key, kind, limit).await?;
+    if stored.is_empty() && !integration.details.contains_key(&kind) {
+        let name = kind.as_str();
+        return Err(Failure::usage(
+            format!("{name} are not fetched by {}", integration.name),
+            format!("select them: `secondary_kinds: {{ …, {name}: {{}} }}`"),
+        ));
+    }
+    Ok(Answer::Details(stored))
 }
 
 async fn items(

@@ -9,7 +9,8 @@ use super::request::Answer;
 use super::{App, Failure};
 use crate::config::Integration;
 use crate::model::{
-    Decision, DecisionKind, KnownRepository, Link, LinkState, Outcome, RepoKey, SecondaryKind, SyncRecord, Trigger,
+    Decision, DecisionKind, DetailKind, KnownRepository, Link, LinkState, Outcome, RepoKey, SecondaryKind, SyncRecord,
+    Trigger,
 };
 use crate::store::LinkChange;
 
@@ -103,6 +104,12 @@ pub(super) async fn show(app: &App, repository: &str, integration: Option<&str>)
     let mut coverage = Vec::new();
     for kind in SecondaryKind::ALL {
         if let Some(one) = app.store.coverage_of(&integration.key(), &known.repository.key, kind).await? {
+            coverage.push(format!("{}: {}", kind.as_str(), one.describe()));
+        }
+    }
+    for kind in DetailKind::ALL {
+        let of_kind = app.store.detail_coverage(&integration.key(), kind).await?;
+        if let Some(one) = of_kind.iter().find(|one| one.repo == known.repository.key) {
             coverage.push(format!("{}: {}", kind.as_str(), one.describe()));
         }
     }

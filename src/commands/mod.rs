@@ -167,6 +167,9 @@ pub async fn execute(
         Request::ActivityPullRequests { repository, integration, limit } => {
             activity::pull_requests(app, &repository, integration.as_deref(), limit).await
         }
+        Request::ActivityDetails { kind, repository, integration, limit } => {
+            activity::details(app, kind, &repository, integration.as_deref(), limit).await
+        }
         Request::ActivityCommits { repository, integration, limit } => {
             activity::commits(app, &repository, integration.as_deref(), limit).await
         }

@@ -8,7 +8,7 @@ use super::answer::{
     PullRequestRow,
 };
 use crate::correlate::Explanation;
-use crate::model::{Action, SyncRecord};
+use crate::model::{Action, Detail, DetailKind, SyncRecord};
 use crate::store::StoreReport;
 
 /// Which rows of `discovered list`.
@@ -196,6 +196,17 @@ pub enum Request {
         /// At most.
         limit: usize,
     },
+    /// `activity reviews REPO` and those of the other optional kinds.
+    ActivityDetails {
+        /// Which kind.
+        kind: DetailKind,
+        /// The repository.
+        repository: String,
+        /// Where several know it.
+        integration: Option<String>,
+        /// At most.
+        limit: usize,
+    },
     /// `store check`.
     StoreCheck,
     /// `store export`: the lines come as the answer.
@@ -232,6 +243,8 @@ pub enum Answer {
     PullRequests(Vec<PullRequestRow>),
     /// Of `activity commits`.
     Commits(Vec<CommitRow>),
+    /// Of `activity` for an optional kind.
+    Details(Vec<Detail>),
     /// Of `store check`.
     Store(StoreReport),
     /// Of `store export`: JSON lines.

@@ -14,10 +14,10 @@ use super::filters::RepositoryGlob;
 use super::load::{Context, Named};
 use super::located::{self, Node, Value};
 use super::model::{
-    Cadence, CatalogConfig, CommitsVia, Connector, FirstSync, Guard, Integration, KindSettings, Percent, Place,
-    Registration, RepositoryFilters, RulesRef,
+    Cadence, CatalogConfig, CommitsVia, Connector, ConnectorType, DetailSettings, FirstSync, Guard, Integration,
+    KindSettings, Percent, Place, Registration, RepositoryFilters, RulesRef,
 };
-use crate::model::{IntegrationKey, SecondaryKind};
+use crate::model::{DetailKind, IntegrationKey, SecondaryKind};
 use crate::schedule::Cron;
 
 /// The rules files that ship in the binary, by their name without `.yaml`.
@@ -42,8 +42,6 @@ const REGISTRATIONS: [(&str, Registration); 3] = [
 const KINDS: [&str; 4] = ["Component", "Resource", "System", "Domain"];
 const VIAS: [(&str, CommitsVia); 3] =
     [("auto", CommitsVia::Auto), ("rest", CommitsVia::Rest), ("git", CommitsVia::Git)];
-/// Kinds of the contract that this version does not fetch (P5.5).
-const OPTIONAL_KINDS: [&str; 6] = ["reviews", "commit_files", "pull_request_files", "pipelines", "builds", "users"];
 
 pub(super) fn read_all(
     node: &Node,
@@ -138,7 +136,11 @@ fn read(
         Some(node) => read_rules(node, context, faults),
         None => Some(RulesRef::Builtin(DEFAULT_RULES.to_owned())),
     };
-    let secondary_kinds = map.read("secondary_kinds", default_kinds(), faults, read_kinds);
+    let kinds_node = map.get("secondary_kinds");
+    let (secondary_kinds, details) = match kinds_node {
+        Some(node) => read_kinds(node, connector.map(|connector| connector.kind), faults).unwrap_or_default(),
+        None => (default_kinds(), BTreeMap::new()),
+    };
     let update_every = read_cadence(&mut map, faults);
     let start_date = map.optional("start_date", faults, |node, faults| start_date(node, context, faults));
     let complete_sweep_every =
@@ -168,6 +170,7 @@ fn read(
         entity_type: entity_type.unwrap_or_else(|| DEFAULT_TYPE.to_owned()),
         rules: rules?,
         secondary_kinds,
+        details,
         update_every: update_every?,
         start_date,
         complete_sweep_every,
@@ -355,24 +358,67 @@ impl Default for KindSettings {
     }
 }
 
-fn read_kinds(node: &Node, faults: &mut Faults) -> Option<BTreeMap<SecondaryKind, KindSettings>> {
+type Kinds = (BTreeMap<SecondaryKind, KindSettings>, BTreeMap<DetailKind, DetailSettings>);
+
+fn read_kinds(node: &Node, connector: Option<ConnectorType>, faults: &mut Faults) -> Option<Kinds> {
     let mut map = Fields::of("secondary_kinds block", node, faults)?;
+    // `commits:` with nothing behind it selects the kind with its defaults.
+    let bare = |name: &str| {
+        let Value::Map(entries) = &node.value else { return None };
+        entries.iter().find(|(key, _)| key.text == name).map(|(_, node)| node)
+    };
     let mut kinds = BTreeMap::new();
     for kind in SecondaryKind::ALL {
-        let selected = map.get(kind.as_str()).or_else(|| {
-            // `commits:` with nothing behind it selects the kind with its defaults.
-            let Value::Map(entries) = &node.value else { return None };
-            entries.iter().find(|(key, _)| key.text == kind.as_str()).map(|(_, node)| node)
-        });
+        let selected = map.get(kind.as_str()).or_else(|| bare(kind.as_str()));
         if let Some(settings) = selected.and_then(|node| read_kind_settings(node, kind, faults)) {
             kinds.insert(kind, settings);
         }
     }
-    for kind in OPTIONAL_KINDS {
-        map.refuse(kind, &format!("`{kind}` are not in this version"), "remove it", faults);
+    let mut details = BTreeMap::new();
+    for kind in DetailKind::ALL {
+        let Some(selected) = map.get(kind.as_str()).or_else(|| bare(kind.as_str())) else { continue };
+        if let Some(settings) = read_detail_settings(selected, kind, connector, &kinds, faults) {
+            details.insert(kind, settings);
+        }
     }
+    map.refuse("users", "`users` are not in this version", "remove it", faults);
     map.finish(faults);
-    Some(kinds)
+    Some((kinds, details))
+}
+
+/// Refused where the connector has no such thing, and where what the kind hangs on is not selected.
+fn read_detail_settings(
+    node: &Node,
+    kind: DetailKind,
+    connector: Option<ConnectorType>,
+    kinds: &BTreeMap<SecondaryKind, KindSettings>,
+    faults: &mut Faults,
+) -> Option<DetailSettings> {
+    let mut map = Fields::of("detail block", node, faults)?;
+    let per_sync = map.read("per_sync", DetailSettings::default().per_sync, faults, |node, faults| {
+        fields::number(node, 1, u64::from(u32::MAX), faults)
+    });
+    map.finish(faults);
+    let name = kind.as_str();
+    let wrong_place = match (kind, connector) {
+        (DetailKind::Pipelines, Some(ConnectorType::BitbucketDataCenter)) => {
+            Some(("Data Center has no pipelines", "use `builds`, the statuses that build servers report"))
+        }
+        (DetailKind::Builds, Some(ConnectorType::BitbucketCloud)) => {
+            Some(("`builds` are for Data Center", "use `pipelines`"))
+        }
+        _ => None,
+    };
+    if let Some((what, mend)) = wrong_place {
+        faults.push(Fault::of(node, what).mend(mend));
+        return None;
+    }
+    if let Some(of) = kind.of().filter(|of| !kinds.contains_key(of)) {
+        let fault = Fault::of(node, format!("`{name}` need `{}`, which are not selected", of.as_str()));
+        faults.push(fault.mend(format!("select `{}` as well, or remove `{name}`", of.as_str())));
+        return None;
+    }
+    Some(DetailSettings { per_sync })
 }
 
 fn read_kind_settings(node: &Node, kind: SecondaryKind, faults: &mut Faults) -> Option<KindSettings> {

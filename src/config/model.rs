@@ -13,7 +13,7 @@ use super::filters::RepositoryGlob;
 use super::secret::Secret;
 use super::url::ConnectorUrl;
 pub use crate::model::Registration;
-use crate::model::{EntityFormat, IntegrationKey, SecondaryKind};
+use crate::model::{DetailKind, EntityFormat, IntegrationKey, SecondaryKind};
 
 /// A place in the config file. All places are equal: moving a block does not change what it says, so a
 /// reload that only moved lines changes nothing.
@@ -430,6 +430,20 @@ pub struct KindSettings {
     pub via: CommitsVia,
 }
 
+/// Settings of an optional secondary kind. What was selected may change at any time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DetailSettings {
+    /// Cap: most stored in one sync over all repositories; at least 1. Each costs a request.
+    pub per_sync: u64,
+}
+
+impl Default for DetailSettings {
+    /// Half of what Cloud allows in an hour.
+    fn default() -> Self {
+        Self { per_sync: 500 }
+    }
+}
+
 /// When an integration syncs by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cadence {
@@ -478,6 +492,8 @@ pub struct Integration {
     pub rules: RulesRef,
     /// Selected secondary kinds.
     pub secondary_kinds: BTreeMap<SecondaryKind, KindSettings>,
+    /// Selected optional kinds, from the same block of the file.
+    pub details: BTreeMap<DetailKind, DetailSettings>,
     /// When it syncs (keys `update_every`, or `cron` and `timezone`).
     pub update_every: Cadence,
     /// Older pull requests and commits are not fetched.

@@ -372,16 +372,16 @@ blocks! {
         pull_requests: Option<PullRequests>,
         /// Commits of the default branch.
         commits: Option<Commits>,
-        /// Not in this version.
-        reviews: Option<serde_json::Value>,
-        /// Not in this version.
-        commit_files: Option<serde_json::Value>,
-        /// Not in this version.
-        pull_request_files: Option<serde_json::Value>,
-        /// Not in this version.
-        pipelines: Option<serde_json::Value>,
-        /// Not in this version.
-        builds: Option<serde_json::Value>,
+        /// Approvals, requested changes and comments of pull requests. Off unless named; a request each.
+        reviews: Option<Detail>,
+        /// The files that commits change. Off unless named; a request each.
+        commit_files: Option<Detail>,
+        /// The files that pull requests change. Off unless named; a request each.
+        pull_request_files: Option<Detail>,
+        /// Pipelines (Cloud). Off unless named.
+        pipelines: Option<Detail>,
+        /// Build statuses of commits (Data Center). Off unless named; a request each.
+        builds: Option<Detail>,
         /// Not in this version.
         users: Option<serde_json::Value>,
     }
@@ -407,6 +407,13 @@ blocks! {
         /// How they are read. `git` is not in this version.
         #[schemars(extend("default" = "auto"))]
         via: Option<Via>,
+    }
+
+    /// An optional secondary kind. May be selected and deselected at any time.
+    Detail {
+        /// Most that are stored in one sync, over all repositories; the rest follows in later syncs.
+        #[schemars(extend("default" = 500), range(min = 1))]
+        per_sync: Option<u32>,
     }
 
     /// How much may vanish before a sync stops and waits for approval: more than both.
@@ -617,6 +624,7 @@ mod tests {
             "secondary_kinds block" => "SecondaryKinds".to_owned(),
             "pull_requests block" => "PullRequests".to_owned(),
             "commits block" => "Commits".to_owned(),
+            "detail block" => "Detail".to_owned(),
             other => other[..1].to_uppercase() + &other[1..],
         };
         let of_loading: BTreeSet<(String, String)> = faults

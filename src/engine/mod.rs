@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::apply::StepOutcome;
 use crate::assemble::Parts;
 use crate::backfill;
+use crate::backfill::details::{self, DetailInputs};
 use crate::catalog::CatalogError;
 use crate::clock::Clock;
 use crate::discover::{Behaviour, DiscoverError, Discovered, Discovery, discover};
@@ -449,7 +450,8 @@ async fn backfilling(
     unserved.extend(mark_forbidden(run, lease, record, &report.unreadable).await?);
     let failed: BTreeSet<&str> = report.errors.iter().filter_map(|error| error.repository.as_deref()).collect();
     record.repositories.failed += failed.len() as u64;
-    record.secondary = Secondary { pull_requests: report.pull_requests, commits: report.commits };
+    record.secondary =
+        Secondary { pull_requests: report.pull_requests, commits: report.commits, details: BTreeMap::new() };
     record.oldest_pull_request_check = report.oldest_pull_request_check;
     record.errors.extend(report.errors);
     if report.unauthorized {
@@ -462,6 +464,58 @@ async fn backfilling(
     if report.rate_limited {
         let resume_at = run.source.usage().resume_at;
         return Err(Stop::RateLimited { resume_at });
+    }
+    detailing(run, lease, record).await
+}
+
+/// What hangs on the pull requests and commits stored (P5.5).
+async fn detailing(run: &Run<'_>, lease: &CrawlLease, record: &mut SyncRecord) -> Result<(), Stop> {
+    let kinds = run.parts.detail_kinds();
+    if kinds.is_empty() {
+        return Ok(());
+    }
+    let progress = |done, total, finished| {
+        (run.progress)(Progress {
+            integration: run.parts.integration.name.clone(),
+            stage: "details".to_owned(),
+            done,
+            total: Some(total),
+            finished,
+        });
+    };
+    let latest = Mutex::new((0, 0));
+    let report = details::run(DetailInputs {
+        source: run.source,
+        store: run.store,
+        lease,
+        integration: &run.parts.key,
+        repositories: served(run, |_| true).await?.into_iter().map(|known| known.repository).collect(),
+        kinds,
+        now: run.clock.now(),
+        concurrency: backfill::CONCURRENCY.min(run.source.most_at_once()),
+        stop: run.stop.clone(),
+        progress: &|done, planned| {
+            *latest.lock().unwrap_or_else(PoisonError::into_inner) = (done, planned);
+            progress(done, planned, false);
+        },
+        interval: run.interval,
+    })
+    .await?;
+    let (done, planned) = *latest.lock().unwrap_or_else(PoisonError::into_inner);
+    if planned > 0 {
+        progress(done, planned, true);
+    }
+    record.secondary.details = report.counts;
+    record.errors.extend(report.errors);
+    record.notes.extend(report.notes);
+    if report.unauthorized {
+        return Err(Stop::Refused);
+    }
+    if report.stopped {
+        return Err(Stop::Cancelled);
+    }
+    if report.rate_limited {
+        return Err(Stop::RateLimited { resume_at: run.source.usage().resume_at });
     }
     Ok(())
 }

@@ -301,7 +301,6 @@ mod tests {
         assert_eq!((taken.rows, taken.writes, taken.counted, taken.limit_reached), expected);
     }
 
-    /// P5.3: what is stored already costs no cap; the cap is never passed; a limit ends the walk.
     /// An export edited by hand may say two things at once.
     #[test]
     fn coverage_is_of_a_kind_only_if_its_ranges_are() {
@@ -313,6 +312,7 @@ mod tests {
         assert!(!edited.is_of(SecondaryKind::Commits) && !edited.is_of(SecondaryKind::PullRequests));
     }
 
+    /// P5.3: what is stored already costs no cap; the cap is never passed; a limit ends the walk.
     #[test]
     fn a_page_is_taken_from_the_top_until_cap_or_limit() {
         check("", None, 5, (0, 0, 0, false));

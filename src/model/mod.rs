@@ -2,6 +2,7 @@
 
 pub mod coverage;
 pub mod decision;
+pub mod detail;
 pub mod entity;
 pub mod link;
 pub mod recommendation;
@@ -19,6 +20,7 @@ pub(crate) fn present<'de, T: serde::Deserialize<'de>, D: serde::Deserializer<'d
 
 pub use coverage::Coverage;
 pub use decision::{Decision, DecisionKind};
+pub use detail::{Build, Detail, DetailBody, DetailCoverage, DetailKind, FileChange, Review, ReviewAction};
 pub use entity::{ClaimedName, Entity, EntityFormat, EntityRef, Mark, Place};
 pub use link::{ImportAction, ImportId, Link, LinkState, WrittenField};
 pub use recommendation::{Action, Recommendation, Registration, Unseen};

@@ -74,6 +74,18 @@ pub struct PullRequest {
     pub updated_at: DateTime<Utc>,
     /// Page for people.
     pub url: Option<String>,
+    /// Head of the source branch, as the source writes it (Cloud: 12 digits).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_commit: Option<String>,
+    /// Head of the destination branch, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_commit: Option<String>,
+    /// Comments in all, where the list tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comments: Option<u64>,
+    /// Whether anybody approved it or asked for changes, where the list tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reviewed: Option<bool>,
 }
 
 /// A commit as kept.

@@ -1,9 +1,12 @@
 //! The record of one sync, as kept and as printed (contract, section 3).
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+
+use super::detail::DetailKind;
 
 /// A sync's id: a ULID, so ids sort by time.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -132,7 +135,7 @@ pub struct SecondaryCounts {
     pub complete_by: Option<DateTime<Utc>>,
 }
 
-/// Both kinds; a kind that is not selected is absent.
+/// By kind; a kind that is not selected is absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Secondary {
     /// Pull requests.
@@ -141,6 +144,9 @@ pub struct Secondary {
     /// Commits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commits: Option<SecondaryCounts>,
+    /// Optional kinds, beside the two.
+    #[serde(flatten)]
+    pub details: BTreeMap<DetailKind, SecondaryCounts>,
 }
 
 /// Something that went wrong in a sync and was survived.

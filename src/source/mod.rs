@@ -14,7 +14,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::model::coverage::Head;
-use crate::model::{IngestedRecord, InstanceId, Item, RepoKey, Repository};
+use crate::model::{Build, DetailBody, DetailKind, IngestedRecord, InstanceId, Item, RepoKey, Repository};
 
 /// Where to go on. Opaque to everyone but the source that made it; fit to be stored. Holds no secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,6 +99,15 @@ pub struct ItemPage {
     /// Head of the branch asked for by its name, where the first page of commits showed it: also when none of its
     /// commits is new, so that nobody needs a second request to know that.
     pub head: Option<Head>,
+}
+
+/// One page of pipelines.
+#[derive(Clone, Debug, Default)]
+pub struct PipelinePage {
+    /// Number, start and pipeline, newest first.
+    pub pipelines: Vec<(u64, DateTime<Utc>, Build)>,
+    /// `None`: the walk is complete.
+    pub next: Option<Cursor>,
 }
 
 /// Requests spent and left.
@@ -186,6 +195,30 @@ pub trait Source: Send + Sync {
     /// How many requests may be under way at once, whatever the caller would like.
     fn most_at_once(&self) -> usize {
         usize::MAX
+    }
+
+    /// Which details it can tell (P5.5).
+    fn detail_kinds(&self) -> &[DetailKind] {
+        &[]
+    }
+
+    /// What is told about one pull request or commit, whole.
+    ///
+    /// # Errors
+    /// [`SourceError::Forbidden`] or [`SourceError::NotFound`]: not available for this repository, or not for this
+    /// item. [`SourceError::BadRequest`]: never for this item.
+    async fn detail(&self, repo: &Repository, kind: DetailKind, of: &Item) -> Result<DetailBody, SourceError> {
+        let _ = of;
+        Err(SourceError::NotFound { url: format!("{} of {}", kind.as_str(), repo.full_name) })
+    }
+
+    /// A page of a repository's pipelines, newest first.
+    ///
+    /// # Errors
+    /// As [`Source::secondary`].
+    async fn pipelines(&self, repo: &Repository, cursor: Option<&Cursor>) -> Result<PipelinePage, SourceError> {
+        let _ = cursor;
+        Err(SourceError::NotFound { url: format!("pipelines of {}", repo.full_name) })
     }
 
     /// To be called when a sync starts: secrets kept in files are read again (P6.10).

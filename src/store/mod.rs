@@ -20,8 +20,8 @@ use serde_json::Value;
 
 use crate::catalog::{FieldWritten, FileDiff};
 use crate::model::{
-    Action, Coverage, Decision, EntityRef, ImportId, IngestedRecord, IntegrationKey, Item, KnownRepository, Link,
-    Presence, Recommendation, RepoKey, SecondaryKind, SyncId, SyncRecord,
+    Action, Coverage, Decision, Detail, DetailCoverage, DetailKind, EntityRef, ImportId, IngestedRecord,
+    IntegrationKey, Item, KnownRepository, Link, Presence, Recommendation, RepoKey, SecondaryKind, SyncId, SyncRecord,
 };
 use crate::plan::{Plan, Step};
 use crate::source::{Cursor, Listing};
@@ -222,6 +222,15 @@ pub struct ItemBatch {
     pub coverage: Coverage,
 }
 
+/// Details of one repository and kind with the coverage they bring about; stored in one atomic write.
+#[derive(Clone, Debug)]
+pub struct DetailBatch {
+    /// New and changed details; storing one again replaces it.
+    pub details: Vec<Detail>,
+    /// Coverage afterwards; tells repository and kind.
+    pub coverage: DetailCoverage,
+}
+
 /// Health of a store, for `store check`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoreReport {
@@ -382,6 +391,18 @@ pub trait Store: Send + Sync {
         repo: &RepoKey,
         kind: SecondaryKind,
     ) -> Result<Option<Coverage>, StoreError>;
+    /// Stores details and their coverage.
+    async fn record_details(&self, lease: &CrawlLease, batches: Vec<DetailBatch>) -> Result<(), StoreError>;
+    /// Details of a repository, newest first.
+    async fn details(
+        &self,
+        key: &IntegrationKey,
+        repo: &RepoKey,
+        kind: DetailKind,
+        limit: usize,
+    ) -> Result<Vec<Detail>, StoreError>;
+    /// Which details are stored, of every repository looked at.
+    async fn detail_coverage(&self, key: &IntegrationKey, kind: DetailKind) -> Result<Vec<DetailCoverage>, StoreError>;
 
     /// Creates or replaces a sync's record.
     async fn save_sync(&self, key: &IntegrationKey, record: &SyncRecord) -> Result<(), StoreError>;

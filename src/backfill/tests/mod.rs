@@ -6,6 +6,7 @@
 //! The source is a fake at the trait, since thousands of syncs are run; `over_http` does the same
 //! against the simulator by real HTTP.
 
+pub(super) mod details;
 mod oracle;
 mod over_http;
 mod told;

@@ -328,6 +328,10 @@ impl World {
             created_at: at,
             updated_at: at,
             url: None,
+            source_commit: None,
+            target_commit: None,
+            comments: None,
+            reviewed: None,
         };
         repo.pull_requests.insert(id, pull_request);
         repo.touched.insert(id);

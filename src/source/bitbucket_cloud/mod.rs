@@ -4,6 +4,7 @@
 //! before a sync does, `wire` reads the JSON. Everything about HTTP is in [`super::http`].
 
 mod commits;
+mod details;
 mod listing;
 mod preflight;
 mod pull_requests;
@@ -29,9 +30,9 @@ use super::http::{
     Call, Credential, CredentialSettings, HttpSettings, Limits, Reply, Reserve, Session, SettingsError, Who,
 };
 use super::look::Reach;
-use super::{Ask, Cursor, Finding, ItemPage, Listing, RepositoryPage, Source, SourceError, Usage};
+use super::{Ask, Cursor, Finding, ItemPage, Listing, PipelinePage, RepositoryPage, Source, SourceError, Usage};
 use crate::clock::Clock;
-use crate::model::{IngestedRecord, InstanceId, RepoKey, Repository};
+use crate::model::{DetailBody, DetailKind, IngestedRecord, InstanceId, Item, RepoKey, Repository};
 
 /// Bitbucket Cloud's own API.
 pub const API_URL: &str = "https://api.bitbucket.org/2.0";
@@ -52,6 +53,8 @@ pub struct CloudSettings {
     pub requests_per_hour: Option<u64>,
     /// Never spent.
     pub reserve: Reserve,
+    /// Whether details of pull requests are asked for: their list then tells more, so that fewer are.
+    pub details: bool,
     /// Used by `preflight` only: a slug, with or without `.git`.
     pub test_repository: Option<String>,
     /// Time.
@@ -73,6 +76,7 @@ impl CloudSettings {
             http: HttpSettings::default(),
             requests_per_hour: None,
             reserve: Reserve::Percent(10),
+            details: false,
             test_repository: None,
             clock: Clock::System,
             seed: 0,
@@ -88,6 +92,7 @@ pub struct BitbucketCloud {
     workspace: String,
     /// The workspace as a path segment.
     workspace_segment: String,
+    details: bool,
     test_repository: Option<String>,
     reach: Reach,
     /// How pull requests of a repository have to be asked for, where the usual way failed.
@@ -128,6 +133,7 @@ impl BitbucketCloud {
             session,
             workspace: settings.workspace,
             workspace_segment,
+            details: settings.details,
             test_repository: settings.test_repository,
             reach,
             pull_request_ways: Mutex::new(HashMap::new()),
@@ -146,6 +152,7 @@ impl BitbucketCloud {
             session: self.session.clone(),
             workspace: workspace.to_owned(),
             workspace_segment,
+            details: self.details,
             test_repository: self.test_repository.clone(),
             reach: self.reach.clone(),
             pull_request_ways: Mutex::new(HashMap::new()),
@@ -220,6 +227,18 @@ impl Source for BitbucketCloud {
             }
             Ask::Commits { include, exclude } => commits::page(self, repo, include, exclude, cursor).await,
         }
+    }
+
+    fn detail_kinds(&self) -> &[DetailKind] {
+        &[DetailKind::Reviews, DetailKind::PullRequestFiles, DetailKind::CommitFiles, DetailKind::Pipelines]
+    }
+
+    async fn detail(&self, repo: &Repository, kind: DetailKind, of: &Item) -> Result<DetailBody, SourceError> {
+        details::detail(self, repo, kind, of).await
+    }
+
+    async fn pipelines(&self, repo: &Repository, cursor: Option<&Cursor>) -> Result<PipelinePage, SourceError> {
+        details::pipelines(self, repo, cursor).await
     }
 
     fn begin_sync(&self) -> Result<(), SourceError> {

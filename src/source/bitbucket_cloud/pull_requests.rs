@@ -27,6 +27,10 @@ const STATES: [&str; 4] = ["OPEN", "MERGED", "DECLINED", "SUPERSEDED"];
 const FIELDS: &str = "next,size,values.id,values.title,values.state,values.author.display_name,\
 values.author.nickname,values.source.branch.name,values.destination.branch.name,values.created_on,\
 values.updated_on,values.links.html.href";
+/// What spares requests for details: which commits are compared, whether there is a review at all.
+const DETAIL_FIELDS: &str = ",values.source.commit.hash,values.destination.commit.hash,values.comment_count,\
+values.participants.approved,values.participants.state";
+
 /// Before Bitbucket, nothing was updated.
 const BEGINNING: DateTime<Utc> = match DateTime::from_timestamp(1_199_145_600, 0) {
     Some(beginning) => beginning,
@@ -138,11 +142,11 @@ pub(super) async fn page(
 fn begin(way: Way, cloud: &BitbucketCloud, path: &str, window: Window, last: Option<DateTime<Utc>>) -> At {
     let window = window.until(last);
     match way {
-        Way::AllStates => At::All { place: Place::first(sorted(path, &STATES, window)), last },
+        Way::AllStates => At::All { place: Place::first(sorted(&fields(cloud), path, &STATES, window)), last },
         Way::PerState => {
             let streams = STATES.iter().map(|state| Stream {
                 state: (*state).to_owned(),
-                place: Some(Place::first(sorted(path, &[state], window))),
+                place: Some(Place::first(sorted(&fields(cloud), path, &[state], window))),
                 frontier: None,
                 buffer: Vec::new(),
                 size: None,
@@ -162,8 +166,13 @@ fn filtered(path: &str, states: &[&str], window: Window) -> String {
     format!("{path}?{}{}", states.join("&"), window.query())
 }
 
-fn sorted(path: &str, states: &[&str], window: Window) -> String {
-    format!("{}&sort=-updated_on&pagelen={PAGE}&fields={}", filtered(path, states, window), value(FIELDS))
+fn sorted(fields: &str, path: &str, states: &[&str], window: Window) -> String {
+    format!("{}&sort=-updated_on&pagelen={PAGE}&fields={fields}", filtered(path, states, window))
+}
+
+/// What is kept of a row, as a parameter.
+fn fields(cloud: &BitbucketCloud) -> String {
+    value(&[FIELDS, if cloud.details { DETAIL_FIELDS } else { "" }].concat())
 }
 
 /// The rows of a page.
@@ -255,7 +264,7 @@ impl Walk<'_> {
         let size = self.count(floor, upper).await?;
         let lower = if size <= PAGE { floor } else { self.lower_bound(floor, upper).await? };
         let window = Window { from: Some(lower), to: Some(upper) };
-        let relative = format!("{}&pagelen={PAGE}&fields={}", filtered(self.path, &STATES, window), value(FIELDS));
+        let relative = format!("{}&pagelen={PAGE}&fields={}", filtered(self.path, &STATES, window), fields(self.cloud));
         let mut place = Some(Place::first(relative));
         let (mut kept, mut unreadable, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
         // More than one page only when many were updated in one instant, or just now.
@@ -370,6 +379,10 @@ mod tests {
             created_at: at,
             updated_at: at,
             url: None,
+            source_commit: None,
+            target_commit: None,
+            comments: None,
+            reviewed: None,
         }
     }
 
@@ -421,7 +434,7 @@ mod tests {
     fn a_window_is_asked_for_and_checked_again() {
         let at = |text: &str| Some(text.parse().unwrap());
         let window = Window { from: at("2026-01-01T00:00:00Z"), to: at("2026-02-01T00:00:00Z") };
-        let relative = sorted("/repositories/acme/x/pullrequests", &STATES, window);
+        let relative = sorted(FIELDS, "/repositories/acme/x/pullrequests", &STATES, window);
         assert!(
             relative.starts_with(
                 "/repositories/acme/x/pullrequests?state=OPEN&state=MERGED&state=DECLINED&state=SUPERSEDED\

@@ -2,10 +2,13 @@
 //! type, and unknown fields come (facts 1.3 to 1.5). What the program cannot do without is asked for;
 //! the rest is taken where it is what it should be.
 
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use crate::error::escape_control;
-use crate::model::{Commit, Fingerprint, IngestedRecord, PullRequest, RepoKey, Repository};
+use crate::model::{
+    Build, Commit, FileChange, Fingerprint, IngestedRecord, PullRequest, RepoKey, Repository, Review, ReviewAction,
+};
 use crate::source::UnreadableRecord;
 use crate::source::json::{self, address, at, date, git_name, raw_text, state, text};
 
@@ -108,7 +111,64 @@ pub fn pull_request(raw: &Value) -> Result<PullRequest, String> {
         created_at: need("created_on").unwrap_or(updated_at),
         updated_at,
         url: page(raw),
+        source_commit: text(raw, &["source", "commit", "hash"]),
+        target_commit: text(raw, &["destination", "commit", "hash"]),
+        comments: raw.get("comment_count").and_then(Value::as_u64),
+        reviewed: raw.get("participants").and_then(Value::as_array).map(|all| all.iter().any(has_reviewed)),
     })
+}
+
+/// Whether a participant did more than look (facts 1.4).
+fn has_reviewed(participant: &Value) -> bool {
+    let approved = participant.get("approved").and_then(Value::as_bool) == Some(true);
+    approved || participant.get("state").is_some_and(Value::is_string)
+}
+
+/// What somebody did, of an activity; `None`: an update, or nothing that counts (facts 1.4).
+pub fn review(raw: &Value) -> Option<Review> {
+    let of = |name: &str, action, date_name: &str| {
+        let act = raw.get(name).filter(|act| act.is_object())?;
+        if act.get("deleted").and_then(Value::as_bool) == Some(true) {
+            return None;
+        }
+        let at = text(act, &[date_name]).as_deref().and_then(date);
+        Some(Review { at, action, by: author(act.get("user")) })
+    };
+    of("approval", ReviewAction::Approved, "date")
+        .or_else(|| of("changes_requested", ReviewAction::ChangesRequested, "date"))
+        .or_else(|| of("comment", ReviewAction::Commented, "created_on"))
+}
+
+/// A row of a diffstat; `None` without any path.
+pub fn file_change(raw: &Value) -> Option<FileChange> {
+    let (old, new) = (raw_text(raw, &["old", "path"]), raw_text(raw, &["new", "path"]));
+    let path = new.clone().or_else(|| old.clone())?;
+    Some(FileChange {
+        from: old.filter(|old| new.is_some() && *old != path),
+        path,
+        status: text(raw, &["status"]).unwrap_or_else(|| "modified".to_owned()).to_lowercase(),
+        lines_added: raw.get("lines_added").and_then(Value::as_u64),
+        lines_removed: raw.get("lines_removed").and_then(Value::as_u64),
+    })
+}
+
+/// A pipeline: number, start, and what became of it (facts 1.6).
+pub fn pipeline(raw: &Value) -> Option<(u64, DateTime<Utc>, Build)> {
+    let number = raw.get("build_number").and_then(Value::as_u64)?;
+    let started_at = text(raw, &["created_on"]).as_deref().and_then(date)?;
+    let state = text(raw, &["state", "result", "name"])
+        .or_else(|| text(raw, &["state", "stage", "name"]))
+        .or_else(|| text(raw, &["state", "name"]))?;
+    let target = text(raw, &["target", "ref_name"]).or_else(|| text(raw, &["target", "source"]));
+    let build = Build {
+        key: number.to_string(),
+        name: target.or_else(|| text(raw, &["target", "commit", "hash"])),
+        state: state.to_lowercase(),
+        started_at: Some(started_at),
+        ended_at: text(raw, &["completed_on"]).as_deref().and_then(date),
+        url: page(raw),
+    };
+    Some((number, started_at, build))
 }
 
 /// A commit of a listing.

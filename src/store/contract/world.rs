@@ -212,6 +212,10 @@ pub(crate) fn pull_request(id: u64, minute: i64, title: &str) -> Item {
         created_at: at(0),
         updated_at: at(minute),
         url: None,
+        source_commit: None,
+        target_commit: None,
+        comments: None,
+        reviewed: None,
     })
 }
 

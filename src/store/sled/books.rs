@@ -8,7 +8,10 @@ use serde_json::Value;
 
 use super::codec;
 use super::keys::{Key, Part, Reader};
-use crate::model::{Coverage, Decision, EntityRef, IntegrationKey, Item, KnownRepository, Link, RepoKey, SyncRecord};
+use crate::model::{
+    Coverage, Decision, Detail, DetailCoverage, EntityRef, IntegrationKey, Item, KnownRepository, Link, RepoKey,
+    SyncRecord,
+};
 use crate::store::{IntegrationState, JournalEntry, StoredCandidates, StoredPlan, Switches};
 
 pub(super) const META: u8 = b'm';
@@ -29,6 +32,8 @@ pub(super) const CATALOGS: u8 = b'e';
 pub(super) const ENTITIES: u8 = b'E';
 pub(super) const SECONDARY: u8 = b's';
 pub(super) const COVERAGE: u8 = b'o';
+pub(super) const DETAILS: u8 = b't';
+pub(super) const DETAIL_COVERAGE: u8 = b'T';
 pub(super) const SYNCS: u8 = b'y';
 pub(super) const PLANS: u8 = b'p';
 
@@ -80,6 +85,8 @@ pub(super) const BOOKS: &[Book] = &[
     record::<bool>(ENTITIES, "entities", &[Text, Text]),
     record::<Vec<Item>>(SECONDARY, "secondary", &[Text, Text, Text, Text, Text, Text, Place]),
     record::<Coverage>(COVERAGE, "coverage", &[Text, Text, Text, Text, Text, Text]),
+    record::<Detail>(DETAILS, "details", &[Text, Text, Text, Text, Text, Text, Place]),
+    record::<DetailCoverage>(DETAIL_COVERAGE, "detail_coverage", &[Text, Text, Text, Text, Text, Text]),
     record::<StoredSync>(SYNCS, "syncs", &[Text]),
     record::<StoredPlan>(PLANS, "plans", &[Text]),
     index(LINKS_BY_ENTITY, "links_by_entity", &[Text, Text, Text, Text]),

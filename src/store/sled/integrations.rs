@@ -1,8 +1,8 @@
 //! Integrations: their state, what people switched, and how one is forgotten.
 
 use super::books::{
-    CANDIDATES, COVERAGE, DELETIONS, INTEGRATIONS, LINKS, PLANS, RECOMMENDATIONS, RECORDS, REPOSITORIES, SECONDARY,
-    SEEN, SWITCHES, SYNCS_BY_INTEGRATION,
+    CANDIDATES, COVERAGE, DELETIONS, DETAIL_COVERAGE, DETAILS, INTEGRATIONS, LINKS, PLANS, RECOMMENDATIONS, RECORDS,
+    REPOSITORIES, SECONDARY, SEEN, SWITCHES, SYNCS_BY_INTEGRATION,
 };
 use super::draft::{Draft, Tree, malformed};
 use super::keys::{Key, Reader};
@@ -93,7 +93,7 @@ pub(super) fn deletions(tree: &Tree) -> Result<Vec<IntegrationKey>, StoreError> 
 /// Removes everything of a marked integration, in bounded batches. Repositories go last: they tell which
 /// links and decisions belong to it, so that it can be gone through again after a kill.
 pub(super) fn delete(draft: &mut Draft<'_>, integration: &IntegrationKey) -> Result<(), StoreError> {
-    for tag in [SEEN, CANDIDATES, RECOMMENDATIONS, SECONDARY, COVERAGE, RECORDS] {
+    for tag in [SEEN, CANDIDATES, RECOMMENDATIONS, SECONDARY, COVERAGE, DETAILS, DETAIL_COVERAGE, RECORDS] {
         remove_all(draft, &Key::in_book(tag).integration(integration).bytes())?;
     }
     draft.remove(switches_key(integration))?;

@@ -4,7 +4,7 @@
 use chrono::{DateTime, TimeZone, Utc};
 use serde_json::Value;
 
-use crate::model::{EntityRef, IntegrationKey, Item, RepoKey, SecondaryKind};
+use crate::model::{Detail, EntityRef, IntegrationKey, Item, ItemId, RepoKey, SecondaryKind};
 
 /// What a part of a key holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +37,13 @@ impl Place {
         match item {
             Item::PullRequest(pull_request) => Self::Number(pull_request.id),
             Item::Commit(commit) => Self::Dated(commit.committed_at, commit.hash.clone()),
+        }
+    }
+
+    pub(super) fn of_detail(detail: &Detail) -> Self {
+        match &detail.of {
+            ItemId::Number(number) => Self::Number(*number),
+            ItemId::Hash(hash) => Self::Dated(detail.at, hash.clone()),
         }
     }
 }

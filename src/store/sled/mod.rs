@@ -7,6 +7,7 @@ mod books;
 mod check;
 mod codec;
 mod commit;
+mod details;
 mod draft;
 mod export;
 mod integrations;
@@ -36,13 +37,13 @@ use self::draft::{Draft, Tree};
 use self::leases::Leases;
 use self::open::blocking;
 use super::{
-    CatalogLease, CrawlLease, DiscoveryState, IntegrationState, ItemBatch, JournalEntry, LinkChange, RecordedPage,
-    Store, StoreError, StoreReport, StoredCandidates, StoredPlan, Switches,
+    CatalogLease, CrawlLease, DetailBatch, DiscoveryState, IntegrationState, ItemBatch, JournalEntry, LinkChange,
+    RecordedPage, Store, StoreError, StoreReport, StoredCandidates, StoredPlan, Switches,
 };
 use crate::clock::Clock;
 use crate::model::{
-    Action, Coverage, Decision, EntityRef, ImportId, IngestedRecord, IntegrationKey, Item, KnownRepository, Link,
-    Recommendation, RepoKey, SecondaryKind, SyncId, SyncRecord,
+    Action, Coverage, Decision, Detail, DetailCoverage, DetailKind, EntityRef, ImportId, IngestedRecord,
+    IntegrationKey, Item, KnownRepository, Link, Recommendation, RepoKey, SecondaryKind, SyncId, SyncRecord,
 };
 
 /// State in a sled directory. One process at a time has it.
@@ -384,6 +385,27 @@ impl Store for SledStore {
     ) -> Result<Option<Coverage>, StoreError> {
         let (key, repo) = (key.clone(), repo.clone());
         self.read(move |tree| secondary::coverage_of(tree, &key, &repo, kind)).await
+    }
+
+    async fn record_details(&self, lease: &CrawlLease, batches: Vec<DetailBatch>) -> Result<(), StoreError> {
+        let key = lease.integration.clone();
+        self.write(move |draft| details::record(draft, &key, batches)).await
+    }
+
+    async fn details(
+        &self,
+        key: &IntegrationKey,
+        repo: &RepoKey,
+        kind: DetailKind,
+        limit: usize,
+    ) -> Result<Vec<Detail>, StoreError> {
+        let (key, repo) = (key.clone(), repo.clone());
+        self.read(move |tree| details::details(tree, &key, &repo, kind, limit)).await
+    }
+
+    async fn detail_coverage(&self, key: &IntegrationKey, kind: DetailKind) -> Result<Vec<DetailCoverage>, StoreError> {
+        let key = key.clone();
+        self.read(move |tree| details::coverage(tree, &key, kind)).await
     }
 
     async fn save_sync(&self, key: &IntegrationKey, record: &SyncRecord) -> Result<(), StoreError> {

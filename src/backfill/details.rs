@@ -1,0 +1,424 @@
+//! Details of what is stored: one request each, under caps and the request budget (product.md, P5.5).
+//!
+//! They come after pull requests and commits, with what these left of the budget. Which wait follows from the
+//! store alone, so that a kill costs nothing but the requests under way.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures::stream::{self, StreamExt};
+use tokio_util::sync::CancellationToken;
+
+use super::pipelines;
+use crate::error::Report;
+use crate::model::coverage::Unavailable;
+use crate::model::detail::{Parents, known_without_asking};
+use crate::model::sync::SecondaryCounts;
+use crate::model::{
+    Detail, DetailBody, DetailCoverage, DetailKind, IntegrationKey, Item, ItemId, Repository, SecondaryKind, SyncError,
+};
+use crate::source::{Source, SourceError};
+use crate::store::{CrawlLease, DetailBatch, Store, StoreError};
+
+/// Details asked of one repository in a turn; then the next repository has its turn.
+const TURN: usize = 20;
+/// A kind that cannot be read is asked for again after so long.
+const ASK_AGAIN_AFTER: TimeDelta = TimeDelta::hours(24);
+/// Where the source does not tell its limit.
+const ASSUMED_PER_HOUR: u64 = 1_000;
+
+/// Everything details are fetched with.
+pub struct DetailInputs<'a> {
+    /// Where details come from.
+    pub source: &'a dyn Source,
+    /// Where they go.
+    pub store: &'a dyn Store,
+    /// Proof of being the only crawl.
+    pub lease: &'a CrawlLease,
+    /// Whose details.
+    pub integration: &'a IntegrationKey,
+    /// The repositories to serve.
+    pub repositories: Vec<Repository>,
+    /// Selected kinds with their caps: most details stored in one sync, over all repositories.
+    pub kinds: BTreeMap<DetailKind, u64>,
+    /// The present instant.
+    pub now: DateTime<Utc>,
+    /// Requests under way at once.
+    pub concurrency: usize,
+    /// Start nothing new, record what came, return.
+    pub stop: CancellationToken,
+    /// Told after every write: stored so far, planned.
+    pub progress: &'a (dyn Fn(u64, u64) + Sync),
+    /// Until the next sync: for the estimate of when the backlog is gone.
+    pub interval: Duration,
+}
+
+/// What was done, and what is left.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DetailReport {
+    /// Of each selected kind the source can tell.
+    pub counts: BTreeMap<DetailKind, SecondaryCounts>,
+    /// What went wrong and was survived.
+    pub errors: Vec<SyncError>,
+    /// For people: kinds that some repositories do not have.
+    pub notes: Vec<String>,
+    /// The request budget ended it; the rest is backlog.
+    pub rate_limited: bool,
+    /// A refused credential ended it.
+    pub unauthorized: bool,
+    /// The stop token ended it.
+    pub stopped: bool,
+}
+
+/// A repository and kind with something to ask.
+struct Stand {
+    repo: usize,
+    coverage: DetailCoverage,
+}
+
+/// Some details of one repository and kind.
+struct Turn {
+    stand: usize,
+    of: Vec<ItemId>,
+}
+
+/// How a turn ended.
+struct Taken {
+    stand: usize,
+    details: Vec<Detail>,
+    /// Pull requests or commits that are not stored any more.
+    vanished: Vec<ItemId>,
+    failed: Option<SourceError>,
+    requests: u64,
+    /// How it stands after a walk over a list; else it follows from what was stored.
+    walked: Option<DetailCoverage>,
+}
+
+impl Taken {
+    fn nothing(stand: usize) -> Self {
+        Self { stand, details: Vec::new(), vanished: Vec::new(), failed: None, requests: 0, walked: None }
+    }
+}
+
+/// Why nothing new is started.
+#[derive(Default)]
+struct Halt {
+    is_over: AtomicBool,
+    rate_limited: AtomicBool,
+}
+
+/// Fetches and stores as much as caps and budget allow.
+///
+/// # Errors
+/// Only those of the store.
+pub async fn run(inputs: DetailInputs<'_>) -> Result<DetailReport, StoreError> {
+    let mut stands = stands(&inputs).await?;
+    let mut report = DetailReport::default();
+    let turns = turns(&inputs, &stands);
+    let planned: u64 = turns.iter().map(|turn| turn.of.len() as u64).sum();
+    let halt = Halt::default();
+    let mut stored: BTreeMap<DetailKind, u64> = BTreeMap::new();
+    let mut done = 0;
+    let work: Vec<(Turn, DetailCoverage, Repository)> = turns
+        .into_iter()
+        .map(|turn| {
+            let stand = &stands[turn.stand];
+            (turn, stand.coverage.clone(), inputs.repositories[stand.repo].clone())
+        })
+        .collect();
+    let (source, store, integration) = (inputs.source, inputs.store, inputs.integration);
+    let (now, stop) = (inputs.now, inputs.stop.clone());
+    let failed_before: Mutex<HashSet<usize>> = Mutex::default();
+    let room = Mutex::new(inputs.kinds.get(&DetailKind::Pipelines).copied().unwrap_or(0));
+    let asks = Asks { source, store, integration, now, stop: &stop, halt: &halt, failed: &failed_before, room: &room };
+    let asks = &asks;
+    let mut taken = stream::iter(work)
+        .map(|(turn, coverage, repo)| async move {
+            match coverage.kind.of() {
+                Some(parent) => asks.turn(turn, coverage.kind, parent, repo).await,
+                None => asks.walk(turn, coverage, repo).await,
+            }
+        })
+        .buffer_unordered(inputs.concurrency.max(1));
+    while let Some(taken) = taken.next().await {
+        let Taken { stand, details, vanished, failed, requests, walked } = taken?;
+        let Stand { repo, coverage } = &mut stands[stand];
+        let repo = &inputs.repositories[*repo];
+        match walked {
+            Some(walked) => *coverage = walked,
+            None => {
+                coverage.waiting.retain(|of| !vanished.contains(of));
+                coverage.stored(&details, now);
+            }
+        }
+        if let Some(error) = failed {
+            fail(&mut report, coverage, repo, error, details.is_empty() && requests <= 1, now);
+        }
+        let count = details.len() as u64;
+        store.record_details(inputs.lease, vec![DetailBatch { details, coverage: coverage.clone() }]).await?;
+        *stored.entry(coverage.kind).or_default() += count;
+        done += count;
+        (inputs.progress)(done, planned);
+    }
+    drop(taken);
+    report.rate_limited = halt.rate_limited.load(Ordering::SeqCst) && !report.unauthorized;
+    report.stopped = stop.is_cancelled();
+    count(&mut report, &inputs, &stands, &stored);
+    Ok(report)
+}
+
+/// Looks through the repositories whose pull requests or commits changed since the last look.
+async fn stands(inputs: &DetailInputs<'_>) -> Result<Vec<Stand>, StoreError> {
+    let mut stands = Vec::new();
+    for kind in inputs.kinds.keys().copied().filter(|kind| inputs.source.detail_kinds().contains(kind)) {
+        let Some(parent) = kind.of() else {
+            stands.extend(listed_stands(inputs, kind).await?);
+            continue;
+        };
+        let parents = inputs.store.coverage(inputs.integration, parent).await?;
+        let parents: HashMap<_, _> = parents.iter().map(|coverage| (&coverage.repo, Parents::of(coverage))).collect();
+        let known = inputs.store.detail_coverage(inputs.integration, kind).await?;
+        let mut known: HashMap<_, _> = known.into_iter().map(|one| (one.repo.clone(), one)).collect();
+        for (repo, repository) in inputs.repositories.iter().enumerate() {
+            let Some(now) = parents.get(&repository.key).filter(|parents| parents.stored > 0) else { continue };
+            let key = &repository.key;
+            let mut coverage = known.remove(key).unwrap_or_else(|| DetailCoverage::new(key.clone(), kind));
+            coverage.unavailable = coverage.unavailable.filter(|one| asked_lately(one, repository, inputs.now));
+            if coverage.parents != *now {
+                let items = inputs.store.items(inputs.integration, key, parent, usize::MAX).await?;
+                let details = inputs.store.details(inputs.integration, key, kind, usize::MAX).await?;
+                coverage.look_through(now.clone(), &items, &details, inputs.now);
+                let batch = DetailBatch { details: Vec::new(), coverage: coverage.clone() };
+                inputs.store.record_details(inputs.lease, vec![batch]).await?;
+            }
+            stands.push(Stand { repo, coverage });
+        }
+    }
+    Ok(stands)
+}
+
+/// Of a kind that hangs on the repository: everyone has a stand, since its list may have grown.
+async fn listed_stands(inputs: &DetailInputs<'_>, kind: DetailKind) -> Result<Vec<Stand>, StoreError> {
+    let known = inputs.store.detail_coverage(inputs.integration, kind).await?;
+    let mut known: HashMap<_, _> = known.into_iter().map(|one| (one.repo.clone(), one)).collect();
+    let stand = |(repo, repository): (usize, &Repository)| {
+        let key = &repository.key;
+        let mut coverage = known.remove(key).unwrap_or_else(|| DetailCoverage::new(key.clone(), kind));
+        coverage.unavailable = coverage.unavailable.filter(|one| asked_lately(one, repository, inputs.now));
+        Stand { repo, coverage }
+    };
+    Ok(inputs.repositories.iter().enumerate().map(stand).collect())
+}
+
+/// One asked in the future was asked by a clock that has jumped back since.
+fn asked_lately(one: &Unavailable, repository: &Repository, now: DateTime<Utc>) -> bool {
+    one.source_updated_on == repository.updated_on && (now - ASK_AGAIN_AFTER..=now).contains(&one.asked_at)
+}
+
+/// Who is asked for what, in this order: a turn for each repository and kind, longest waiting first, before anybody
+/// has a second one; at most as many of a kind as its cap.
+fn turns(inputs: &DetailInputs<'_>, stands: &[Stand]) -> Vec<Turn> {
+    let mut order: Vec<(usize, DateTime<Utc>, usize)> = Vec::new();
+    for (stand, Stand { coverage, .. }) in stands.iter().enumerate() {
+        if coverage.unavailable.is_some() {
+            continue;
+        }
+        if coverage.kind.of().is_none() {
+            let repository = &inputs.repositories[stands[stand].repo];
+            let asked = coverage.listed.as_ref().map_or(DateTime::<Utc>::MIN_UTC, |listed| listed.at);
+            order.extend(pipelines::is_due(coverage, repository, inputs.now).then_some((0, asked, stand)));
+            continue;
+        }
+        let Some(since) = coverage.waiting_since else { continue };
+        order.extend((0..coverage.waiting.len().div_ceil(TURN)).map(|round| (round, since, stand)));
+    }
+    order.sort_unstable();
+    let mut room = inputs.kinds.clone();
+    let mut turns = Vec::new();
+    for (round, _, stand) in order {
+        let coverage = &stands[stand].coverage;
+        if coverage.kind.of().is_none() {
+            turns.push(Turn { stand, of: Vec::new() });
+            continue;
+        }
+        let Some(room) = room.get_mut(&coverage.kind) else { continue };
+        let most = usize::try_from(*room).unwrap_or(usize::MAX).min(TURN);
+        let of: Vec<ItemId> = coverage.waiting.iter().skip(round * TURN).take(most).cloned().collect();
+        *room -= of.len() as u64;
+        if !of.is_empty() {
+            turns.push(Turn { stand, of });
+        }
+    }
+    turns
+}
+
+/// What every turn asks with.
+struct Asks<'a> {
+    source: &'a dyn Source,
+    store: &'a dyn Store,
+    integration: &'a IntegrationKey,
+    now: DateTime<Utc>,
+    stop: &'a CancellationToken,
+    halt: &'a Halt,
+    /// Stands that failed in this sync: they have no further turn.
+    failed: &'a Mutex<HashSet<usize>>,
+    /// Pipelines that may still be stored in this sync.
+    room: &'a Mutex<u64>,
+}
+
+impl Asks<'_> {
+    async fn turn(
+        &self,
+        turn: Turn,
+        kind: DetailKind,
+        parent: SecondaryKind,
+        repo: Repository,
+    ) -> Result<Taken, StoreError> {
+        let mut taken = Taken::nothing(turn.stand);
+        let has_failed = |stand| self.failed.lock().unwrap_or_else(PoisonError::into_inner).contains(stand);
+        if has_failed(&turn.stand) {
+            return Ok(taken);
+        }
+        let items = self.store.items(self.integration, &repo.key, parent, usize::MAX).await?;
+        let items: HashMap<ItemId, Item> = items.into_iter().map(|item| (item.id(), item)).collect();
+        for of in &turn.of {
+            let Some(item) = items.get(of) else {
+                taken.vanished.push(of.clone());
+                continue;
+            };
+            if let Some(body) = known_without_asking(kind, item) {
+                taken.details.push(Detail::new(kind, item, body, self.now));
+                continue;
+            }
+            if self.is_over() || has_failed(&turn.stand) {
+                break;
+            }
+            taken.requests += 1;
+            match self.ask(&repo, kind, item).await {
+                Ok(body) => taken.details.push(Detail::new(kind, item, body, self.now)),
+                Err(error) => {
+                    self.failed.lock().unwrap_or_else(PoisonError::into_inner).insert(turn.stand);
+                    if error.ends_sync() {
+                        self.halt.is_over.store(true, Ordering::SeqCst);
+                    }
+                    taken.failed = Some(error);
+                    break;
+                }
+            }
+        }
+        Ok(taken)
+    }
+
+    /// The list of a repository, from its newest end to what is known.
+    async fn walk(&self, turn: Turn, mut coverage: DetailCoverage, repo: Repository) -> Result<Taken, StoreError> {
+        let mut taken = Taken::nothing(turn.stand);
+        let stored = self.store.details(self.integration, &repo.key, coverage.kind, usize::MAX).await?;
+        let stored: HashMap<u64, Detail> = stored
+            .into_iter()
+            .filter_map(|detail| if let ItemId::Number(number) = detail.of { Some((number, detail)) } else { None })
+            .collect();
+        let mut walk = pipelines::Walk::new(&coverage);
+        let (mut cursor, mut is_over) = (None, false);
+        while !is_over && !self.is_over() {
+            taken.requests += 1;
+            let page = match self.source.pipelines(&repo, cursor.as_ref()).await {
+                Ok(page) => page,
+                Err(error) => {
+                    if error.ends_sync() {
+                        self.halt.is_over.store(true, Ordering::SeqCst);
+                    }
+                    taken.failed = Some(error);
+                    break;
+                }
+            };
+            cursor = page.next.clone();
+            let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
+            let (details, over) = walk.page(page, &stored, *room, self.now);
+            *room -= details.len() as u64;
+            is_over = over;
+            taken.details.extend(details);
+        }
+        walk.end(&mut coverage, &repo, is_over, self.now);
+        taken.walked = Some(coverage);
+        Ok(taken)
+    }
+
+    /// What is a property of this very pull request or commit is an answer, too: it is never asked for again.
+    async fn ask(&self, repo: &Repository, kind: DetailKind, item: &Item) -> Result<DetailBody, SourceError> {
+        match self.source.detail(repo, kind, item).await {
+            Err(error @ SourceError::BadRequest { .. }) => {
+                Ok(DetailBody::Unavailable { reason: crate::error::escape_control(&error.to_string()) })
+            }
+            answer => answer,
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        if self.source.usage().remaining == Some(0) {
+            self.halt.rate_limited.store(true, Ordering::SeqCst);
+            self.halt.is_over.store(true, Ordering::SeqCst);
+        }
+        self.stop.is_cancelled() || self.halt.is_over.load(Ordering::SeqCst)
+    }
+}
+
+/// What a failure means: for the sync, for the repository's kind, or for the next time.
+fn fail(
+    report: &mut DetailReport,
+    coverage: &mut DetailCoverage,
+    repo: &Repository,
+    error: SourceError,
+    is_first: bool,
+    now: DateTime<Utc>,
+) {
+    let kind = coverage.kind.as_str();
+    if is_budget(&error) {
+        report.rate_limited = true;
+        return;
+    }
+    let what = format!("could not fetch {kind} of {}", repo.full_name);
+    let message = Report::new(what, &error, error.mend()).one_line();
+    report.unauthorized |= error.ends_sync();
+    if is_first && matches!(error, SourceError::Forbidden { .. } | SourceError::NotFound { .. }) {
+        report.notes.push(format!("{}: no {kind}: {error}", repo.full_name));
+        coverage.unavailable = Some(Unavailable { reason: message, asked_at: now, source_updated_on: repo.updated_on });
+        return;
+    }
+    report.errors.push(SyncError {
+        repository: Some(repo.full_name.clone()),
+        stage: kind.to_owned(),
+        message,
+        retry: "next_sync".to_owned(),
+    });
+}
+
+fn is_budget(error: &SourceError) -> bool {
+    match error {
+        SourceError::BudgetExhausted { .. } => true,
+        SourceError::Incomplete { source, .. } => is_budget(source),
+        _ => false,
+    }
+}
+
+fn count(report: &mut DetailReport, inputs: &DetailInputs<'_>, stands: &[Stand], stored: &BTreeMap<DetailKind, u64>) {
+    let per_hour = inputs.source.usage().per_hour.unwrap_or(ASSUMED_PER_HOUR).max(1);
+    for (kind, cap) in &inputs.kinds {
+        if !inputs.source.detail_kinds().contains(kind) {
+            continue;
+        }
+        let of_kind = stands.iter().map(|stand| &stand.coverage).filter(|coverage| coverage.kind == *kind);
+        let readable: Vec<&DetailCoverage> = of_kind.filter(|one| one.unavailable.is_none()).collect();
+        let backlog: u64 = readable.iter().map(|coverage| coverage.waiting.len() as u64).sum();
+        let unlisted = readable.iter().filter(|one| kind.of().is_none() && one.listed.is_none()).count() as u64;
+        let syncs = backlog.div_ceil((*cap).max(1)).max(backlog.div_ceil(per_hour));
+        let complete_by = i32::try_from(syncs).ok().filter(|syncs| *syncs > 0).and_then(|syncs| {
+            let interval = TimeDelta::from_std(inputs.interval).ok()?;
+            inputs.now.checked_add_signed(interval.checked_mul(syncs)?)
+        });
+        let stored = stored.get(kind).copied().unwrap_or(0);
+        report.counts.insert(*kind, SecondaryCounts { stored, backlog, repositories_waiting: unlisted, complete_by });
+    }
+}

@@ -1,0 +1,415 @@
+//! P5.5: details are capped, budgeted, backfilled and covered like pull requests and commits, in random lives with
+//! failing requests, kills, stops and pull requests that change meanwhile.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, TimeDelta, Utc};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use tokio_util::sync::CancellationToken;
+
+use super::integration;
+use crate::backfill::details::{self, DetailInputs, DetailReport};
+use crate::model::coverage::Coverage;
+use crate::model::{
+    Commit, Detail, DetailBody, DetailKind, IngestedRecord, InstanceId, Item, ItemId, PullRequest, PullRequestState,
+    RepoKey, Repository, SecondaryKind,
+};
+use crate::source::{Ask, Cursor, Finding, ItemPage, Listing, RepositoryPage, Source, SourceError, Usage};
+use crate::store::sled::SledStore;
+use crate::store::{ItemBatch, Store};
+
+const KINDS: [DetailKind; 3] = [DetailKind::Reviews, DetailKind::PullRequestFiles, DetailKind::CommitFiles];
+
+fn at(minutes: i64) -> DateTime<Utc> {
+    DateTime::UNIX_EPOCH + TimeDelta::minutes(minutes)
+}
+
+pub(in crate::backfill) fn repository(number: usize) -> Repository {
+    Repository {
+        key: RepoKey::cloud(format!("{{{number}}}")),
+        workspace: "acme".to_owned(),
+        slug: format!("repo-{number}"),
+        name: format!("repo-{number}"),
+        full_name: format!("acme/repo-{number}"),
+        project_key: None,
+        description: None,
+        default_branch: Some("main".to_owned()),
+        language: None,
+        is_private: true,
+        is_fork: false,
+        is_personal: false,
+        is_archived: false,
+        url: "https://bitbucket.org/acme/repo".to_owned(),
+        created_on: None,
+        updated_on: None,
+    }
+}
+
+fn pull_request(id: u64, updated: i64) -> Item {
+    Item::PullRequest(PullRequest {
+        id,
+        title: String::new(),
+        state: PullRequestState::Open,
+        author: None,
+        source_branch: None,
+        target_branch: None,
+        created_at: at(0),
+        updated_at: at(updated),
+        url: None,
+        source_commit: None,
+        target_commit: None,
+        comments: None,
+        reviewed: None,
+    })
+}
+
+fn commit(number: i64) -> Item {
+    Item::Commit(Commit {
+        hash: format!("{number:040x}"),
+        message: String::new(),
+        author: None,
+        committed_at: at(number),
+        url: None,
+        parents: vec![],
+        unreachable: false,
+    })
+}
+
+/// What goes wrong in a sync.
+#[derive(Clone, Copy, Debug, Default)]
+struct Trouble {
+    budget: Option<u64>,
+    fails_every: Option<u64>,
+    stops_at: Option<u64>,
+    dies_at: Option<u64>,
+}
+
+#[derive(Default)]
+struct Told {
+    trouble: Trouble,
+    asked: u64,
+    /// How often each was asked for and told.
+    of: HashMap<(RepoKey, DetailKind, ItemId), u64>,
+}
+
+struct Teller {
+    instance: InstanceId,
+    told: Mutex<Told>,
+    stop: Mutex<CancellationToken>,
+    kill: Mutex<CancellationToken>,
+    forbids: Option<(RepoKey, DetailKind)>,
+}
+
+impl Teller {
+    fn told(&self) -> std::sync::MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn answer(&self, repo: &Repository, kind: DetailKind, of: &Item) -> Result<DetailBody, SourceError> {
+        let url = || "http://127.0.0.1/x".to_owned();
+        let mut told = self.told();
+        told.asked += 1;
+        let asked = told.asked;
+        if self.forbids.as_ref().is_some_and(|(forbidden, of)| *forbidden == repo.key && *of == kind) {
+            return Err(SourceError::Forbidden { url: url(), required: vec![], granted: vec![] });
+        }
+        if told.trouble.fails_every.is_some_and(|every| asked.is_multiple_of(every)) {
+            return Err(SourceError::Server { url: url(), status: 500, attempts: 3 });
+        }
+        *told.of.entry((repo.key.clone(), kind, of.id())).or_default() += 1;
+        if of.id() == ItemId::Number(3) && kind == DetailKind::PullRequestFiles {
+            return Err(SourceError::BadRequest { url: url(), status: 400, message: "no common ancestor".to_owned() });
+        }
+        Ok(match kind {
+            DetailKind::Reviews => DetailBody::Reviews { reviews: vec![] },
+            _ => DetailBody::Files { files: vec![], lines_added: None, lines_removed: None, total: 0 },
+        })
+    }
+}
+
+#[async_trait]
+impl Source for Teller {
+    fn instance(&self) -> &InstanceId {
+        &self.instance
+    }
+
+    async fn preflight(&self) -> Vec<Finding> {
+        vec![]
+    }
+
+    async fn repositories(&self, _: &Listing, _: Option<&Cursor>) -> Result<RepositoryPage, SourceError> {
+        Ok(RepositoryPage::default())
+    }
+
+    async fn count(&self) -> Result<Option<u64>, SourceError> {
+        Ok(None)
+    }
+
+    async fn repository(&self, _: &Repository) -> Result<Option<IngestedRecord>, SourceError> {
+        Ok(None)
+    }
+
+    async fn secondary(&self, _: &Repository, _: &Ask, _: Option<&Cursor>) -> Result<ItemPage, SourceError> {
+        Ok(ItemPage::default())
+    }
+
+    fn detail_kinds(&self) -> &[DetailKind] {
+        &KINDS
+    }
+
+    async fn detail(&self, repo: &Repository, kind: DetailKind, of: &Item) -> Result<DetailBody, SourceError> {
+        tokio::task::yield_now().await;
+        let (asked, trouble) = {
+            let told = self.told();
+            (told.asked, told.trouble)
+        };
+        if trouble.stops_at.is_some_and(|stop| asked >= stop) {
+            self.stop.lock().unwrap_or_else(PoisonError::into_inner).cancel();
+        }
+        if trouble.dies_at.is_some_and(|dies| asked >= dies) {
+            self.kill.lock().unwrap_or_else(PoisonError::into_inner).cancel();
+            std::future::pending::<()>().await;
+        }
+        self.answer(repo, kind, of)
+    }
+
+    fn usage(&self) -> Usage {
+        let told = self.told();
+        Usage { remaining: told.trouble.budget.map(|budget| budget.saturating_sub(told.asked)), ..Usage::default() }
+    }
+
+    fn budget_snapshot(&self) -> serde_json::Value {
+        serde_json::Value::Null
+    }
+
+    fn listing_credential(&self) -> String {
+        "one".to_owned()
+    }
+}
+
+struct Life {
+    store: SledStore,
+    teller: Teller,
+    repositories: Vec<Repository>,
+    now: i64,
+    /// Pull requests with their update, commits.
+    pulls: Vec<BTreeMap<u64, i64>>,
+    commits: Vec<i64>,
+    caps: BTreeMap<DetailKind, u64>,
+}
+
+impl Life {
+    async fn new(repositories: usize, caps: u64) -> Self {
+        Self {
+            store: SledStore::temporary().await.expect("a store"),
+            teller: Teller {
+                instance: InstanceId::cloud(),
+                told: Mutex::default(),
+                stop: Mutex::new(CancellationToken::new()),
+                kill: Mutex::new(CancellationToken::new()),
+                forbids: None,
+            },
+            repositories: (0..repositories).map(repository).collect(),
+            now: 10,
+            pulls: vec![BTreeMap::new(); repositories],
+            commits: vec![0; repositories],
+            caps: KINDS.map(|kind| (kind, caps)).into(),
+        }
+    }
+
+    /// As pull requests and commits come: stored with their coverage.
+    async fn arrive(&mut self, repo: usize, pulls: &[u64], commits: i64) {
+        self.now += 1;
+        for id in pulls {
+            self.pulls[repo].insert(*id, self.now);
+        }
+        let before = self.commits[repo];
+        self.commits[repo] += commits;
+        let key = &self.repositories[repo].key;
+        let batch = |kind, items: Vec<Item>, stored| {
+            let mut coverage = Coverage::new(key.clone(), kind);
+            (coverage.stored, coverage.checked_at) = (stored, Some(at(self.now)));
+            ItemBatch { repo: key.clone(), kind, items, coverage }
+        };
+        let pulls: Vec<Item> = pulls.iter().map(|id| pull_request(*id, self.now)).collect();
+        let new: Vec<Item> = (before..self.commits[repo]).map(|n| commit(n * 100 + repo as i64)).collect();
+        let batches = vec![
+            batch(SecondaryKind::PullRequests, pulls, self.pulls[repo].len() as u64),
+            batch(SecondaryKind::Commits, new, self.commits[repo] as u64),
+        ];
+        let lease = self.store.crawl_lease(&integration(), Duration::ZERO).await.unwrap().expect("nobody crawls");
+        self.store.record_items(&lease, batches).await.unwrap();
+    }
+
+    /// `None`: it was killed.
+    async fn sync(&mut self, trouble: Trouble) -> Option<DetailReport> {
+        self.now += 1;
+        let before = self.details().await;
+        let (stop, kill) = (CancellationToken::new(), CancellationToken::new());
+        *self.teller.stop.lock().unwrap() = stop.clone();
+        *self.teller.kill.lock().unwrap() = kill.clone();
+        {
+            let mut told = self.teller.told();
+            (told.trouble, told.asked) = (trouble, 0);
+        }
+        let lease = self.store.crawl_lease(&integration(), Duration::ZERO).await.unwrap().expect("nobody crawls");
+        let key = integration();
+        let inputs = DetailInputs {
+            source: &self.teller,
+            store: &self.store,
+            lease: &lease,
+            integration: &key,
+            repositories: self.repositories.clone(),
+            kinds: self.caps.clone(),
+            now: at(self.now),
+            concurrency: 3,
+            stop,
+            progress: &|_, _| {},
+            interval: Duration::from_secs(3 * 3600),
+        };
+        let report = tokio::select! {
+            biased;
+            () = kill.cancelled() => None,
+            report = details::run(inputs) => Some(report.expect("the store works")),
+        };
+        let after = self.details().await;
+        for kind in KINDS {
+            let written = after.iter().filter(|(of, detail)| of.1 == kind && before.get(*of) != Some(*detail)).count();
+            assert!(written as u64 <= self.caps[&kind], "{written} {} in one sync", kind.as_str());
+        }
+        report
+    }
+
+    async fn details(&self) -> HashMap<(RepoKey, DetailKind, ItemId), Detail> {
+        let mut all = HashMap::new();
+        for repo in &self.repositories {
+            for kind in KINDS {
+                for detail in self.store.details(&integration(), &repo.key, kind, usize::MAX).await.unwrap() {
+                    all.insert((repo.key.clone(), kind, detail.of.clone()), detail);
+                }
+            }
+        }
+        all
+    }
+
+    /// What should be stored in the end.
+    fn wanted(&self) -> HashMap<(RepoKey, DetailKind, ItemId), Item> {
+        let mut wanted = HashMap::new();
+        for (repo, repository) in self.repositories.iter().enumerate() {
+            let pulls = self.pulls[repo].iter().map(|(id, updated)| pull_request(*id, *updated));
+            let commits = (0..self.commits[repo]).map(|n| commit(n * 100 + repo as i64));
+            for item in pulls.chain(commits) {
+                for kind in KINDS.into_iter().filter(|kind| kind.of() == Some(item.kind())) {
+                    wanted.insert((repository.key.clone(), kind, item.id()), item.clone());
+                }
+            }
+        }
+        wanted
+    }
+
+    async fn current(&self) -> usize {
+        let details = self.details().await;
+        let wanted = self.wanted();
+        wanted.iter().filter(|(of, item)| details.get(*of).is_some_and(|one| one.is_current(of.1, item))).count()
+    }
+
+    /// Invariant 7: what is stored and what is told to wait is all there is.
+    async fn assert_whole(&self, report: &DetailReport) {
+        let backlog: u64 = report.counts.values().map(|counts| counts.backlog).sum();
+        assert_eq!(self.current().await as u64 + backlog, self.wanted().len() as u64, "{report:?}");
+    }
+}
+
+/// P5.5, P5.3, invariant 7: over syncs with failures, kills, stops and small budgets, and pull requests that change,
+/// everything is told in the end, within the caps, and nothing is asked twice that was told and did not change.
+#[tokio::test]
+async fn details_are_capped_and_none_is_lost_in_random_lives_p5_5() {
+    let seeds = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(24);
+    for seed in 0..seeds {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let mut life = Life::new(rng.random_range(1..5), rng.random_range(1..60)).await;
+        for _ in 0..rng.random_range(2..8) {
+            for repo in 0..life.repositories.len() {
+                let pulls: Vec<u64> = (1..rng.random_range(2..40)).filter(|_| rng.random_bool(0.3)).collect();
+                let commits = rng.random_range(0..30);
+                life.arrive(repo, &pulls, commits).await;
+            }
+            let trouble = Trouble {
+                budget: rng.random_bool(0.3).then(|| rng.random_range(0..30)),
+                fails_every: rng.random_bool(0.3).then(|| rng.random_range(1..9)),
+                stops_at: rng.random_bool(0.2).then(|| rng.random_range(0..20)),
+                dies_at: rng.random_bool(0.2).then(|| rng.random_range(0..20)),
+            };
+            if let Some(report) = life.sync(trouble).await {
+                life.assert_whole(&report).await;
+                if let Some(budget) = trouble.budget {
+                    // Requests under way when the last of the budget went.
+                    assert!(life.teller.told().asked <= budget + 3, "seed {seed}");
+                }
+            }
+        }
+        let mut syncs = 0;
+        loop {
+            let report = life.sync(Trouble::default()).await.expect("nobody kills it");
+            life.assert_whole(&report).await;
+            if report.counts.values().all(|counts| counts.backlog == 0) {
+                break;
+            }
+            syncs += 1;
+            assert!(syncs < 500, "seed {seed} stands still: {report:?}");
+        }
+        assert_eq!(life.current().await, life.wanted().len(), "seed {seed}");
+        life.sync(Trouble::default()).await.expect("nobody kills it");
+        assert_eq!(life.teller.told().asked, 0, "seed {seed}: an unchanged sync asks nothing");
+    }
+}
+
+/// P2.11: what one repository forbids is said, and left alone for a day; the others are served.
+#[tokio::test]
+async fn what_a_repository_forbids_is_left_alone_for_a_day() {
+    let mut life = Life::new(2, 100).await;
+    life.arrive(0, &[1, 2], 0).await;
+    life.arrive(1, &[1, 2], 0).await;
+    life.teller.forbids = Some((life.repositories[0].key.clone(), DetailKind::Reviews));
+    let report = life.sync(Trouble::default()).await.expect("nobody kills it");
+    assert_eq!(report.errors, []);
+    assert_eq!(report.notes.len(), 1, "{:?}", report.notes);
+    assert_eq!((report.counts[&DetailKind::Reviews].stored, report.counts[&DetailKind::Reviews].backlog), (2, 0));
+    assert_eq!(report.counts[&DetailKind::PullRequestFiles].stored, 4);
+    let asked = |life: &Life| life.teller.told().asked;
+    life.sync(Trouble::default()).await.expect("nobody kills it");
+    assert_eq!(asked(&life), 0);
+    life.now += 25 * 60;
+    life.teller.forbids = None;
+    let report = life.sync(Trouble::default()).await.expect("nobody kills it");
+    assert_eq!((asked(&life), report.counts[&DetailKind::Reviews].stored), (2, 2));
+}
+
+/// Facts 1.4: a pull request whose branches share no ancestor never tells its files, and does not keep the rest.
+#[tokio::test]
+async fn what_can_never_be_told_is_noted_once() {
+    let mut life = Life::new(1, 100).await;
+    life.arrive(0, &[1, 2, 3, 4], 0).await;
+    let report = life.sync(Trouble::default()).await.expect("nobody kills it");
+    assert_eq!((report.counts[&DetailKind::PullRequestFiles].backlog, report.errors), (0, vec![]));
+    let details = life.details().await;
+    let of = (life.repositories[0].key.clone(), DetailKind::PullRequestFiles, ItemId::Number(3));
+    assert!(matches!(&details[&of].body, DetailBody::Unavailable { reason } if reason.contains("no common ancestor")));
+}
+
+/// P5.3: no repository starves: each has its turn before anybody has a second one.
+#[tokio::test]
+async fn every_repository_has_its_turn() {
+    let mut life = Life::new(3, 30).await;
+    life.arrive(0, &[], 200).await;
+    life.arrive(1, &[], 5).await;
+    life.arrive(2, &[], 5).await;
+    life.sync(Trouble::default()).await.expect("nobody kills it");
+    let details = life.details().await;
+    let of = |repo: usize| details.keys().filter(|(key, ..)| *key == life.repositories[repo].key).count();
+    assert_eq!((of(0), of(1), of(2)), (20, 5, 5));
+}
