@@ -77,8 +77,6 @@ pub struct Discovered {
     pub held: Option<HeldAbsences>,
     /// Whether the list was swept whole.
     pub swept: bool,
-    /// Whether the presence of any repository changed (hidden, shown, missing, back, gone).
-    pub presence_changed: bool,
     /// Known and not there for anybody to import: hidden, gone, moved, forbidden.
     pub unserved: BTreeSet<RepoKey>,
 }
@@ -538,7 +536,6 @@ async fn finish(
     discovery.sweep_next |= changes.iter().any(|known| known.presence == Presence::MissingOnce)
         || walk.found.held.is_some()
         || walk.found.errors.iter().any(|error| error.retry == "next_sync" && error.stage == LOOK_UP);
-    walk.found.presence_changed = !changes.is_empty();
     run.store.finish_walk(run.lease, changes, discovery).await?;
     walk.found.seen = served as u64;
     Ok(walk.found)

@@ -29,6 +29,8 @@ const BATCH: usize = 500;
 pub struct Judged {
     /// What auto-import may look at, sorted by repository: none while it is off.
     pub recommendations: Vec<Recommendation>,
+    /// Hash of what was judged by.
+    inputs: String,
 }
 
 /// Everything judging reads, as facts: records and entities themselves are not held.
@@ -63,19 +65,25 @@ impl Bench {
     }
 }
 
-/// Judges every repository and keeps the verdicts; `None`: nothing changed since the last time, what is
-/// kept still holds and nothing needs planning.
+/// Judges every repository and keeps the verdicts; `None`: nothing changed since the last time a sync got to its
+/// end with them, what is kept still holds and nothing needs planning.
 pub(super) async fn judge(
     run: &Run<'_>,
     lease: &CrawlLease,
     survey: &Survey,
     discovered: &Discovered,
 ) -> Result<Option<Judged>, Stop> {
-    let is_quiet = discovered.new == 0 && discovered.changed.is_empty() && !discovered.presence_changed;
     let state = run.store.integration(&run.parts.key).await?;
-    let now = inputs_hash(run, survey).await?;
-    if is_quiet && !run.dry_run && state.and_then(|state| state.correlated) == Some(now) {
+    let inputs = inputs_hash(run, survey).await?;
+    let holds = state.as_ref().is_some_and(|state| state.correlated.as_ref() == Some(&inputs));
+    if holds && !run.full && !run.dry_run {
         return Ok(None);
+    }
+    // From here on verdicts of these inputs are kept, however this sync ends: were the inputs put back as they
+    // were, those of before would not be.
+    if let Some(mut state) = state.filter(|state| state.correlated.is_some()) {
+        state.correlated = None;
+        run.store.save_integration(lease, &state).await?;
     }
     let report = |done, finished| {
         (run.progress)(Progress {
@@ -106,7 +114,7 @@ pub(super) async fn judge(
     }
     let candidates = correlate(&run.parts.rules, &bench.repositories, &bench.entities);
     let recommendations = save(run, lease, &bench, &candidates).await?;
-    Ok(Some(Judged { recommendations }))
+    Ok(Some(Judged { recommendations, inputs }))
 }
 
 /// Judges and keeps the verdicts, a batch at a time: all of them at once would be most of what a sync holds.
@@ -146,29 +154,28 @@ async fn save(
     Ok(for_auto_import)
 }
 
-/// Remembers what was read, so that the next sync can tell that nothing changed. Only after a sync that
-/// left nothing to do again.
+/// Remembers what was judged by, so that the next sync can tell that nothing changed, also not while this one was at
+/// it. Only after a sync that left nothing to do again.
 pub(super) async fn remember(
     run: &Run<'_>,
     lease: &CrawlLease,
     record: &SyncRecord,
-    survey: &Survey,
+    judged: Judged,
 ) -> Result<(), Stop> {
     let Some(mut state) = run.store.integration(&run.parts.key).await? else { return Ok(()) };
     // After a write the catalog is not what this sync read: were that put back as it was (by git), nobody would
     // notice that entities went.
     let wrote = record.imported.registered + record.imported.merged + record.imported.updated > 0;
     let is_settled = !wrote && record.imported.failed == 0 && !record.held.iter().any(|held| held.approvable);
-    let before = state.correlated.take();
-    state.correlated = if is_settled { Some(inputs_hash(run, survey).await?) } else { None };
-    if state.correlated != before {
+    if is_settled {
+        state.correlated = Some(judged.inputs);
         run.store.save_integration(lease, &state).await?;
     }
     Ok(())
 }
 
-/// Hash of everything that decides recommendations and plan, but the records: those are known to be
-/// unchanged when discovery found nothing.
+/// Hash of everything that decides recommendations and plan, but the records: whoever records a changed one takes
+/// back that anything was judged.
 async fn inputs_hash(run: &Run<'_>, survey: &Survey) -> Result<String, Stop> {
     let Parts { integration, key, rules, catalog } = run.parts;
     let links = run.store.links(catalog.name()).await?;

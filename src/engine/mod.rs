@@ -244,7 +244,7 @@ async fn stages(
     if let Some(judged) = judge::judge(run, lease, &survey, &discovered).await? {
         let updated = update::update(run, lease, record, &survey, &judged).await?;
         outcomes.extend(updated);
-        judge::remember(run, lease, record, &survey).await?;
+        judge::remember(run, lease, record, judged).await?;
     }
     stop_if_asked(run)?;
     backfilling(run, lease, record, unserved).await

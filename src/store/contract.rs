@@ -30,6 +30,7 @@ macro_rules! contract {
                 a_page_and_its_cursor_are_one_write,
                 pages_come_in_order_without_gaps,
                 touched_repositories_keep_their_records,
+                what_is_recorded_is_not_judged_yet,
                 a_sweep_remembers_what_it_has_seen,
                 a_new_sweep_forgets_what_an_old_one_saw,
                 verdicts_are_replaced_counted_and_dropped,

@@ -107,7 +107,8 @@ pub struct IntegrationState {
     pub last_started_at: Option<DateTime<Utc>>,
     /// Hash of rules and settings that decide fields, at the last complete planning (P4.14).
     pub rules_hash: Option<String>,
-    /// Hash of everything correlation read last time: equal means its results still hold.
+    /// Hash of everything correlation read last time: equal means its results still hold. Recording a new or
+    /// changed repository or presence clears it, in the same write.
     pub correlated: Option<String>,
     /// Free place for stages that need to remember one small thing; by stage name.
     #[serde(default)]

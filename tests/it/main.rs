@@ -25,4 +25,5 @@ mod state;
 mod supply_chain;
 mod taken_names;
 mod terminal;
+mod unjudged;
 mod walkthrough;

@@ -97,6 +97,27 @@ pub(crate) async fn touched_repositories_keep_their_records(home: &dyn Home) {
     assert_eq!(record.repository, touched.repository);
 }
 
+/// P2.12: a sync may end after any write, and the next one must not believe what was judged before it.
+pub(crate) async fn what_is_recorded_is_not_judged_yet(home: &dyn Home) {
+    let store = home.open().await;
+    let key = integration("acme");
+    let lease = crawl(&*store, &key).await;
+    let judged = crate::store::IntegrationState { correlated: Some("inputs".to_owned()), ..state(&key) };
+    let holds =
+        async |store: &dyn Store| store.integration(&key).await.expect("reads").expect("known").correlated.is_some();
+    store.save_integration(&lease, &judged).await.expect("saves");
+    let touched = RecordedPage { touched: vec![known(repo(1))], ..RecordedPage::default() };
+    store.record_page(&lease, touched).await.expect("records");
+    store.finish_walk(&lease, Vec::new(), DiscoveryState::default()).await.expect("finishes");
+    assert!(holds(&*store).await, "nothing that is judged by has changed");
+
+    store.record_page(&lease, page("01S", 1, [repo(2)])).await.expect("records");
+    assert!(!holds(&*store).await, "a record is new");
+    store.save_integration(&lease, &judged).await.expect("saves");
+    store.finish_walk(&lease, vec![known(repo(2))], DiscoveryState::default()).await.expect("finishes");
+    assert!(!holds(&*store).await, "a presence has changed");
+}
+
 /// P2.9, P2.12: what was not seen by a sweep is known, over kills, and presence changes with its end.
 pub(crate) async fn a_sweep_remembers_what_it_has_seen(home: &dyn Home) {
     let key = integration("acme");

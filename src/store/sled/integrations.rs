@@ -41,16 +41,21 @@ pub(super) fn save(draft: &mut Draft<'_>, held: &IntegrationKey, state: &Integra
     draft.put(key_of(held), state)
 }
 
-/// Replaces discovery's part of the state.
+/// Replaces discovery's part of the state. Where records changed with it, what was judged before holds no longer:
+/// said in this same write, or a sync that breaks off would leave them unjudged for good.
 pub(super) fn save_discovery(
     draft: &mut Draft<'_>,
     integration: &IntegrationKey,
     discovery: DiscoveryState,
+    records_changed: bool,
 ) -> Result<(), StoreError> {
     let key = key_of(integration);
     let mut state: IntegrationState =
         draft.get(&key)?.ok_or_else(|| StoreError::UnknownIntegration { integration: integration.clone() })?;
     state.discovery = discovery;
+    if records_changed {
+        state.correlated = None;
+    }
     draft.put(key, &state)
 }
 

@@ -32,7 +32,7 @@ pub(super) fn record_page(
         draft.put(key_of(REPOSITORIES, integration, &known.repository.key), known)?;
     }
     record_seen(draft, integration, page)?;
-    integrations::save_discovery(draft, integration, page.discovery.clone())
+    integrations::save_discovery(draft, integration, page.discovery.clone(), !page.changed.is_empty())
 }
 
 /// Keeps a page's ids as one value under the sweep, and drops those of sweeps that were given up.
@@ -100,7 +100,7 @@ pub(super) fn finish_walk(
         draft.put(key_of(REPOSITORIES, integration, &known.repository.key), known)?;
     }
     drop_seen(draft, integration, None)?;
-    integrations::save_discovery(draft, integration, discovery)
+    integrations::save_discovery(draft, integration, discovery, !changes.is_empty())
 }
 
 pub(super) fn page(
