@@ -425,6 +425,10 @@ pub enum Integration {
         switch: Switch,
     },
     /// Forget an integration: its repositories, links, decisions and activity; asks first
+    ///
+    /// Entities and files stay, with their marks: while the integration is in the config, its next sync makes the links
+    /// again. Take it out of the config to be rid of it. One that left the config (orphaned) is named as `integration
+    /// list` shows it: by its name, or by its workspace (`bitbucket.org/WORKSPACE`) where another has the name now.
     Delete(OneIntegration),
 }
 

@@ -92,10 +92,11 @@ async fn answered(start: &Start, screen: &Screen, request: Request) -> Result<Ex
     {
         let lost = ask(start, &Request::IntegrationDelete { name: name.clone(), dry_run: true }).await?;
         if let Answer::Deleted(lost) = lost {
-            confirm(&format!(
+            let question = format!(
                 "Forget {name}: {} repositories and {} links, with their history? Entities and files stay.",
                 lost.repositories, lost.links
-            ))?;
+            );
+            confirm(&question, &render::deleted(&lost))?;
         }
     }
     let answer = ask(start, &request).await?;
@@ -108,6 +109,10 @@ async fn answered(start: &Start, screen: &Screen, request: Request) -> Result<Ex
             if rows.is_empty() =>
         {
             printed(screen.print(rows, |_| render::nothing_matches(search)), Exit::Done)
+        }
+        (Request::IntegrationList { name: Some(_) }, Answer::Integrations(rows)) => {
+            let each = |screen: &Screen| rows.iter().map(|row| render::integration(screen, row)).collect::<Vec<_>>();
+            printed(screen.print(rows, |screen| each(screen).join("\n\n")), Exit::Done)
         }
         // Looking at the past succeeds, whatever happened then.
         (Request::SyncHistory { .. }, Answer::Syncs(records)) => {
@@ -141,11 +146,14 @@ async fn ask(start: &Start, request: &Request) -> Result<Answer, Failure> {
     answer
 }
 
-/// Asks yes or no on the terminal.
-fn confirm(question: &str) -> Result<(), Failure> {
+/// Asks yes or no on the terminal; where there is none, the refusal says what it was about.
+fn confirm(question: &str, at_stake: &str) -> Result<(), Failure> {
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
-        return Err(Failure::refused("this needs a yes, and there is no terminal to ask on", "add `--yes`"));
+        let mut refused = Failure::refused("this needs a yes, and there is no terminal to ask on", "add `--yes`");
+        refused.report.because.push(at_stake.to_owned());
+        return Err(refused);
     }
+    eprintln!("{at_stake}");
     eprint!("{question} [y/N] ");
     let mut line = String::new();
     let read = io::stdin().read_line(&mut line);

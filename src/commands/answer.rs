@@ -271,6 +271,15 @@ pub struct IntegrationRow {
     pub repositories: u64,
     /// Linked repositories.
     pub imported: u64,
+    /// Connector, where it is in the config.
+    #[serde(default)]
+    pub connector: Option<String>,
+    /// Rules: the name of a shipped file, or a path.
+    #[serde(default)]
+    pub rules: Option<String>,
+    /// Secondary kinds that are fetched.
+    #[serde(default)]
+    pub kinds: Vec<String>,
     /// The last sync.
     pub last_sync: Option<SyncRecord>,
 }
@@ -280,12 +289,18 @@ pub struct IntegrationRow {
 pub struct Deletion {
     /// Which integration.
     pub name: String,
+    /// Instance and workspace.
+    #[serde(default)]
+    pub workspace: String,
     /// Repositories forgotten.
     pub repositories: u64,
     /// Links forgotten; entities and files stay as they are.
     pub links: u64,
     /// It was only asked what would be lost.
     pub dry_run: bool,
+    /// It is not in the config any more: nothing brings it back.
+    #[serde(default)]
+    pub is_orphaned: bool,
 }
 
 /// A row of `activity pull-requests`.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::answer::{Deletion, IntegrationRow};
 use super::request::Answer;
 use super::{App, Failure};
-use crate::config::{Cadence, Integration};
+use crate::config::{Cadence, Integration, RulesRef};
 use crate::model::{IntegrationKey, RepoKey, SyncRecord};
 use crate::schedule;
 use crate::store::{AutoImportSwitch, IntegrationState, Switches};
@@ -17,16 +17,14 @@ const LEASE_WAIT: Duration = Duration::from_secs(10);
 /// Every integration of the config, then those that left it.
 pub(super) async fn list(app: &App, name: Option<&str>) -> Result<Answer, Failure> {
     let mut rows = Vec::new();
-    let states = app.store.integrations().await?;
     for integration in &app.config.integrations {
-        if name.is_none_or(|name| name == integration.name) {
+        if name.is_none_or(|name| is_meant(name, &integration.name, &integration.key())) {
             rows.push(row(app, integration).await?);
         }
     }
-    let keys: BTreeSet<IntegrationKey> = app.config.integrations.iter().map(Integration::key).collect();
-    for state in states.iter().filter(|state| !keys.contains(&state.key)) {
-        if name.is_none_or(|name| name == state.name) {
-            rows.push(orphan(app, state).await?);
+    for state in orphans(app).await? {
+        if name.is_none_or(|name| is_meant(name, &state.name, &state.key)) {
+            rows.push(orphan(app, &state).await?);
         }
     }
     match name {
@@ -34,6 +32,67 @@ pub(super) async fn list(app: &App, name: Option<&str>) -> Result<Answer, Failur
         Some(name) if rows.is_empty() => app.integration(name).map(|_| Answer::Integrations(rows)),
         _ => Ok(Answer::Integrations(rows)),
     }
+}
+
+/// What the store knows of integrations that left the config, or that serve another workspace there now.
+async fn orphans(app: &App) -> Result<Vec<IntegrationState>, Failure> {
+    let keys: BTreeSet<IntegrationKey> = app.config.integrations.iter().map(Integration::key).collect();
+    let mut states = app.store.integrations().await?;
+    states.retain(|state| !keys.contains(&state.key));
+    Ok(states)
+}
+
+/// `bitbucket.org/acme`: tells an integration from another of its name.
+fn place(key: &IntegrationKey) -> String {
+    format!("{}/{}", key.instance, key.workspace)
+}
+
+/// The same where two catalogs share a workspace.
+fn full_place(key: &IntegrationKey) -> String {
+    format!("{}/{}", place(key), key.catalog)
+}
+
+/// Whether a person means this one: by its name, or by its workspace.
+fn is_meant(text: &str, name: &str, key: &IntegrationKey) -> bool {
+    text == name || text == place(key) || text == full_place(key)
+}
+
+/// An integration that a person named, of the config or orphaned.
+struct Named {
+    name: String,
+    key: IntegrationKey,
+    is_orphaned: bool,
+}
+
+/// The one a person means.
+async fn find(app: &App, text: &str) -> Result<Named, Failure> {
+    let of_config = app.config.integrations.iter();
+    let of_config = of_config.map(|one| Named { name: one.name.clone(), key: one.key(), is_orphaned: false });
+    let orphaned = orphans(app).await?.into_iter();
+    let orphaned = orphaned.map(|state| Named { name: state.name, key: state.key, is_orphaned: true });
+    let all: Vec<Named> = of_config.chain(orphaned).collect();
+    let known: Vec<String> = all.iter().map(|one| one.name.clone()).collect();
+    let mut meant: Vec<Named> = all.into_iter().filter(|one| is_meant(text, &one.name, &one.key)).collect();
+    let Some(one) = meant.pop() else {
+        return Err(Failure::usage(
+            format!("there is no integration `{text}`"),
+            format!("`integration list` shows {}", known.join(", ")),
+        ));
+    };
+    if meant.is_empty() {
+        return Ok(one);
+    }
+    meant.push(one);
+    let is_told_by_place = meant.iter().map(|one| place(&one.key)).collect::<BTreeSet<_>>().len() == meant.len()
+        && text != place(&meant[0].key);
+    let candidates = meant.iter().map(|one| {
+        let place = if is_told_by_place { place(&one.key) } else { full_place(&one.key) };
+        format!("`{place}` ({})", if one.is_orphaned { "orphaned" } else { "in the config" })
+    });
+    Err(Failure::usage(
+        format!("`{text}` means several integrations"),
+        format!("name one by its workspace: {}", candidates.collect::<Vec<_>>().join(", ")),
+    ))
 }
 
 async fn row(app: &App, integration: &Integration) -> Result<IntegrationRow, Failure> {
@@ -52,7 +111,7 @@ async fn row(app: &App, integration: &Integration) -> Result<IntegrationRow, Fai
             (false, false) => "active",
         }
         .to_owned(),
-        workspace: format!("{}/{}", key.instance, key.workspace),
+        workspace: place(&key),
         catalog: integration.catalog.clone(),
         schedule: cadence(&integration.update_every),
         next_run: next_run.flatten(),
@@ -60,6 +119,12 @@ async fn row(app: &App, integration: &Integration) -> Result<IntegrationRow, Fai
         auto_import_in_file: integration.auto_import,
         repositories,
         imported,
+        connector: Some(integration.connector.clone()),
+        rules: Some(match &integration.rules {
+            RulesRef::Builtin(name) => name.clone(),
+            RulesRef::File { path, .. } => path.display().to_string(),
+        }),
+        kinds: integration.secondary_kinds.keys().map(|kind| kind.as_str().to_owned()).collect(),
         last_sync: last_sync(app, &key).await?,
     })
 }
@@ -69,7 +134,7 @@ async fn orphan(app: &App, state: &IntegrationState) -> Result<IntegrationRow, F
     Ok(IntegrationRow {
         name: state.name.clone(),
         state: "orphaned".to_owned(),
-        workspace: format!("{}/{}", state.key.instance, state.key.workspace),
+        workspace: place(&state.key),
         catalog: state.key.catalog.clone(),
         schedule: "not in the config".to_owned(),
         next_run: None,
@@ -77,6 +142,9 @@ async fn orphan(app: &App, state: &IntegrationState) -> Result<IntegrationRow, F
         auto_import_in_file: false,
         repositories,
         imported,
+        connector: None,
+        rules: None,
+        kinds: Vec::new(),
         last_sync: last_sync(app, &state.key).await?,
     })
 }
@@ -135,7 +203,7 @@ pub(super) async fn suspend(app: &App, name: &str, suspended: bool) -> Result<An
     let key = integration.key();
     let switches = Switches { suspended, ..app.store.switches(&key).await? };
     app.store.save_switches(&key, &switches).await?;
-    list(app, Some(name)).await
+    Ok(Answer::Integrations(vec![row(app, integration).await?]))
 }
 
 /// Switches auto-import by hand (P4.4).
@@ -145,18 +213,12 @@ pub(super) async fn auto_import(app: &App, name: &str, on: bool) -> Result<Answe
     let switch = AutoImportSwitch { on, file_said: integration.auto_import };
     let switches = Switches { auto_import: Some(switch), ..app.store.switches(&key).await? };
     app.store.save_switches(&key, &switches).await?;
-    list(app, Some(name)).await
+    Ok(Answer::Integrations(vec![row(app, integration).await?]))
 }
 
 /// Forgets an integration; entities and files stay as they are.
 pub(super) async fn delete(app: &App, name: &str, dry_run: bool) -> Result<Answer, Failure> {
-    let key = match app.config.integration(name) {
-        Some(integration) => integration.key(),
-        None => match app.store.integrations().await?.into_iter().find(|state| state.name == name) {
-            Some(state) => state.key,
-            None => return app.integration(name).map(|_| Answer::Integrations(Vec::new())),
-        },
-    };
+    let Named { name, key, is_orphaned } = find(app, name).await?;
     let (repositories, links) = (app.repositories(&key).await?.len() as u64, counts(app, &key).await?.1);
     if !dry_run {
         let Some(lease) = app.store.crawl_lease(&key, LEASE_WAIT).await? else {
@@ -170,5 +232,5 @@ pub(super) async fn delete(app: &App, name: &str, dry_run: bool) -> Result<Answe
         drop(catalog);
         app.write_decisions().await?;
     }
-    Ok(Answer::Deleted(Deletion { name: name.to_owned(), repositories, links, dry_run }))
+    Ok(Answer::Deleted(Deletion { name, workspace: place(&key), repositories, links, dry_run, is_orphaned }))
 }
