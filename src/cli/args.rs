@@ -152,7 +152,8 @@ Examples:
     #[command(after_help = "\
 Point a connector at it:
   url: https://bitbucket.org/acme
-  api_url: http://127.0.0.1:8990/2.0")]
+  api_url: http://127.0.0.1:8990/2.0
+  requests_per_hour: 100000")]
     Simulate(Simulate),
     /// About the config file
     #[command(subcommand)]

@@ -303,6 +303,9 @@ pub(super) async fn check_store(_start: &Start, config: &Config) -> Vec<CheckRow
     }
 }
 
+/// What a connector to the simulator may be told, where the simulator has no limit.
+const SIMULATED_REQUESTS_PER_HOUR: u32 = 100_000;
+
 /// `simulate`.
 pub(super) async fn simulate(start: &Start, of: args::Simulate) -> Result<Exit, Failure> {
     let options = ServeOptions {
@@ -320,6 +323,8 @@ pub(super) async fn simulate(start: &Start, of: args::Simulate) -> Result<Exit, 
         eprintln!("a simulated Bitbucket Cloud with the workspace {} listens; point a connector at it:", of.workspace);
         eprintln!("  url: https://bitbucket.org/{}", of.workspace);
         eprintln!("  api_url: {api_url}");
+        // Else the client keeps to Bitbucket's own limit, and two syncs use up the hour.
+        eprintln!("  requests_per_hour: {}", of.rate_limit.unwrap_or(SIMULATED_REQUESTS_PER_HOUR));
         eprintln!("any token is accepted; stop it with Ctrl-C");
     };
     simulator::serve(&options, announce, start.stop.clone()).await.map_err(|error| {
