@@ -330,6 +330,7 @@ fn import_rows(screen: &Screen, rows: &[ImportRow], is_dry: bool) -> String {
 /// A dry run says what would be done, not that it was.
 fn result_of(row: &ImportRow, is_dry: bool) -> String {
     let would = match (row.result, row.change) {
+        (RowResult::Unchanged, Some(Change::Merge | Change::Adopt)) if !is_dry => return "linked".to_owned(),
         _ if !is_dry => return row.result.as_str().to_owned(),
         (RowResult::Done, Some(change)) => change.as_str(),
         (RowResult::Done, None) => row.action.as_str(),
@@ -345,11 +346,21 @@ fn result_of(row: &ImportRow, is_dry: bool) -> String {
 fn import(screen: &Screen, report: &ImportReport) -> String {
     let table = import_rows(screen, &report.rows, report.dry_run);
     let of = |result| report.rows.iter().filter(|row| row.result == result).count() as u64;
+    // Linked without a change of the file.
+    let is_linked = |row: &&ImportRow| {
+        row.result == RowResult::Unchanged && matches!(row.change, Some(Change::Merge | Change::Adopt))
+    };
+    let linked = report.rows.iter().filter(is_linked).count() as u64;
+    let only_linked = match (linked, report.dry_run) {
+        (0, _) => String::new(),
+        (linked, true) => format!(", {linked} would only be linked"),
+        (linked, false) => format!(", {linked} only linked"),
+    };
     let counts = format!(
-        "{} {}, {} unchanged, {} held, {} failed",
+        "{} {}{only_linked}, {} unchanged, {} held, {} failed",
         of(RowResult::Done),
         if report.dry_run { "would be written" } else { "done" },
-        of(RowResult::Unchanged),
+        of(RowResult::Unchanged) - linked,
         of(RowResult::Held),
         of(RowResult::Failed)
     );

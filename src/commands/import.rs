@@ -11,10 +11,11 @@ use crate::engine::import::{Chosen, carry_out, gather};
 use crate::engine::{Progress, survey, update};
 use crate::error::Report;
 use crate::model::{
-    Action, Decision, DecisionKind, EntityRef, ImportAction, ImportId, KnownRepository, LinkState, Presence,
+    Action, Decision, DecisionKind, EntityRef, ImportAction, ImportId, KnownRepository, Link, LinkState, Presence,
     Recommendation,
 };
 use crate::plan::{self, Plan, Step, Work};
+use crate::recommend::awaits_decision;
 use crate::store::{LinkChange, StoredPlan};
 
 /// What is chosen in one integration, and what cannot be.
@@ -71,8 +72,17 @@ async fn named(
         let (integration, known) = app.find(text, integration).await?;
         let recommendations = app.store.recommendations(&integration.key()).await?;
         let recommendation = recommendations.into_iter().find(|one| one.repo == known.repository.key);
+        let links = app.store.links(&integration.catalog).await?;
+        let rules = crate::assemble::rules(integration)?;
         let choice = choices.entry(integration.name.clone()).or_default();
-        add(choice, known, recommendation, options);
+        // What is linked waits for a person again only where its entity is missing, or a rule says `many`.
+        let waits = recommendation.as_ref().is_some_and(|one| awaits_decision(one, &links, &rules));
+        match links.iter().find(|link| link.repo == known.repository.key) {
+            Some(link) if link.state == LinkState::Active && !waits && is_the_same(link, options) => {
+                choice.refused.push(imported_already(&known, &link.entity));
+            }
+            _ => add(choice, known, recommendation, options),
+        }
     }
     Ok(choices)
 }
@@ -125,8 +135,17 @@ async fn promised(app: &App, id: &str) -> Result<BTreeMap<String, Choice>, Failu
             continue;
         };
         let choice = choices.entry(integration.name.clone()).or_default();
+        let links = app.store.links(&integration.catalog).await?;
         for step in &stored.plan.steps {
             let Some((known, _)) = app.store.record(&stored.integration, &step.repo).await? else { continue };
+            // Carried out already, by this plan or otherwise.
+            if links
+                .iter()
+                .any(|link| link.repo == step.repo && link.entity == step.entity && link.state == LinkState::Active)
+            {
+                choice.refused.push(imported_already(&known, &step.entity));
+                continue;
+            }
             choice.names.insert(known.repository.key.id.clone(), known.clone());
             choice.chosen.push(match &step.work {
                 Work::Register(new) => {
@@ -150,6 +169,27 @@ async fn promised(app: &App, id: &str) -> Result<BTreeMap<String, Choice>, Failu
 
 fn part_id(id: &str, part: usize) -> String {
     if part == 0 { id.to_owned() } else { format!("{id}-{part}") }
+}
+
+/// Nothing to do, and no fault either.
+fn imported_already(known: &KnownRepository, entity: &EntityRef) -> ImportRow {
+    let name = &known.repository.full_name;
+    ImportRow {
+        repository: RepositoryName::from(&known.repository),
+        action: Action::None,
+        entity: Some(entity.to_string()),
+        result: RowResult::Unchanged,
+        change: None,
+        reason: Some(format!(
+            "already imported as {entity}: each sync keeps it in step; for another entity `imported unlink {name}` first"
+        )),
+        files: Vec::new(),
+    }
+}
+
+/// Whether the import asked for is the one that was done.
+fn is_the_same(link: &Link, options: &ImportOptions) -> bool {
+    options.into.as_deref().is_none_or(|into| into == link.entity.to_string())
 }
 
 /// Puts one repository among what is chosen, or among what cannot be.

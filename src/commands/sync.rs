@@ -213,7 +213,14 @@ fn interval(app: &App, integration: &Integration) -> Duration {
 pub(super) fn import_row(outcome: &StepOutcome, repository: RepositoryName) -> ImportRow {
     let (result, reason, files) = match &outcome.result {
         StepResult::Done(files) => (RowResult::Done, None, files.as_slice()),
-        StepResult::Unchanged => (RowResult::Unchanged, None, [].as_slice()),
+        StepResult::Unchanged => {
+            let linked = match outcome.purpose {
+                Some(EditPurpose::Merge) => Some("only linked: its entity has everything already".to_owned()),
+                Some(EditPurpose::Adopt) => Some("only linked: its entity bears its mark already".to_owned()),
+                Some(EditPurpose::Update) | None => None,
+            };
+            (RowResult::Unchanged, linked, [].as_slice())
+        }
         StepResult::Failed { reason, .. } | StepResult::Left { reason } => {
             (RowResult::Failed, Some(reason.clone()), [].as_slice())
         }
