@@ -416,7 +416,10 @@ fn link(screen: &Screen, detail: &ImportedDetail) -> String {
             [field.field.clone().into(), field.owner.clone().into(), or_dash(field.value.as_ref()).into()]
         }),
     );
-    format!("{text}\n\n{fields}")
+    match &detail.unread {
+        Some(unread) => format!("{text}\n\n{fields}\n\nas last written: {}", escape_control(unread)),
+        None => format!("{text}\n\n{fields}"),
+    }
 }
 
 fn on_or_off(on: bool) -> &'static str {

@@ -228,7 +228,7 @@ pub struct ImportedRow {
 pub struct WrittenRow {
     /// Path in the entity.
     pub field: String,
-    /// What we wrote last.
+    /// What the file says now; `None`: nothing. What we wrote last, where the file cannot be read.
     pub value: Option<Value>,
     /// `ours`, or `theirs` after someone changed it.
     pub owner: String,
@@ -242,8 +242,11 @@ pub struct ImportedDetail {
     pub row: ImportedRow,
     /// Former names of the repository.
     pub former_names: Vec<String>,
-    /// What we wrote into the entity.
+    /// What we wrote into the entity, and what became of it.
     pub fields: Vec<WrittenRow>,
+    /// Why the entity cannot be read now: then the fields are as last written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unread: Option<String>,
     /// Coverage per secondary kind, in words.
     pub coverage: Vec<String>,
 }

@@ -7,11 +7,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::answer::{ImportedDetail, ImportedRow, RepositoryName, WrittenRow};
 use super::request::Answer;
 use super::{App, Failure};
+use crate::assemble;
 use crate::config::Integration;
 use crate::model::{
-    Decision, DecisionKind, DetailKind, KnownRepository, Link, LinkState, Outcome, RepoKey, SecondaryKind, SyncRecord,
-    Trigger,
+    Decision, DecisionKind, DetailKind, Entity, EntityRef, KnownRepository, Link, LinkState, Outcome, RepoKey,
+    SecondaryKind, SyncRecord, Trigger,
 };
+use crate::plan;
 use crate::store::LinkChange;
 
 /// How far back a sync without complaint is looked for.
@@ -113,17 +115,37 @@ pub(super) async fn show(app: &App, repository: &str, integration: Option<&str>)
             coverage.push(format!("{}: {}", kind.as_str(), one.describe()));
         }
     }
-    let fields = link.written.iter().map(|(path, written)| WrittenRow {
-        field: path.clone(),
-        value: written.value.clone(),
-        owner: if written.theirs { "theirs" } else { "ours" }.to_owned(),
+    let (now_there, unread) = entity_of(app, integration, &link.entity).await;
+    let rules = assemble::rules(integration).ok();
+    let fields = link.written.iter().map(|(path, written)| {
+        let now = now_there.as_ref().map(|entity| plan::fields::whose_now(path, written, rules.as_ref(), entity));
+        let (value, is_ours) = now.unwrap_or_else(|| (written.value.clone(), !written.theirs));
+        WrittenRow { field: path.clone(), value, owner: if is_ours { "ours" } else { "theirs" }.to_owned() }
     });
     Ok(Answer::Link(Box::new(ImportedDetail {
         row: row(integration, link, &known, &syncs),
         former_names: former_names(app, integration, &known).await?,
         fields: fields.collect(),
+        unread,
         coverage,
     })))
+}
+
+/// The entity as the catalog has it now; else why it cannot be told.
+async fn entity_of(app: &App, integration: &Integration, entity: &EntityRef) -> (Option<Entity>, Option<String>) {
+    let told = |failure: Failure| (None, Some(failure.report.one_line()));
+    let parts = match app.assembler.parts(integration).await {
+        Ok(parts) => parts,
+        Err(failure) => return told(failure),
+    };
+    if let Err(error) = parts.catalog.read().await {
+        return told(error.into());
+    }
+    match parts.catalog.entity(entity).await {
+        Ok(Some(found)) => (Some(found), None),
+        Ok(None) => (None, Some(format!("{entity} is not in the catalog"))),
+        Err(error) => told(error.into()),
+    }
 }
 
 /// What a repository was called before, also while it lay in the workspace of another integration (P2.8).

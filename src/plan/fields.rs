@@ -13,7 +13,7 @@ use super::step::{Change, FieldChange, FieldPath, same_element};
 use super::value;
 use crate::correlate::{FieldRule, Rules};
 pub use crate::correlate::{Mode, When};
-use crate::model::{EntityFormat, WrittenField};
+use crate::model::{Entity, EntityFormat, WrittenField};
 
 /// A field rule, evaluated on the record of one repository.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,6 +40,28 @@ impl Rules {
     pub fn mapped(&self, raw: &Value) -> Vec<Mapped> {
         self.fields().iter().map(|rule| Mapped::of(rule, raw)).collect()
     }
+}
+
+/// What the document says now of a field we wrote, and whether it is ours still: for `imported show`, which
+/// does not wait for the next sync. `path` is the link's memory of it, as [`FieldPath`] prints.
+pub fn whose_now(path: &str, written: &WrittenField, rules: Option<&Rules>, entity: &Entity) -> (Option<Value>, bool) {
+    let Some(at) = FieldPath::read(path) else { return (written.value.clone(), !written.theirs) };
+    let now = at.get(&entity.document).filter(|value| !value.is_null());
+    // Under our own name everything is written again.
+    if super::mark::is_own(&at) {
+        return (now.cloned(), true);
+    }
+    let sets = rules.is_some_and(|rules| {
+        rules.fields().iter().any(|rule| value::in_format(&rule.catalog, entity.format) == at && rule.mode == Mode::Set)
+    });
+    let is_as_written = match (&written.value, now) {
+        // Into a list others write, too: ours are the elements we added.
+        (Some(Value::Array(ours)), Some(Value::Array(now))) if !sets => {
+            ours.iter().all(|element| now.iter().any(|there| same_element(there, element)))
+        }
+        (wrote, now) => wrote.as_ref() == now,
+    };
+    (now.cloned(), is_as_written && !written.theirs)
 }
 
 /// Whose idea a field is.

@@ -22,6 +22,25 @@ impl FieldPath {
         Self(keys.iter().map(|key| (*key).to_owned()).collect())
     }
 
+    /// Reads what it prints; `None`: it is no path.
+    pub fn read(text: &str) -> Option<Self> {
+        let mut rest = text.strip_prefix('$')?;
+        let mut keys = Vec::new();
+        while !rest.is_empty() {
+            if let Some(plain) = rest.strip_prefix('.') {
+                let end = plain.find(['.', '[']).unwrap_or(plain.len());
+                keys.push(plain[..end].to_owned());
+                rest = &plain[end..];
+            } else {
+                let quoted = rest.strip_prefix('[')?;
+                let mut strings = serde_json::Deserializer::from_str(quoted).into_iter::<String>();
+                keys.push(strings.next()?.ok()?);
+                rest = quoted[strings.byte_offset()..].strip_prefix(']')?;
+            }
+        }
+        Some(Self(keys))
+    }
+
     /// The value at this path, if every key on the way is there.
     pub fn get<'a>(&self, document: &'a Value) -> Option<&'a Value> {
         self.0.iter().try_fold(document, |value, key| value.as_object()?.get(key))
