@@ -206,7 +206,8 @@ impl Assembler {
             requests_per_hour: connector.requests_per_hour.map(u64::from),
             reserve: Reserve::Percent(connector.reserve.0),
             details: self.wants_details(connector),
-            test_repository: connector.test_repository.clone(),
+            // A url that names one repository says which one matters.
+            test_repository: connector.test_repository.clone().or_else(|| connector.url.repository.clone()),
             clock: self.clock.clone(),
             // Jitter only has to differ between processes.
             seed: RandomState::new().build_hasher().finish(),

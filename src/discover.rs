@@ -65,6 +65,8 @@ pub struct Discovery<'a> {
 pub struct Discovered {
     /// Known to be there now.
     pub seen: u64,
+    /// Known and hidden by the filters.
+    pub hidden: u64,
     /// Met for the first time.
     pub new: u64,
     /// With a changed record, renames included.
@@ -102,6 +104,14 @@ pub enum DiscoverError {
     /// P2.10.
     #[error("no repository is visible (no_resources)")]
     NoResources,
+    /// P2.10: there are some, and the config hides every one.
+    #[error("no repository is left to sync (no_resources): the workspace lists {listed}, and `{filter}` hides them")]
+    AllHidden {
+        /// How many are hidden.
+        listed: u64,
+        /// The filter that hides the first.
+        filter: String,
+    },
     /// Stopped at a checkpoint by a person or by shutdown.
     #[error("stopped at a checkpoint")]
     Stopped,
@@ -115,6 +125,10 @@ impl DiscoverError {
             Self::Store(error) => error.mend(),
             Self::NoResources => Some(
                 "check the workspace name and that the credential may read its repositories; an empty answer is never taken as \"all gone\""
+                    .to_owned(),
+            ),
+            Self::AllHidden { .. } => Some(
+                "check `repositories` of the integration, and the name where the connector's url names one repository"
                     .to_owned(),
             ),
             Self::Stopped => None,
@@ -484,6 +498,7 @@ async fn finish(
     let mut vanished: Vec<KnownRepository> = Vec::new();
     let (mut served, mut served_before) = (0_usize, 0_usize);
     let mut hidden: Vec<KnownRepository> = Vec::new();
+    let mut hiding: Option<String> = None;
     let mut after: Option<RepoKey> = None;
     loop {
         let page = run.store.repositories(&run.lease.integration, after.as_ref(), BATCH).await?;
@@ -498,6 +513,10 @@ async fn finish(
             served_before += usize::from(was_served);
             served += usize::from(next.is_served());
             let is_newly_hidden = was_served && matches!(next, Presence::Excluded { .. });
+            if let Presence::Excluded { filter } = &next {
+                walk.found.hidden += 1;
+                hiding.get_or_insert_with(|| filter.clone());
+            }
             if !next.is_served() && !is_newly_hidden {
                 walk.found.unserved.insert(known.repository.key.clone());
             }
@@ -516,6 +535,7 @@ async fn finish(
     if let Some(reason) = guard::would_stop(served_before, &removals, run.behaviour.guard) {
         walk.found.held = Some(HeldAbsences { changes: removals, reason });
         served += hidden.len();
+        walk.found.hidden -= hidden.len() as u64;
     } else {
         for known in vanished {
             stop_if_asked(run)?;
@@ -538,7 +558,10 @@ async fn finish(
         || walk.found.errors.iter().any(|error| error.retry == "next_sync" && error.stage == LOOK_UP);
     run.store.finish_walk(run.lease, changes, discovery).await?;
     walk.found.seen = served as u64;
-    Ok(walk.found)
+    match hiding {
+        Some(filter) if served == 0 => Err(DiscoverError::AllHidden { listed: walk.found.hidden, filter }),
+        _ => Ok(walk.found),
+    }
 }
 
 /// What a complete walk says of one repository. Pure; being missing the second time is left to the

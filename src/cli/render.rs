@@ -8,7 +8,9 @@ use crate::commands::answer::{
 };
 use crate::commands::request::{Answer, Explained};
 use crate::error::escape_control;
-use crate::model::{Action, Detail, DetailBody, ItemId, Outcome, Secondary, SecondaryCounts, SyncError, SyncRecord};
+use crate::model::{
+    Action, Detail, DetailBody, ItemId, Outcome, Secondary, SecondaryCounts, SyncError, SyncRecord, Trigger,
+};
 use crate::store::StoreReport;
 
 /// Prints an answer in the format asked for.
@@ -149,9 +151,15 @@ fn sync(screen: &Screen, record: &SyncRecord) -> String {
     let mut text = Vec::new();
     let left = record.requests_remaining.map_or_else(String::new, |left| format!(", {left} left in this hour"));
     let repositories = &record.repositories;
-    let swept = if record.sweep { "whole list walked" } else { "only what changed was asked for" };
+    // What broke off tells by its error how far it came.
+    let is_whole = matches!(record.outcome, Outcome::Completed | Outcome::Partial | Outcome::Held);
+    let swept = match (record.sweep, is_whole && record.trigger != Trigger::Approval) {
+        (true, _) => "; whole list walked",
+        (false, true) => "; only what changed was asked for",
+        (false, false) => "",
+    };
     text.push(format!(
-        "{}  {}  {} after {} ({} request{}{left}; {swept})",
+        "{}  {}  {} after {} ({} request{}{left}{swept})",
         record.integration,
         record.id,
         record.outcome.as_str(),
@@ -159,8 +167,12 @@ fn sync(screen: &Screen, record: &SyncRecord) -> String {
         record.requests,
         if record.requests == 1 { "" } else { "s" },
     ));
+    let hidden = match repositories.hidden {
+        0 => String::new(),
+        hidden => format!(" ({hidden} more hidden by filters)"),
+    };
     text.push(format!(
-        "repositories   {} seen, {} new, {} changed, {} gone, {} failed",
+        "repositories   {} seen{hidden}, {} new, {} changed, {} gone, {} failed",
         repositories.seen, repositories.new, repositories.changed, repositories.gone, repositories.failed
     ));
     let waiting = &record.recommendations;
@@ -186,6 +198,12 @@ fn sync(screen: &Screen, record: &SyncRecord) -> String {
         };
         let until = kind.complete_by.map_or_else(String::new, |at| format!(", complete by {}", minute(at)));
         text.push(format!("{name:<14} {} stored, {} waiting{waiting}{until}", kind.stored, kind.backlog));
+    }
+    if let Some(at) = record.oldest_pull_request_check {
+        text.push(format!(
+            "oldest check   {} UTC: no repository's pull requests were asked for longer ago",
+            minute(at)
+        ));
     }
     let about = |name: &Option<String>| name.as_deref().map_or_else(String::new, |name| format!("{name}: "));
     let held = record.held.iter().map(|held| format!("{}{}", about(&held.repository), held.reason));

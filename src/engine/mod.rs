@@ -367,6 +367,7 @@ async fn discovery(run: &Run<'_>, lease: &CrawlLease, record: &mut SyncRecord) -
     report(found.seen, Some(found.seen), true);
     record.sweep = found.swept;
     record.repositories.seen = found.seen;
+    record.repositories.hidden = found.hidden;
     record.repositories.new = found.new;
     record.repositories.changed = found.changed.len() as u64;
     record.repositories.gone = found.gone.len() as u64;

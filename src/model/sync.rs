@@ -86,6 +86,9 @@ impl Outcome {
 /// Counts of one sync's discovery.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RepositoryCounts {
+    /// Known, listed, and hidden by the filters of the config; not among the seen.
+    #[serde(default)]
+    pub hidden: u64,
     /// Known to be there after the sync, whether listed again or proven unchanged.
     pub seen: u64,
     /// Met for the first time.

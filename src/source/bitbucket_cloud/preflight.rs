@@ -188,7 +188,8 @@ fn judge(error: &SourceError, about: Subject, credential: &Credential) -> (Findi
     let mend = match (error, about) {
         (SourceError::Unauthorized { .. }, _) => Some(unauthorized_mend(credential)),
         (SourceError::NotFound { .. }, Subject::Repository) => Some(
-            "check the name of the test repository; a private one the credential may not see answers the same"
+            "check the name of the repository (`test_repository`, or the connector's url); a private one the \
+             credential may not see answers the same"
                 .to_owned(),
         ),
         (SourceError::Removed { .. } | SourceError::BadRequest { .. }, _) => {
