@@ -125,8 +125,13 @@ pub async fn run(settings: Settings) -> Result<(), Report> {
     }
     servers.spawn(server::serve(listener, router, stop_serving.clone()));
 
-    let run_file =
-        RunFile { address: format!("http://{address}"), token, pid: std::process::id(), store: store.clone() };
+    let run_file = RunFile {
+        address: format!("http://{address}"),
+        token,
+        pid: std::process::id(),
+        store: store.clone(),
+        config: sidecar.current().config.path.clone(),
+    };
     run_file.write(&store).map_err(|error| {
         Report::new(
             "run.json could not be written into the store",

@@ -27,6 +27,9 @@ pub struct RunFile {
     /// was started.
     #[serde(default)]
     pub store: PathBuf,
+    /// The config it was started with: it answers by that one.
+    #[serde(default)]
+    pub config: PathBuf,
 }
 
 impl RunFile {
@@ -75,8 +78,24 @@ impl RunFile {
         self.write(store)
     }
 
+    /// Whether it works with this config; `true` where it does not run any more, or does not tell.
+    ///
+    /// # Errors
+    /// It works with another one, by which it would answer.
+    pub fn is_of(&self, config: &Path) -> Result<bool, Failure> {
+        let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        if self.config.as_os_str().is_empty() || real(&self.config) == real(config) || !self.is_answered() {
+            return Ok(true);
+        }
+        let (theirs, ours) = (self.config.display(), config.display());
+        Err(Failure::refused(
+            format!("the running sidecar works with {theirs}, and not with {ours}"),
+            format!("add `--config {theirs}`, or give this config a `store` of its own"),
+        ))
+    }
+
     /// Whether anybody listens there.
-    fn is_answered(&self) -> bool {
+    pub fn is_answered(&self) -> bool {
         let address = self.address.strip_prefix("http://").and_then(|address| address.parse().ok());
         address
             .is_some_and(|address| std::net::TcpStream::connect_timeout(&address, Duration::from_millis(500)).is_ok())
