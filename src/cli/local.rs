@@ -43,6 +43,64 @@ impl Local {
     }
 }
 
+/// A place for a store, and what was there before.
+pub(super) struct StorePlace<'a> {
+    path: &'a Path,
+    was_folder: bool,
+    was_store: bool,
+}
+
+impl<'a> StorePlace<'a> {
+    pub(super) fn new(path: &'a Path) -> Self {
+        // What is there and is no folder is left to opening it, which says so.
+        let was_there = path.symlink_metadata().is_ok();
+        Self { path, was_folder: was_there, was_store: was_there && (!path.is_dir() || path.join("db").exists()) }
+    }
+
+    /// Nothing has been kept there yet.
+    pub(super) fn is_empty(&self) -> bool {
+        !self.was_store
+    }
+
+    /// Takes away the store that was made only to look, or in vain; the one that was there stays.
+    fn leave_as_it_was(&self) {
+        if self.was_store {
+            return;
+        }
+        // Left behind it is an empty store, no more.
+        if !self.was_folder {
+            let _ = std::fs::remove_dir_all(self.path);
+            return;
+        }
+        for entry in std::fs::read_dir(self.path).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            match name.to_str() {
+                Some("db" | "conf") => drop(std::fs::remove_file(entry.path())),
+                Some("blobs") => drop(std::fs::remove_dir_all(entry.path())),
+                Some(name) if name.starts_with("snap.") => drop(std::fs::remove_file(entry.path())),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Answers what only reads where there is no store yet: nothing is known, and nothing is made.
+pub(super) async fn answer_of_nothing(
+    start: &Start,
+    config: Config,
+    request: &request::Request,
+) -> Result<request::Answer, Failure> {
+    let missing = format!("there is no store at {} yet", config.store.display());
+    if matches!(request, request::Request::StoreCheck | request::Request::StoreExport) {
+        return Err(Failure::usage(missing, "check `--store` and `store` in the config; `sync now` makes it"));
+    }
+    warn!("{missing}: nothing is known; `sync now` makes it");
+    let store: Arc<dyn Store> = Arc::new(SledStore::temporary().await?);
+    // Reading its decisions would leave a note of them in the store's folder.
+    let app = app(start, Config { decisions: None, ..config }, store, Clock::System);
+    execute(&app, request.clone(), &|_| {}).await
+}
+
 /// Reads the config; warnings go to the log.
 ///
 /// # Errors
@@ -163,12 +221,33 @@ fn token() -> String {
 /// `store import`: into an empty store, which no sidecar can have.
 pub(super) async fn import_store(start: &Start, screen: &Screen, file: &Path) -> Result<Exit, Failure> {
     let config = load(start)?;
+    let opened = match file == Path::new("-") {
+        true => None,
+        false => {
+            let opened = std::fs::File::open(start.working_directory.join(file));
+            Some(opened.map_err(|error| unreadable(file, &error))?)
+        }
+    };
+    if remote::RunFile::read(&config.store).is_some_and(|run| run.is_answered()) {
+        return Err(Failure::refused(
+            format!("a running sidecar works on the store {}", config.store.display()),
+            "an import needs an empty store: name a new one with `--store DIR`, then set `store` to it and start the \
+             sidecar again",
+        ));
+    }
+    let place = StorePlace::new(&config.store);
     let store = SledStore::open(&config.store, &Clock::System).await?;
-    let records = if file == Path::new("-") {
-        store.import(&mut BufReader::new(io::stdin())).await?
-    } else {
-        let opened = std::fs::File::open(file).map_err(|error| unreadable(file, &error))?;
-        store.import(&mut BufReader::new(opened)).await?
+    let imported = match opened {
+        Some(file) => store.import(&mut BufReader::new(file)).await,
+        None => store.import(&mut BufReader::new(io::stdin())).await,
+    };
+    let records = match imported {
+        Ok(records) => records,
+        Err(error) => {
+            drop(store);
+            place.leave_as_it_was();
+            return Err(error.into());
+        }
     };
     let data = serde_json::json!({ "records": records, "store": config.store });
     printed(screen.print(&data, |_| format!("read {records} records into {}", config.store.display())), Exit::Done)
@@ -182,6 +261,12 @@ fn unreadable(file: &Path, error: &io::Error) -> Failure {
 /// `store export`: to a file that is there whole or not at all, or to stdout.
 pub(super) async fn export_store(start: &Start, screen: &Screen, file: &Path) -> Result<Exit, Failure> {
     let config = load(start)?;
+    if file != Path::new("-") && start.working_directory.join(file).exists() && !start.cli.global.yes {
+        return Err(Failure::refused(
+            format!("{} is there already", file.display()),
+            "name another file, or add `--yes` to overwrite it",
+        ));
+    }
     let lines = match remote::RunFile::read(&config.store) {
         Some(run) => match remote::ask(&run, &request::Request::StoreExport, &|_| {}).await {
             Some(answer) => Some(exported(answer?)?),
@@ -189,6 +274,9 @@ pub(super) async fn export_store(start: &Start, screen: &Screen, file: &Path) ->
         },
         None => None,
     };
+    if lines.is_none() && StorePlace::new(&config.store).is_empty() {
+        return answer_of_nothing(start, config, &request::Request::StoreExport).await.map(|_| Exit::Done);
+    }
     if file == Path::new("-") {
         let lines = match lines {
             Some(lines) => lines,
@@ -284,7 +372,20 @@ pub(super) async fn check_store(_start: &Start, config: &Config) -> Vec<CheckRow
     if remote::RunFile::read(&config.store).is_some() {
         return vec![row("ok", "a running sidecar has it".to_owned(), None)];
     }
-    match SledStore::open(&config.store, &Clock::System).await {
+    let place = StorePlace::new(&config.store);
+    let opened = SledStore::open(&config.store, &Clock::System).await;
+    if place.is_empty() {
+        let told = match opened {
+            Ok(store) => {
+                drop(store);
+                row("ok", "there is none yet, and it can be made".to_owned(), None)
+            }
+            Err(error) => row("unusable", error.to_string(), error.mend()),
+        };
+        place.leave_as_it_was();
+        return vec![told];
+    }
+    match opened {
         Ok(store) => {
             let mut rows = vec![row("ok", "can be opened and written".to_owned(), None)];
             for integration in &config.integrations {

@@ -129,6 +129,7 @@ async fn ask(start: &Start, request: &Request) -> Result<Answer, Failure> {
     let report = |progress| view.show(&progress);
     let config = local::load(start)?;
     if let Some(run) = remote::RunFile::read(&config.store)
+        && run.is_of(&config.path)?
         && let Some(answer) = remote::ask(&run, request, &report).await
     {
         view.clear();
@@ -139,6 +140,9 @@ async fn ask(start: &Start, request: &Request) -> Result<Answer, Failure> {
             );
         }
         return answer;
+    }
+    if request.only_reads() && local::StorePlace::new(&config.store).is_empty() {
+        return local::answer_of_nothing(start, config, request).await;
     }
     let local = Local::open(start, config).await?;
     let answer = execute(&local.app, request.clone(), &report).await;

@@ -213,6 +213,34 @@ pub enum Request {
     StoreExport,
 }
 
+impl Request {
+    /// Whether it only reads: then it makes no store where there is none.
+    pub fn only_reads(&self) -> bool {
+        match self {
+            Self::SyncHistory { .. }
+            | Self::SyncShow { .. }
+            | Self::DiscoveredList(_)
+            | Self::DiscoveredShow { .. }
+            | Self::ImportedList { .. }
+            | Self::ImportedShow { .. }
+            | Self::IntegrationList { .. }
+            | Self::ActivityPullRequests { .. }
+            | Self::ActivityCommits { .. }
+            | Self::StoreCheck
+            | Self::StoreExport => true,
+            Self::SyncNow { .. }
+            | Self::SyncApprove { .. }
+            | Self::DiscoveredImport { .. }
+            | Self::DiscoveredIgnore { .. }
+            | Self::DiscoveredRestore { .. }
+            | Self::ImportedUnlink { .. }
+            | Self::IntegrationSuspend { .. }
+            | Self::IntegrationAutoImport { .. }
+            | Self::IntegrationDelete { .. } => false,
+        }
+    }
+}
+
 /// What came of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "answer", content = "data")]
