@@ -236,7 +236,13 @@ impl CatalogError {
     /// What a person can do about it.
     pub fn mend(&self) -> Option<String> {
         let text = match self {
-            Self::Unreadable { .. } => "check that the directory is there, mounted and readable",
+            Self::Unreadable { root, source } if source.kind() == std::io::ErrorKind::NotFound => {
+                return Some(format!(
+                    "check the path and that it is mounted; to begin, an empty folder is enough: `mkdir -p {}`",
+                    root.display()
+                ));
+            }
+            Self::Unreadable { .. } => "check that the directory is mounted and readable",
             Self::Busy { .. } => "finish the git operation in the catalog's working tree; the next sync tries again",
             Self::Changed { .. } => "nothing to do: the next sync plans anew from the file as it is now",
             Self::Refused { .. } => {

@@ -44,7 +44,23 @@ pub async fn check(
                 let found = format!("{} rules, {} fields", rules.len(), rules.fields().len());
                 rows.push(row(&about, "ok", &format!("rules {}", rules.name()), &found, None));
             }
-            Err(failure) => rows.push(failed(&about, "invalid_rules", "rules", &failure)),
+            // A row for each fault, with its line, as `rules check` tells them.
+            Err(failure) => {
+                let mend = failure.report.mend.as_deref();
+                let faults = failure.report.because.iter().map(String::as_str);
+                let faults: Vec<&str> = if failure.report.because.is_empty() {
+                    vec![failure.report.what.as_str()]
+                } else {
+                    faults.collect()
+                };
+                let last = faults.len() - 1;
+                rows.extend(
+                    faults
+                        .iter()
+                        .enumerate()
+                        .map(|(at, fault)| row(&about, "invalid_rules", "rules", fault, mend.filter(|_| at == last))),
+                );
+            }
         }
         if offline {
             continue;
@@ -97,13 +113,13 @@ async fn catalog_rows(config: &Config, assembler: &Assembler, integration: &Inte
             }
         }
         Err(error) => {
-            rows.push(row(&about, "unreadable", &root, &error.to_string(), error.mend().as_deref()));
+            rows.push(failed(&about, "unreadable", &root, &error.into()));
             return rows;
         }
     }
     match catalog.probe_write().await {
         Ok(()) => rows.push(row(&about, "ok", &root, "can be written", None)),
-        Err(error) => rows.push(row(&about, "read_only", &root, &error.to_string(), error.mend().as_deref())),
+        Err(error) => rows.push(failed(&about, "read_only", &root, &error.into())),
     }
     rows
 }
@@ -143,7 +159,7 @@ pub fn of_fault(config: &Config, fault: &Fault) -> CheckRow {
 
 fn failed(about: &str, code: &str, subject: &str, failure: &Failure) -> CheckRow {
     let mut message = vec![failure.report.what.clone()];
-    message.extend(failure.report.because.iter().cloned());
+    message.extend(failure.report.because.iter().filter(|because| **because != failure.report.what).cloned());
     row(about, code, subject, &message.join(": "), failure.report.mend.as_deref())
 }
 
