@@ -15,7 +15,7 @@ use crate::commands::answer::CheckRow;
 use crate::commands::decisions::DecisionsBook;
 use crate::commands::{App, Failure, execute, request};
 use crate::config::{Config, ConfigError, LoadOptions, Loaded};
-use crate::error::Report;
+use crate::error::{Report, escape_control};
 use crate::ids::Ids;
 use crate::sidecar;
 use crate::simulator::{self, ServeOptions};
@@ -132,12 +132,20 @@ fn in_words(error: ConfigError) -> Failure {
     let mend = error.mend();
     let report = match &error {
         // The report shows each fault with its line; it is the whole message.
-        ConfigError::Faulty(faults) => {
-            Report { what: error.to_string(), because: vec![format!("\n{faults}")], mend: None }
-        }
+        ConfigError::Faulty(faults) => Report { what: format!("{error}\n\n{faults}"), because: Vec::new(), mend: None },
         error => Report::new("there is no usable config", error, mend),
     };
     Failure { report, exit: Exit::Usage }
+}
+
+/// For a log: a fault after the other, without the lines they stand on.
+fn in_a_line(error: ConfigError) -> Report {
+    let ConfigError::Faulty(faults) = &error else { return in_words(error).report };
+    let told = faults.faults.iter().filter(|fault| fault.is_error()).map(|fault| {
+        let mend = fault.mend.as_deref().map_or_else(String::new, |mend| format!(" ({mend})"));
+        escape_control(&format!("line {}: {}{mend}", fault.place.line, fault.what))
+    });
+    Report { what: error.to_string(), because: told.collect(), mend: None }
 }
 
 /// Makes sources, catalogs and rules of a config.
@@ -200,7 +208,7 @@ pub async fn run_with(
         stamp,
         reload: Box::new(move || {
             let (start, listen, path) = &again;
-            Config::load_file(path, &options(start, listen.as_deref())).map_err(|error| in_words(error).report)
+            Config::load_file(path, &options(start, listen.as_deref())).map_err(in_a_line)
         }),
         rebuild: Box::new(move |config| app(&anew, config, store.clone(), clock.clone())),
         store: store_path,

@@ -36,6 +36,8 @@ pub struct Fields<'n> {
     node: &'n Node,
     entries: &'n [(super::located::Key, Node)],
     known: Vec<&'static str>,
+    /// Keys that must be there, are not, and of which an unknown one may be a misspelling; with their mends.
+    missed: Vec<(&'static str, String)>,
 }
 
 impl<'n> Fields<'n> {
@@ -47,13 +49,13 @@ impl<'n> Fields<'n> {
             Value::Null => &[],
             _ => {
                 faults.push(
-                    Fault::of(node, format!("a {section} is a mapping of keys, and this is {}", node.kind()))
+                    Fault::of(node, format!("{} is a mapping of keys, and this is {}", a(section), node.kind()))
                         .mend("write `key: value` lines, indented below"),
                 );
                 return None;
             }
         };
-        Some(Self { section, node, entries, known: Vec::new() })
+        Some(Self { section, node, entries, known: Vec::new(), missed: Vec::new() })
     }
 
     /// The mapping itself: for faults about it as a whole.
@@ -77,6 +79,11 @@ impl<'n> Fields<'n> {
         if node.is_none() {
             let fault = match self.entries.iter().find(|(name, _)| name.text == key) {
                 Some((name, _)) => Fault::at(name.place, key.len(), format!("`{key}` has no value")),
+                // Mistyped: told where it stands, once all known keys are known.
+                None if self.entries.iter().any(|(name, _)| nearest(&name.text, [key]).is_some()) => {
+                    self.missed.push((key, mend.to_owned()));
+                    return None;
+                }
                 None => Fault::at(self.node.place, 1, format!("this {} has no `{key}`", self.section)),
             };
             faults.push(fault.mend(mend));
@@ -113,24 +120,36 @@ impl<'n> Fields<'n> {
     }
 
     /// Ends reading: keys that nobody asked for are faults.
-    pub fn finish(self, faults: &mut Faults) {
+    pub fn finish(mut self, faults: &mut Faults) {
         for (key, _) in self.entries {
             if key.text.is_empty() || self.known.contains(&key.text.as_str()) {
                 continue;
             }
             let width = key.text.chars().count();
-            let fault = Fault::at(key.place, width, format!("`{}` is not a key of a {}", key.text, self.section));
+            let fault = Fault::at(key.place, width, format!("`{}` is not a key of {}", key.text, a(self.section)));
             let mend = match nearest(&key.text, self.known.iter().copied()) {
-                Some(near) => format!("did you mean `{near}`?"),
+                Some(near) => {
+                    self.missed.retain(|(missed, _)| *missed != near);
+                    format!("did you mean `{near}`?")
+                }
                 None => format!("its keys are {}", self.known.join(", ")),
             };
             faults.push(fault.mend(mend));
+        }
+        for (key, mend) in self.missed {
+            faults.push(Fault::at(self.node.place, 1, format!("this {} has no `{key}`", self.section)).mend(mend));
         }
         let known = faults.known.entry(self.section).or_default();
         known.extend(self.known);
         known.sort_unstable();
         known.dedup();
     }
+}
+
+/// With its article: `an integration`.
+fn a(section: &str) -> String {
+    let article = if section.starts_with(['a', 'e', 'i', 'o', 'A', 'E', 'I', 'O']) { "an" } else { "a" };
+    format!("{article} {section}")
 }
 
 /// The fault of something the contract names and this version does not have.
@@ -143,10 +162,17 @@ pub fn nearest<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     let text = text.to_lowercase();
     candidates
         .into_iter()
-        .map(|candidate| (strsim::jaro_winkler(&text, &candidate.to_lowercase()), candidate))
+        .map(|candidate| (likeness(&text, &candidate.to_lowercase()), candidate))
         .filter(|(likeness, _)| *likeness >= 0.8)
         .max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(a.1)))
         .map(|(_, candidate)| candidate)
+}
+
+/// Of short words, one slip (`ulr`) leaves little in its place.
+fn likeness(text: &str, candidate: &str) -> f64 {
+    let slips = strsim::osa_distance(text, candidate);
+    let is_a_slip = slips <= 1 && text.len().min(candidate.len()) >= 3;
+    strsim::jaro_winkler(text, candidate).max(if is_a_slip { 0.85 } else { 0.0 })
 }
 
 fn wrong(node: &Node, wanted: &str, example: &str, faults: &mut Faults) {
