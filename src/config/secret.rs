@@ -80,6 +80,9 @@ impl Secret {
         match &self.from {
             SecretFrom::Env(name) => match environment.get(name) {
                 Some(value) => Ok(SecretString::from(value)),
+                None if environment.names().any(|there| there == name) => {
+                    Err(SecretError::EmptyVariable { name: name.clone() })
+                }
                 None => Err(SecretError::NoVariable { name: name.clone() }),
             },
             SecretFrom::File(path) => read_file(path),
@@ -141,7 +144,13 @@ impl Eq for Secret {}
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SecretError {
-    /// `{ env: NAME }`, and it is not set or empty.
+    /// `{ env: NAME }`, and it is set to nothing.
+    #[error("the environment variable {name} is empty")]
+    EmptyVariable {
+        /// Its name.
+        name: String,
+    },
+    /// `{ env: NAME }`, and it is not set.
     #[error("the environment variable {name} is not set")]
     NoVariable {
         /// Its name.
@@ -180,6 +189,7 @@ impl SecretError {
     /// What a person can do about it.
     pub fn mend(&self) -> String {
         match self {
+            Self::EmptyVariable { name } => format!("put the secret into {name}, and start catalog-sync again"),
             Self::NoVariable { name } => {
                 format!("set {name} where catalog-sync is started, and start it again; or use `{{ file: PATH }}`")
             }
@@ -203,7 +213,9 @@ impl Secret {
             fault = fault.because(source.to_string());
         }
         let near = match &self.from {
-            SecretFrom::Env(name) => nearest(name, environment.names()),
+            SecretFrom::Env(name) if matches!(error, SecretError::NoVariable { .. }) => {
+                nearest(name, environment.names())
+            }
             _ => None,
         };
         Some(match near {
@@ -239,6 +251,11 @@ pub(super) fn looks_like_token(text: &str) -> bool {
 /// Reads `{ env: NAME }`, `{ file: PATH }`, `{ credential: NAME }`, or (with a warning) a plain string.
 pub(super) fn read(node: &Node, context: &Context, faults: &mut Faults) -> Option<Secret> {
     if let Value::Text { text, .. } = &node.value {
+        if let Some(name) = shell_variable(text) {
+            let fault = Fault::of(node, "this is plain text: variables are not expanded in the config");
+            faults.push(fault.mend(format!("write `{{ env: {name} }}`")));
+            return None;
+        }
         let fault = Fault::of(node, "a secret stands in the config as plain text");
         faults.push(
             fault.because("whoever can read the file, its backups or its git history has it").mend(FORMS).warning(),
@@ -254,6 +271,14 @@ pub(super) fn read_or_text(node: &Node, context: &Context, faults: &mut Faults) 
         return Some(Secret { from: SecretFrom::Plain(SecretString::from(text.as_str())), place: node.place });
     }
     read_reference(node, context, faults)
+}
+
+/// The name in `$NAME` or `${NAME}`, as a shell would expand it.
+fn shell_variable(text: &str) -> Option<&str> {
+    let name = text.strip_prefix('$')?;
+    let name = name.strip_prefix('{').and_then(|name| name.strip_suffix('}')).unwrap_or(name);
+    let fits = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    (!name.is_empty() && name.len() <= 64 && name.chars().all(fits)).then_some(name)
 }
 
 const FORMS: &str = "write `{ env: NAME }` or `{ file: PATH }`";
