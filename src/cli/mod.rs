@@ -187,6 +187,9 @@ async fn checked(start: &Start, screen: &Screen, names: &[String], offline: bool
     let lacking = if offline { BTreeSet::new() } else { config.lacking_secrets(&start.environment) };
     let mut rows = check::check(&config, &assembler, names, offline, &lacking).await?;
     if !offline {
+        if !lacking.is_empty() {
+            rows[0].message = "every setting is understood; not every secret is there".to_owned();
+        }
         rows.splice(1..1, config.check_secrets(&start.environment).iter().map(|fault| check::of_fault(&config, fault)));
         rows.extend(local::check_store(start, &config).await);
     }
