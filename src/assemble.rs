@@ -17,7 +17,9 @@ use crate::catalog::Catalog;
 use crate::catalog::directory::{DirectoryCatalog, DirectorySettings, MAX_FILE_BYTES};
 use crate::clock::Clock;
 use crate::commands::{Exit, Failure};
-use crate::config::{Auth, CatalogConfig, Config, Connector, Environment, FirstSync, Integration, RulesRef, Secret};
+use crate::config::{
+    Auth, CatalogConfig, Config, Connector, Environment, FirstSync, Integration, RulesRef, Secret, SecretFrom,
+};
 use crate::correlate::Rules;
 use crate::error::Report;
 use crate::model::{DetailKind, IntegrationKey, SecondaryKind};
@@ -265,6 +267,13 @@ struct ConfiguredSecret {
 impl SecretSource for ConfiguredSecret {
     fn read(&self) -> Result<SecretString, SecretError> {
         self.secret.resolve(&self.environment).map_err(|error| SecretError(format!("{error}; {}", error.mend())))
+    }
+
+    fn variable(&self) -> Option<&str> {
+        match &self.secret.from {
+            SecretFrom::Env(name) => Some(name),
+            _ => None,
+        }
     }
 }
 

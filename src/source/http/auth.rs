@@ -34,6 +34,11 @@ pub trait SecretSource: Send + Sync {
     /// # Errors
     /// [`SecretError`] when it cannot be read.
     fn read(&self) -> Result<SecretString, SecretError>;
+
+    /// The environment variable it comes from, where it does: for commands shown to people.
+    fn variable(&self) -> Option<&str> {
+        None
+    }
 }
 
 impl fmt::Debug for dyn SecretSource {
@@ -100,11 +105,20 @@ impl Credential {
     }
 
     /// What a curl command would need, without the secret.
-    pub fn curl_option(&self) -> &'static str {
+    pub fn curl_option(&self) -> String {
+        let named = |secret: &Arc<dyn SecretSource>, else_named: &str| {
+            secret.variable().map_or_else(|| else_named.to_owned(), str::to_owned)
+        };
         match self {
-            Self::AccessToken(_) | Self::OAuth { .. } => r#"-H "Authorization: Bearer $TOKEN""#,
-            Self::ApiToken { .. } => r#"-u "$EMAIL:$TOKEN""#,
-            Self::Basic { .. } => r#"-u "$USERNAME:$PASSWORD""#,
+            Self::AccessToken(token) => format!(r#"-H "Authorization: Bearer ${}""#, named(token, "TOKEN")),
+            // Of a token that is fetched with key and secret.
+            Self::OAuth { .. } => r#"-H "Authorization: Bearer $TOKEN""#.to_owned(),
+            Self::ApiToken { email, token } => {
+                format!(r#"-u "${}:${}""#, named(email, "EMAIL"), named(token, "TOKEN"))
+            }
+            Self::Basic { username, password } => {
+                format!(r#"-u "${}:${}""#, named(username, "USERNAME"), named(password, "PASSWORD"))
+            }
         }
     }
 }
