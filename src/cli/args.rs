@@ -270,7 +270,10 @@ Examples:
     Import(DiscoveredImport),
     /// Set repositories aside
     Ignore(Repositories),
-    /// Take ignored, unlinked or undone repositories back into the list
+    /// Take ignored repositories back into the list, and forget that others were unlinked
+    ///
+    /// Of an unlinked repository the tombstone goes. While its entity still bears its mark, the next sync links it again;
+    /// to keep it apart, take the mark out of the file first.
     Restore(Repositories),
 }
 
@@ -342,7 +345,7 @@ pub struct DiscoveredImport {
     /// Register with this type instead of the recommended one
     #[arg(long = "type", value_name = "TYPE", conflicts_with = "plan")]
     pub entity_type: Option<String>,
-    /// Write nothing; print the diffs, and the id of a plan for --plan
+    /// Write nothing; print the diffs, and the id of a plan for --plan. In JSON, `done` then means: would be done
     #[arg(long, conflicts_with = "plan")]
     pub dry_run: bool,
     /// Write what a dry run showed, but for rows that changed since
@@ -496,7 +499,7 @@ pub struct ActivityOf {
 pub enum Store {
     /// Verify every record
     Check,
-    /// Write the whole state to a file, as JSON lines
+    /// Write the whole state to a file, as JSON lines; one that is there is overwritten with --yes only
     Export {
         /// The file to write; `-`: stdout
         #[arg(value_name = "FILE")]

@@ -9,7 +9,7 @@ use crate::assemble;
 use crate::config::Integration;
 use crate::engine::judge;
 use crate::model::{Action, Decision, DecisionKind, KnownRepository, Presence, Recommendation, RepoKey};
-use crate::recommend::awaits_decision;
+use crate::recommend::{awaits_decision, look_first};
 
 /// Rows that match, sorted by integration, then full name.
 ///
@@ -105,10 +105,7 @@ fn row(
             one.kind.clone(),
             one.entity_type.clone(),
             one.owner.clone(),
-            match &one.unseen {
-                crate::model::Unseen::Allowed => None,
-                crate::model::Unseen::Withheld { because } => Some(because.clone()),
-            },
+            look_first(one, decision.is_some()).map(str::to_owned),
         ),
         None => {
             let reason = match &hidden_by {

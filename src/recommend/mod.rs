@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use self::claims::Judge;
 use crate::correlate::{Candidates, EntityFacts, RepositoryFacts, Rules};
 use crate::model::{
-    ClaimedName, Decision, EntityRef, Link, LinkState, Presence, Recommendation, Registration, RepoKey,
+    ClaimedName, Decision, EntityRef, Link, LinkState, Presence, Recommendation, Registration, RepoKey, Unseen,
 };
 
 /// Kinds of which new entities may be made; others need what a repository does not tell (an API its definition).
@@ -93,6 +93,15 @@ impl<'a> Verdicts<'a> {
     pub fn of(&self, at: usize) -> Option<Recommendation> {
         let subject = self.0.subjects.binary_search_by_key(&at, |subject| subject.at).ok()?;
         self.0.verdict(&self.0.subjects[subject])
+    }
+}
+
+/// Why a person should look first, with the decision as it is now: the recommendation may be older than its being
+/// taken back.
+pub fn look_first(one: &Recommendation, is_decided: bool) -> Option<&str> {
+    match &one.unseen {
+        Unseen::Withheld { because } if is_decided || !verdict::says_decided(because) => Some(because),
+        Unseen::Withheld { .. } | Unseen::Allowed => None,
     }
 }
 

@@ -7,6 +7,15 @@ use super::claims::{Judge, Rank, Subject, Wish, claims_to, key_of};
 use crate::correlate::{EntityFacts, Naming, WhyNot};
 use crate::model::{Action, ClaimedName, DecisionKind, EntityRef, LinkState, Recommendation, Registration, Unseen};
 
+const SET_ASIDE: &str = "it is set aside (ignored)";
+const UNLINKED: &str = "it was unlinked from";
+const UNDONE: &str = "its import into";
+
+/// Whether a reason to look first is a decision, which may have been taken back since it was told.
+pub(super) fn says_decided(because: &str) -> bool {
+    [SET_ASIDE, UNLINKED, UNDONE].iter().any(|begins| because.starts_with(begins))
+}
+
 impl<'a> Judge<'a> {
     pub(super) fn verdict(&self, subject: &Subject<'a>) -> Option<Recommendation> {
         let mut verdict = match (&subject.wish, subject.is_settled()) {
@@ -30,13 +39,13 @@ impl<'a> Judge<'a> {
         Some(verdict)
     }
 
-    /// What makes a person act first, whatever is recommended.
+    /// What makes a person act first, whatever is recommended. [`says_decided`] knows the first three.
     fn tombstone(&self, subject: &Subject<'_>) -> Option<String> {
         let missing = subject.links.iter().find(|link| link.state == LinkState::EntityMissing);
         match subject.decision {
-            Some(DecisionKind::Ignored) => Some("it is set aside (ignored)".to_owned()),
-            Some(DecisionKind::Unlinked { entity }) => Some(format!("it was unlinked from {entity} by hand")),
-            Some(DecisionKind::Undone { entity }) => Some(format!("its import into {entity} was undone")),
+            Some(DecisionKind::Ignored) => Some(SET_ASIDE.to_owned()),
+            Some(DecisionKind::Unlinked { entity }) => Some(format!("{UNLINKED} {entity} by hand")),
+            Some(DecisionKind::Undone { entity }) => Some(format!("{UNDONE} {entity} was undone")),
             _ => missing.map(|link| format!("its entity {} is missing from the catalog", link.entity)),
         }
     }
