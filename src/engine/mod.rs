@@ -277,6 +277,15 @@ async fn begin(run: &Run<'_>, lease: &CrawlLease, now: DateTime<Utc>) -> Result<
 
 /// A sync that still runs according to its record, while we hold the lease, ended without a word: a panic in
 /// a process that lives on.
+/// A reason that ends in advice gets the whole command; one that does not, the advice.
+fn with_command(reason: &str, id: &SyncId) -> String {
+    let command = format!("`catalog-sync sync approve {id}`");
+    match reason.contains("`sync approve`") {
+        true => reason.replace("`sync approve`", &command),
+        false => format!("{reason}; look, then {command}"),
+    }
+}
+
 async fn interrupt_stale(run: &Run<'_>) -> Result<(), StoreError> {
     for mut stale in run.store.syncs(Some(&run.parts.key), 1).await? {
         if stale.outcome == Outcome::Running {
@@ -592,7 +601,7 @@ async fn conclude(
             record.held.push(HeldEntry {
                 repository: None,
                 entity: None,
-                reason: format!("{}; look, then `catalog-sync sync approve {}`", plan.reason, record.id),
+                reason: with_command(&plan.reason, &record.id),
                 approvable: true,
             });
             run.store.save_plan(&plan).await?;
