@@ -24,7 +24,7 @@ use self::local::Local;
 use self::output::{Format, Screen};
 use self::progress::ProgressView;
 use crate::commands::answer::CheckRow;
-use crate::commands::request::{Answer, DiscoveredFilter, Request};
+use crate::commands::request::{Answer, DiscoveredFilter, Request, StateFilter};
 use crate::commands::{Exit, Failure, check, execute};
 use crate::config::{Environment, starter};
 use crate::correlate;
@@ -109,6 +109,12 @@ async fn answered(start: &Start, screen: &Screen, request: Request) -> Result<Ex
             if rows.is_empty() =>
         {
             printed(screen.print(rows, |_| render::nothing_matches(search)), Exit::Done)
+        }
+        (Request::DiscoveredList(DiscoveredFilter { state: Some(state), .. }), Answer::Discovered(rows))
+            if rows.is_empty() && matches!(state, StateFilter::Ignored | StateFilter::Hidden) =>
+        {
+            let state = if *state == StateFilter::Ignored { "ignored" } else { "hidden by a filter" };
+            printed(screen.print(rows, |_| render::none_in_state(state)), Exit::Done)
         }
         (Request::IntegrationList { name: Some(_) }, Answer::Integrations(rows)) => {
             let each = |screen: &Screen| rows.iter().map(|row| render::integration(screen, row)).collect::<Vec<_>>();

@@ -233,6 +233,11 @@ fn first_of(label: &str, lines: impl ExactSizeIterator<Item = String>) -> Vec<St
     listed
 }
 
+/// What a list of ignored or hidden ones says that has none.
+pub fn none_in_state(state: &str) -> String {
+    format!("no repository is {state}")
+}
+
 /// What a list says that a filter leaves nothing of.
 pub fn nothing_matches(search: &str) -> String {
     format!("nothing matches `{}`", escape_control(search))
@@ -394,6 +399,8 @@ fn links(screen: &Screen, rows: &[ImportedRow]) -> String {
     if rows.is_empty() {
         return "nothing is imported yet: `catalog-sync discovered import`".to_owned();
     }
+    // Most catalogs have no id beside the name: then it is told once.
+    let id = |row: &ImportedRow| if row.entity_id == row.entity { "–".to_owned() } else { row.entity_id.clone() };
     screen.table_of(
         ["REPOSITORY", "STATUS", "ENTITY", "ID", "KIND", "TYPE", "SCOPE", "IMPORTED AT (UTC)", "BY", "STATE"],
         &["ID", "SCOPE", "KIND", "TYPE", "BY", "IMPORTED AT (UTC)"],
@@ -407,7 +414,7 @@ fn links(screen: &Screen, rows: &[ImportedRow]) -> String {
                 row.repository.full_name.clone().into(),
                 row.status.clone().into(),
                 row.entity.clone().into(),
-                row.entity_id.clone().into(),
+                id(row).into(),
                 row.kind.clone().into(),
                 or_dash(row.r#type.as_deref()).into(),
                 row.scope.clone().into(),
