@@ -7,7 +7,7 @@ use super::request::{Answer, DiscoveredFilter, ImportOptions, Selection};
 use super::{App, Failure, discovered, sync};
 use crate::apply::{Applying, preview};
 use crate::config::Integration;
-use crate::engine::import::{Chosen, carry_out, gather};
+use crate::engine::import::{Chosen, carry_out, gather, with_names};
 use crate::engine::{Progress, survey, update};
 use crate::error::Report;
 use crate::model::{
@@ -280,15 +280,17 @@ async fn import_into(
             files: Vec::new(),
         }));
     }
-    rows.extend(plan.held.iter().map(|held| ImportRow {
-        repository: name_of(&held.repo),
-        action: if held.entity.is_some() { Action::Merge } else { Action::Register },
-        entity: held.entity.as_ref().map(ToString::to_string),
-        result: RowResult::Held,
-        change: None,
-        reason: Some(held.reason.clone()),
-        files: Vec::new(),
-    }));
+    for held in &plan.held {
+        rows.push(ImportRow {
+            repository: name_of(&held.repo),
+            action: if held.entity.is_some() { Action::Merge } else { Action::Register },
+            entity: held.entity.as_ref().map(ToString::to_string),
+            result: RowResult::Held,
+            change: None,
+            reason: Some(with_names(app.store.as_ref(), &parts.key, &links, &held.reason).await?),
+            files: Vec::new(),
+        });
+    }
 
     if options.dry_run {
         let outcomes = preview(catalog, &plan.steps).await;

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Stop;
 use crate::apply::{Applying, StepOutcome, StepResult, apply};
 use crate::assemble::Parts;
-use crate::model::{Entity, EntityRef, KnownRepository, Link, Recommendation, RepoKey, Unseen};
+use crate::model::{Entity, EntityRef, IntegrationKey, KnownRepository, Link, Recommendation, RepoKey, Unseen};
 use crate::plan::{Mapped, Plan, Target, Wanted};
 use crate::store::{LinkChange, Store, StoreError};
 
@@ -130,6 +130,27 @@ pub(crate) async fn gather(parts: &Parts, store: &dyn Store, choices: &[Chosen])
         });
     }
     Ok(material)
+}
+
+/// A reason with the names people know instead of the keys of linked repositories.
+///
+/// # Errors
+/// The store's.
+pub(crate) async fn with_names(
+    store: &dyn Store,
+    key: &IntegrationKey,
+    links: &[Link],
+    reason: &str,
+) -> Result<String, StoreError> {
+    for link in links {
+        let shown = link.repo.to_string();
+        if reason.contains(&shown)
+            && let Some((known, _)) = store.record(key, &link.repo).await?
+        {
+            return Ok(reason.replace(&shown, &crate::error::escape_control(&known.repository.full_name)));
+        }
+    }
+    Ok(reason.to_owned())
 }
 
 /// Applies a plan, then takes its notes over into the links.
