@@ -1,6 +1,8 @@
 //! What can be asked, as data: the CLI makes it from arguments, a running sidecar receives it from a
 //! second terminal. Holds values, never places on the host or secrets.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::answer::{
@@ -8,6 +10,7 @@ use super::answer::{
     PullRequestRow,
 };
 use crate::correlate::Explanation;
+use crate::error::escape_control;
 use crate::model::{Action, Detail, DetailKind, SyncRecord};
 use crate::store::StoreReport;
 
@@ -237,6 +240,52 @@ impl Request {
             | Self::IntegrationSuspend { .. }
             | Self::IntegrationAutoImport { .. }
             | Self::IntegrationDelete { .. } => false,
+        }
+    }
+}
+
+/// As a person types it, shortened: for the log of the sidecar that carries it out.
+impl fmt::Display for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let named = |names: &[String]| escape_control(&names.join(" "));
+        match self {
+            Self::SyncNow { integrations, dry_run, .. } => {
+                let dry = if *dry_run { " --dry-run" } else { "" };
+                write!(f, "sync now {}{dry}", named(integrations))
+            }
+            Self::SyncApprove { id } => write!(f, "sync approve {}", escape_control(id)),
+            Self::DiscoveredImport { selection, options } => {
+                let dry = if options.dry_run { " --dry-run" } else { "" };
+                match selection {
+                    Selection::Named { repositories, .. } => {
+                        write!(f, "discovered import {}{dry}", named(repositories))
+                    }
+                    Selection::Matching(_) => write!(f, "discovered import --all{dry}"),
+                    Selection::Plan { id } => write!(f, "discovered import --plan {}", escape_control(id)),
+                }
+            }
+            Self::DiscoveredIgnore { repositories, .. } => write!(f, "discovered ignore {}", named(repositories)),
+            Self::DiscoveredRestore { repositories, .. } => write!(f, "discovered restore {}", named(repositories)),
+            Self::ImportedUnlink { repositories, .. } => write!(f, "imported unlink {}", named(repositories)),
+            Self::IntegrationSuspend { name, suspended } => {
+                let verb = if *suspended { "suspend" } else { "resume" };
+                write!(f, "integration {verb} {}", escape_control(name))
+            }
+            Self::IntegrationAutoImport { name, on } => {
+                write!(f, "integration auto-import {} {}", escape_control(name), if *on { "on" } else { "off" })
+            }
+            Self::IntegrationDelete { name, .. } => write!(f, "integration delete {}", escape_control(name)),
+            Self::SyncHistory { .. } => f.write_str("sync history"),
+            Self::SyncShow { .. } => f.write_str("sync show"),
+            Self::DiscoveredList(_) => f.write_str("discovered list"),
+            Self::DiscoveredShow { .. } => f.write_str("discovered show"),
+            Self::ImportedList { .. } => f.write_str("imported list"),
+            Self::ImportedShow { .. } => f.write_str("imported show"),
+            Self::IntegrationList { .. } => f.write_str("integration list"),
+            Self::ActivityPullRequests { .. } => f.write_str("activity pull-requests"),
+            Self::ActivityCommits { .. } => f.write_str("activity commits"),
+            Self::StoreCheck => f.write_str("store check"),
+            Self::StoreExport => f.write_str("store export"),
         }
     }
 }

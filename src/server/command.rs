@@ -16,6 +16,7 @@ use futures::stream;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
+use tracing::info;
 
 use crate::commands::request::{Answer, Request};
 use crate::commands::{App, Exit, Failure, execute};
@@ -98,9 +99,22 @@ async fn command(State(routes): State<Arc<Routes>>, headers: HeaderMap, body: By
             // A reader that does not keep up misses progress, nothing else.
             let _ = progress.try_send(Event::Progress(report));
         };
+        // What changes something is told in the log; looking is not.
+        let is_told = !request.only_reads() && !matches!(&request, Request::IntegrationDelete { dry_run: true, .. });
+        let asked = request.to_string();
         let event = match execute(&app, request, &report).await {
-            Ok(answer) => Event::Answer(Box::new(answer)),
-            Err(failure) => failure.into(),
+            Ok(answer) => {
+                if is_told {
+                    info!("another terminal: {asked}: done");
+                }
+                Event::Answer(Box::new(answer))
+            }
+            Err(failure) => {
+                if is_told {
+                    info!("another terminal: {asked}: {}", failure.report.one_line());
+                }
+                failure.into()
+            }
         };
         // Fails when the asker went away: what was asked is done all the same.
         let _ = lines.send(event).await;
