@@ -3,9 +3,11 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::cli::local::{self, Local};
 use crate::cli::output::{Format, Screen};
+use crate::cli::remote::RunFile;
 use crate::cli::{Start, render};
 use crate::commands::request::{Answer, DiscoveredFilter, ImportOptions, Request, Selection};
 use crate::commands::{App, Exit, Failure, execute};
@@ -46,13 +48,20 @@ pub async fn run(start: &Start, screen: &Screen, serve: bool) -> Result<Exit, Fa
     let start = Start { environment: environment(), ..start.clone() };
 
     if serve {
+        let (path, store) = (config.path.clone(), config.store.clone());
+        let running = local::run_with(&start, Some(ANY_PORT), config, stamp);
+        tokio::pin!(running);
+        tokio::select! {
+            ended = &mut running => return ended,
+            () = listens(&store) => {}
+        }
         say(screen, &format!("A simulated workspace and a sample catalog in {}", scratch.path.display()))?;
         say(
             screen,
-            &format!("Ask it from another terminal: catalog-sync --config {} discovered list", config.path.display()),
+            &format!("Ask it from another terminal: catalog-sync --config {} discovered list", path.display()),
         )?;
         say(screen, "  (with CATALOG_SYNC_DEMO_TOKEN set to anything); stop it with Ctrl-C")?;
-        return local::run_with(&start, Some("127.0.0.1:0"), config, stamp).await;
+        return running.await;
     }
     let catalog = scratch.path.join("catalog");
     let app = Local::open(&start, config).await?.app;
@@ -60,6 +69,16 @@ pub async fn run(start: &Start, screen: &Screen, serve: bool) -> Result<Exit, Fa
     drop(app);
     drop(simulator);
     Ok(Exit::Done)
+}
+
+/// Beside a sidecar that listens where sidecars do.
+const ANY_PORT: &str = "127.0.0.1:0";
+
+/// Waits until commands can find the sidecar.
+async fn listens(store: &Path) {
+    while RunFile::read(store).is_none() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// The story: a sync, what it found, one decision explained, an import, a second sync.
@@ -145,7 +164,7 @@ fn prepare(scratch: &Scratch, simulator: &Simulator, working_directory: &Path) -
     let options = LoadOptions {
         config: Some(&path),
         store: None,
-        listen: None,
+        listen: Some(ANY_PORT),
         environment: &environment,
         working_directory,
         now: crate::clock::Clock::System.now(),
