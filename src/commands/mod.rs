@@ -22,9 +22,10 @@ use tokio_util::sync::CancellationToken;
 use crate::assemble::Assembler;
 use crate::catalog::CatalogError;
 use crate::clock::Clock;
+use crate::config::fields::nearest;
 use crate::config::{Config, Integration, RepositoryRef};
 use crate::engine::Progress;
-use crate::error::Report;
+use crate::error::{Report, escape_control};
 use crate::ids::Ids;
 use crate::model::{IntegrationKey, KnownRepository, Presence, RepoKey};
 use crate::store::{Store, StoreError};
@@ -290,12 +291,31 @@ impl App {
             };
             return Err(Failure::usage(what, mend));
         }
-        found.pop().ok_or_else(|| {
-            Failure::usage(
-                format!("no repository `{text}` is known"),
-                "use an id, workspace/slug, a unique slug or a URL; `discovered list --state all` and `imported list` show what is known",
-            )
-        })
+        match found.pop() {
+            Some(found) => Ok(found),
+            None => Err(self.unknown(text, integration).await?),
+        }
+    }
+
+    /// No such repository, with the nearest that there is.
+    async fn unknown(&self, text: &str, integration: Option<&str>) -> Result<Failure, Failure> {
+        let mut names = Vec::new();
+        for integration in self.integrations(integration)? {
+            for known in self.repositories(&integration.key()).await? {
+                names.push(known.repository.full_name);
+            }
+        }
+        let slug = |name: &str| name.rsplit_once('/').map_or(name, |(_, slug)| slug).to_owned();
+        let wanted = slug(text.trim_end_matches('/'));
+        let slugs: Vec<String> = names.iter().map(|name| slug(name)).collect();
+        let near = nearest(&wanted, slugs.iter().map(String::as_str));
+        let near = near.and_then(|near| names.iter().find(|name| slug(name) == near));
+        let forms = "use an id, workspace/slug, a unique slug or a URL; `discovered list --state all` and `imported list` show what is known";
+        let mend = match near {
+            Some(near) => format!("did you mean `{}`? {forms}", escape_control(near)),
+            None => forms.to_owned(),
+        };
+        Ok(Failure::usage(format!("no repository `{text}` is known"), mend))
     }
 }
 
