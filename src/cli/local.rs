@@ -84,17 +84,23 @@ impl<'a> StorePlace<'a> {
     }
 }
 
+fn no_store(config: &Config) -> Failure {
+    Failure::usage(
+        format!("there is no store at {} yet", config.store.display()),
+        "check `--store` and `store` in the config; `sync now` makes it",
+    )
+}
+
 /// Answers what only reads where there is no store yet: nothing is known, and nothing is made.
 pub(super) async fn answer_of_nothing(
     start: &Start,
     config: Config,
     request: &request::Request,
 ) -> Result<request::Answer, Failure> {
-    let missing = format!("there is no store at {} yet", config.store.display());
-    if matches!(request, request::Request::StoreCheck | request::Request::StoreExport) {
-        return Err(Failure::usage(missing, "check `--store` and `store` in the config; `sync now` makes it"));
+    if matches!(request, request::Request::StoreCheck) {
+        return Err(no_store(&config));
     }
-    warn!("{missing}: nothing is known; `sync now` makes it");
+    warn!("there is no store at {} yet: nothing is known; `sync now` makes it", config.store.display());
     let store: Arc<dyn Store> = Arc::new(SledStore::temporary().await?);
     // Reading its decisions would leave a note of them in the store's folder.
     let app = app(start, Config { decisions: None, ..config }, store, Clock::System);
@@ -143,7 +149,7 @@ fn in_a_line(error: ConfigError) -> Report {
     let ConfigError::Faulty(faults) = &error else { return in_words(error).report };
     let told = faults.faults.iter().filter(|fault| fault.is_error()).map(|fault| {
         let mend = fault.mend.as_deref().map_or_else(String::new, |mend| format!(" ({mend})"));
-        escape_control(&format!("line {}: {}{mend}", fault.place.line, fault.what))
+        escape_control(&format!("{}:{}: {}{mend}", faults.file.display(), fault.place.line, fault.what))
     });
     Report { what: error.to_string(), because: told.collect(), mend: None }
 }
@@ -283,7 +289,12 @@ pub(super) async fn export_store(start: &Start, screen: &Screen, file: &Path) ->
         None => None,
     };
     if lines.is_none() && StorePlace::new(&config.store).is_empty() {
-        return answer_of_nothing(start, config, &request::Request::StoreExport).await.map(|_| Exit::Done);
+        // Whoever keeps a backup must not think that it is one.
+        if file != Path::new("-") {
+            return Err(no_store(&config));
+        }
+        let nothing = exported(answer_of_nothing(start, config, &request::Request::StoreExport).await?)?;
+        return printed(io::stdout().lock().write_all(nothing.as_bytes()), Exit::Done);
     }
     if file == Path::new("-") {
         let lines = match lines {

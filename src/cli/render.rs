@@ -200,10 +200,7 @@ fn sync(screen: &Screen, record: &SyncRecord) -> String {
         text.push(format!("{name:<14} {} stored, {} waiting{waiting}{until}", kind.stored, kind.backlog));
     }
     if let Some(at) = record.oldest_pull_request_check {
-        text.push(format!(
-            "oldest check   {} UTC: no repository's pull requests were asked for longer ago",
-            minute(at)
-        ));
+        text.push(format!("oldest check   {} UTC, of any repository's pull requests", minute(at)));
     }
     let about = |name: &Option<String>| name.as_deref().map_or_else(String::new, |name| format!("{name}: "));
     let held = record.held.iter().map(|held| format!("{}{}", about(&held.repository), held.reason));

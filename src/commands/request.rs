@@ -229,6 +229,7 @@ impl Request {
             | Self::IntegrationList { .. }
             | Self::ActivityPullRequests { .. }
             | Self::ActivityCommits { .. }
+            | Self::ActivityDetails { .. }
             | Self::StoreCheck
             | Self::StoreExport => true,
             Self::SyncNow { .. }
@@ -284,6 +285,7 @@ impl fmt::Display for Request {
             Self::IntegrationList { .. } => f.write_str("integration list"),
             Self::ActivityPullRequests { .. } => f.write_str("activity pull-requests"),
             Self::ActivityCommits { .. } => f.write_str("activity commits"),
+            Self::ActivityDetails { .. } => f.write_str("activity"),
             Self::StoreCheck => f.write_str("store check"),
             Self::StoreExport => f.write_str("store export"),
         }

@@ -83,11 +83,16 @@ impl Outcome {
     }
 }
 
+/// Most configs hide nothing.
+fn is_none(count: &u64) -> bool {
+    *count == 0
+}
+
 /// Counts of one sync's discovery.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RepositoryCounts {
     /// Known, listed, and hidden by the filters of the config; not among the seen.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_none")]
     pub hidden: u64,
     /// Known to be there after the sync, whether listed again or proven unchanged.
     pub seen: u64,

@@ -15,6 +15,7 @@ mod layout;
 mod limits;
 mod missing_entities;
 mod network;
+mod newcomer;
 mod order;
 mod output;
 mod promises;

@@ -49,6 +49,7 @@ fn what_people_read() {
             catalog        0 registered, 0 merged, 0 updated, 0 failed
             pull requests  0 stored, 0 waiting
             commits        3 stored, 0 waiting
+            oldest check   <time> UTC, of any repository's pull requests
             "##);
         insta::assert_snapshot!(list.stdout, @r##"
             REPOSITORY         RECOMMENDED  ENTITY                          KIND       TYPE     OWNER    DETECTED AT (UTC)  WHY
@@ -65,15 +66,15 @@ fn what_people_read() {
             import <id>
             "##);
         insta::assert_snapshot!(imported.stdout, @r##"
-            REPOSITORY         STATUS  ENTITY                          ID                              KIND       TYPE     SCOPE    IMPORTED AT (UTC)  BY   STATE
-            acme/payments-api  merged  component:default/payments-api  component:default/payments-api  Component  service  default  <time>   cli  present
+            REPOSITORY         STATUS  ENTITY                          ID  KIND       TYPE     SCOPE    IMPORTED AT (UTC)  BY   STATE
+            acme/payments-api  merged  component:default/payments-api  –   Component  service  default  <time>   cli  present
             "##);
         insta::assert_snapshot!(nothing.stdout, @r##"
             nothing matches `nothing-like-it`
             "##);
         insta::assert_snapshot!(unlinked.stdout, @r##"
-            REPOSITORY         STATUS  ENTITY                          ID                              KIND       TYPE     SCOPE    IMPORTED AT (UTC)  BY   STATE
-            acme/payments-api  merged  component:default/payments-api  component:default/payments-api  Component  service  default  <time>   cli  present
+            REPOSITORY         STATUS  ENTITY                          ID  KIND       TYPE     SCOPE    IMPORTED AT (UTC)  BY   STATE
+            acme/payments-api  merged  component:default/payments-api  –   Component  service  default  <time>   cli  present
             unlinked; entities and files stay as they are
             "##);
     });

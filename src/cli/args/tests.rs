@@ -204,7 +204,8 @@ fn help_of_import_reads_well() {
                                        repository
           --kind <KIND>                Register with this kind instead of the integration's
           --type <TYPE>                Register with this type instead of the recommended one
-          --dry-run                    Write nothing; print the diffs, and the id of a plan for --plan
+          --dry-run                    Write nothing; print the diffs, and the id of a plan for --plan.
+                                       In JSON, `done` then means: would be done
           --plan <ID>                  Write what a dry run showed, but for rows that changed since
       -h, --help                       Print help (see more with '--help')
 
