@@ -124,7 +124,10 @@ async fn row(app: &App, integration: &Integration) -> Result<IntegrationRow, Fai
             RulesRef::Builtin(name) => name.clone(),
             RulesRef::File { path, .. } => path.display().to_string(),
         }),
-        kinds: integration.secondary_kinds.keys().map(|kind| kind.as_str().to_owned()).collect(),
+        kinds: {
+            let details = integration.details.keys().map(|kind| kind.as_str().to_owned());
+            integration.secondary_kinds.keys().map(|kind| kind.as_str().to_owned()).chain(details).collect()
+        },
         last_sync: last_sync(app, &key).await?,
     })
 }
