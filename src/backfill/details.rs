@@ -25,6 +25,8 @@ use crate::store::{CrawlLease, DetailBatch, Store, StoreError};
 
 /// Details asked of one repository in a turn; then the next repository has its turn.
 const TURN: usize = 20;
+/// So many not found in a row, and none told, are no property of a single one: the repository has no such thing.
+const NOT_FOUND: usize = 3;
 /// A kind that cannot be read is asked for again after so long.
 const ASK_AGAIN_AFTER: TimeDelta = TimeDelta::hours(24);
 /// Where the source does not tell its limit.
@@ -155,7 +157,7 @@ pub async fn run(inputs: DetailInputs<'_>) -> Result<DetailReport, StoreError> {
             }
         }
         if let Some(error) = failed {
-            fail(&mut report, coverage, repo, error, details.is_empty() && requests <= 1, now);
+            fail(&mut report, coverage, repo, error, details.is_empty() && requests <= NOT_FOUND as u64, now);
         }
         let count = details.len() as u64;
         store.record_details(inputs.lease, vec![DetailBatch { details, coverage: coverage.clone() }]).await?;
@@ -284,6 +286,8 @@ impl Asks<'_> {
         }
         let items = self.store.items(self.integration, &repo.key, parent, usize::MAX).await?;
         let items: HashMap<ItemId, Item> = items.into_iter().map(|item| (item.id(), item)).collect();
+        let mut missing: Vec<Detail> = Vec::new();
+        let mut is_told = false;
         for of in &turn.of {
             let Some(item) = items.get(of) else {
                 taken.vanished.push(of.clone());
@@ -297,9 +301,19 @@ impl Asks<'_> {
                 break;
             }
             taken.requests += 1;
-            match self.ask(&repo, kind, item).await {
-                Ok(body) => taken.details.push(Detail::new(kind, item, body, self.now)),
+            match self.source.detail(&repo, kind, item).await {
+                Ok(body) => {
+                    taken.details.push(Detail::new(kind, item, body, self.now));
+                    is_told = true;
+                }
+                // A property of this very pull request or commit (its fork is gone, its branches share no ancestor)
+                // is an answer, too: it is never asked for again.
+                Err(error) if is_final(&error) && (is_told || missing.len() + 1 < NOT_FOUND) => {
+                    let reason = crate::error::escape_control(&error.to_string());
+                    missing.push(Detail::new(kind, item, DetailBody::Unavailable { reason }, self.now));
+                }
                 Err(error) => {
+                    missing.clear();
                     self.failed.lock().unwrap_or_else(PoisonError::into_inner).insert(turn.stand);
                     if error.ends_sync() {
                         self.halt.is_over.store(true, Ordering::SeqCst);
@@ -309,6 +323,7 @@ impl Asks<'_> {
                 }
             }
         }
+        taken.details.append(&mut missing);
         Ok(taken)
     }
 
@@ -346,16 +361,6 @@ impl Asks<'_> {
         Ok(taken)
     }
 
-    /// What is a property of this very pull request or commit is an answer, too: it is never asked for again.
-    async fn ask(&self, repo: &Repository, kind: DetailKind, item: &Item) -> Result<DetailBody, SourceError> {
-        match self.source.detail(repo, kind, item).await {
-            Err(error @ SourceError::BadRequest { .. }) => {
-                Ok(DetailBody::Unavailable { reason: crate::error::escape_control(&error.to_string()) })
-            }
-            answer => answer,
-        }
-    }
-
     fn is_over(&self) -> bool {
         if self.source.usage().remaining == Some(0) {
             self.halt.rate_limited.store(true, Ordering::SeqCst);
@@ -363,6 +368,10 @@ impl Asks<'_> {
         }
         self.stop.is_cancelled() || self.halt.is_over.load(Ordering::SeqCst)
     }
+}
+
+fn is_final(error: &SourceError) -> bool {
+    matches!(error, SourceError::NotFound { .. } | SourceError::BadRequest { .. })
 }
 
 /// What a failure means: for the sync, for the repository's kind, or for the next time.

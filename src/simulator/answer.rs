@@ -45,7 +45,10 @@ impl Answer {
     }
 
     pub(super) fn refused(refusal: &Refusal) -> Self {
-        Self::new(refusal.status, JSON, refusal.body.to_string())
+        let mut answer = Self::new(refusal.status, JSON, refusal.body.to_string());
+        let location = refusal.body.get("location").and_then(Value::as_str);
+        answer.headers.extend(location.filter(|_| refusal.status == 302).map(|to| ("location", to.to_owned())));
+        answer
     }
 
     pub(super) fn into_response(self) -> Response {

@@ -40,12 +40,14 @@ pub enum Endpoint {
     Identity,
     /// Data Center: the default branch of a repository.
     DefaultBranch,
-    /// Data Center: the files that a commit or pull request changes.
+    /// The files that a commit or pull request changes.
     Changes,
     /// Data Center: how many lines a commit or pull request changes.
     DiffStats,
-    /// Data Center: what happened to a pull request.
+    /// What happened to a pull request.
     Activities,
+    /// Cloud: pipelines of a repository.
+    Pipelines,
     /// Data Center: builds of a commit.
     BuildStatuses,
     /// Data Center: the instance's users.

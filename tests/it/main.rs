@@ -6,6 +6,7 @@ mod bad_input;
 mod busy_catalog;
 mod checks;
 mod decisions;
+mod details;
 mod discover;
 mod discovery;
 mod harness;

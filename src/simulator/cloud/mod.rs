@@ -1,5 +1,6 @@
 //! The face of Bitbucket Cloud: REST 2.0 below `/2.0`, and OAuth's token endpoint.
 
+mod details;
 mod fields;
 mod oauth;
 mod parameters;

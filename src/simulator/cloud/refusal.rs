@@ -30,6 +30,11 @@ impl Refusal {
         Self::detailed(404, "Resource not found", json!("There is no API hosted at this URL"))
     }
 
+    /// What is asked for lies elsewhere.
+    pub(super) fn found(location: &str) -> Self {
+        Self { status: 302, body: json!({ "location": location }) }
+    }
+
     pub(super) fn removed() -> Self {
         let data = json!({"announcement_url": "https://developer.atlassian.com/cloud/bitbucket/changelog#CHANGE-2770"});
         Self {

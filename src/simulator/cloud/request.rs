@@ -58,6 +58,9 @@ impl Request<'_> {
             Endpoint::Commits => self.commits(&parameters),
             Endpoint::Commit => self.commit(&parameters),
             Endpoint::Branches => self.branches(&parameters),
+            Endpoint::Activities => self.activities(&parameters),
+            Endpoint::Changes => self.diffstat(&parameters),
+            Endpoint::Pipelines => self.pipelines(&parameters),
             Endpoint::Workspace => {
                 let workspace = &self.world.workspaces[self.workspace()?];
                 Ok(self.object(&parameters, |json| self.wire().workspace(json, workspace)))
@@ -78,7 +81,7 @@ impl Request<'_> {
         }
     }
 
-    fn wire(&self) -> Wire<'_> {
+    pub(super) fn wire(&self) -> Wire<'_> {
         Wire { world: self.world, api: self.api }
     }
 
@@ -123,7 +126,7 @@ impl Request<'_> {
     }
 
     /// The repository, where what lies in it may be seen too.
-    fn open_repository(&self) -> Result<&Repository, Refusal> {
+    pub(super) fn open_repository(&self) -> Result<&Repository, Refusal> {
         let repository = self.repository()?;
         if repository.forbidden {
             return Err(Refusal::new(403, "Access denied. You must have read access to this repository."));
@@ -132,7 +135,7 @@ impl Request<'_> {
     }
 
     /// One page of a list; `draw` draws the row at a position of it.
-    fn page(
+    pub(super) fn page(
         &self,
         parameters: &Parameters,
         rows: &[u32],

@@ -36,7 +36,8 @@ impl Route {
             .split('/')
             .map(|segment| percent_decode_str(segment).decode_utf8_lossy())
             .collect();
-        if segments.len() > 1 && segments.last().is_some_and(|last| last.is_empty()) {
+        let ends_with_slash = segments.len() > 1 && segments.last().is_some_and(|last| last.is_empty());
+        if ends_with_slash {
             segments.pop();
         }
         let segments: Vec<&str> = segments.iter().map(AsRef::as_ref).collect();
@@ -61,6 +62,19 @@ impl Route {
             }
             ["repositories", workspace, repository, "pullrequests", id] => {
                 (Endpoint::PullRequest, *workspace, *repository, Some((*id).to_owned()))
+            }
+            ["repositories", workspace, repository, "pullrequests", id, "activity"] => {
+                (Endpoint::Activities, *workspace, *repository, Some((*id).to_owned()))
+            }
+            ["repositories", workspace, repository, "pullrequests", id, "diffstat"] => {
+                (Endpoint::Changes, *workspace, *repository, Some(format!("#{id}")))
+            }
+            ["repositories", workspace, repository, "diffstat", spec @ ..] => {
+                (Endpoint::Changes, *workspace, *repository, rest(spec))
+            }
+            // Without the slash at its end there is nothing (facts 1.6).
+            ["repositories", workspace, repository, "pipelines"] if ends_with_slash => {
+                (Endpoint::Pipelines, *workspace, *repository, None)
             }
             ["repositories", workspace, repository, "commits", revision @ ..] => {
                 (Endpoint::Commits, *workspace, *repository, rest(revision))
@@ -93,8 +107,10 @@ impl Route {
             | Endpoint::Repository
             | Endpoint::Commits
             | Endpoint::Commit
+            | Endpoint::Changes
             | Endpoint::Branches => &["repository"],
-            Endpoint::PullRequests | Endpoint::PullRequest => &["pullrequest"],
+            Endpoint::PullRequests | Endpoint::PullRequest | Endpoint::Activities => &["pullrequest"],
+            Endpoint::Pipelines => &["pipeline"],
             Endpoint::Projects => &["project"],
             Endpoint::User | Endpoint::UserWorkspaces => &["account"],
             _ => &[],

@@ -37,9 +37,10 @@ impl fmt::Display for Encoded {
 }
 
 /// A date of ours in the shape its object happens to have. Shapes differ from object to object, never their instants.
-struct Stamp {
-    at: DateTime<Utc>,
-    shape: u64,
+#[derive(Clone, Copy)]
+pub(super) struct Stamp {
+    pub(super) at: DateTime<Utc>,
+    pub(super) shape: u64,
 }
 
 impl fmt::Display for Stamp {
@@ -304,7 +305,7 @@ impl Wire<'_> {
         json.plain("nickname", person.nickname());
     }
 
-    fn account_or_null(&self, json: &mut Json, key: &str, id: Option<PersonId>) {
+    pub(super) fn account_or_null(&self, json: &mut Json, key: &str, id: Option<PersonId>) {
         match id.and_then(|id| self.person(id)) {
             Some(person) => json.object(key, |json| self.account(json, person)),
             None => json.null(key),
