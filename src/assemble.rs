@@ -1,6 +1,8 @@
 //! Settings → the objects a sync works with: rules, catalog, source. Catalogs and connections are made
 //! once and shared: two integrations on one connector spend one budget, two on one catalog read it once.
 
+mod git;
+
 use std::collections::BTreeMap;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
@@ -146,14 +148,17 @@ impl Assembler {
         };
         let mut connections = self.connections.lock().await;
         if let Some(connection) = connections.get(&connector.name) {
-            return Ok(Arc::new(
-                connection.for_workspace(&integration.workspace).map_err(|e| unusable(connector, &e))?,
-            ));
+            let connection = connection.for_workspace(&integration.workspace).map_err(|e| unusable(connector, &e))?;
+            return self.with_git(Arc::new(connection), connector, integration);
         }
         let settings = self.settings(connector, &integration.workspace, store).await?;
         let connection = Arc::new(BitbucketCloud::new(settings).map_err(|error| unusable(connector, &error))?);
         connections.insert(connector.name.clone(), connection.clone());
-        Ok(connection)
+        self.with_git(connection, connector, integration)
+    }
+
+    fn secret(&self, secret: &Secret) -> Arc<dyn SecretSource> {
+        Arc::new(ConfiguredSecret { secret: secret.clone(), environment: self.environment.clone() })
     }
 
     /// Whether any integration of the connector fetches details of pull requests.
@@ -175,9 +180,7 @@ impl Assembler {
         };
         let mut credentials = Vec::new();
         for (index, credential) in connector.api_credentials().enumerate() {
-            let secret = |secret: &Secret| -> Arc<dyn SecretSource> {
-                Arc::new(ConfiguredSecret { secret: secret.clone(), environment: self.environment.clone() })
-            };
+            let secret = |secret: &Secret| self.secret(secret);
             let kind = match &credential.auth {
                 Auth::AccessToken(token) => Credential::AccessToken(secret(token)),
                 Auth::ApiToken { email, token } => Credential::ApiToken { email: secret(email), token: secret(token) },

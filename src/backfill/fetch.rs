@@ -60,7 +60,7 @@ impl Cap {
 }
 
 enum Event {
-    Fetched { stream: usize, class: Class, round: u32, reserved: u64, result: Result<Fetched, Failure> },
+    Fetched { stream: usize, class: Class, round: u32, reserved: u64, result: Box<Result<Fetched, Failure>> },
     Marks { stream: usize, stored: Result<Vec<Item>, StoreError> },
 }
 
@@ -217,7 +217,7 @@ impl<'a> Backfill<'a> {
                 Some(event) = tasks.next(), if !tasks.is_empty() => match event {
                     Event::Fetched { stream, class, round, reserved, result } => {
                         fetching -= 1;
-                        self.fetched(stream, class, round, reserved, result)?;
+                        self.fetched(stream, class, round, reserved, *result)?;
                     }
                     Event::Marks { stream, stored } => self.mark(stream, stored?),
                 },
@@ -253,7 +253,7 @@ impl<'a> Backfill<'a> {
             let (source, store) = (self.inputs.source, self.inputs.store);
             let integration = self.inputs.integration;
             return Some(Box::pin(async move {
-                let result = fetch(source, store, integration, request).await;
+                let result = Box::new(fetch(source, store, integration, request).await);
                 Event::Fetched { stream: work.stream, class: work.class, round: work.round, reserved, result }
             }));
         }

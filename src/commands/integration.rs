@@ -233,6 +233,9 @@ pub(super) async fn delete(app: &App, name: &str, dry_run: bool) -> Result<Answe
         let catalog = app.store.catalog_lease(&key.catalog).await?;
         app.store.delete_integration(&lease, &catalog).await?;
         drop(catalog);
+        if let Err(error) = app.assembler.forget_git(&key) {
+            tracing::warn!(integration = %name, "its scratch repositories could not be removed: {error}");
+        }
         app.write_decisions().await?;
     }
     Ok(Answer::Deleted(Deletion { name, workspace: place(&key), repositories, links, dry_run, is_orphaned }))

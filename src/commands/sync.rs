@@ -172,6 +172,13 @@ async fn run(
         // Its store is a scratch copy; the requests were sent all the same.
         app.store.save_budget(&integration.connector, &source.budget_snapshot()).await?;
     }
+    if !options.dry_run && app.assembler.has_git(&parts.key) {
+        // A cache: what cannot be removed now is tried again after the next sync.
+        let known = app.repositories(&parts.key).await?;
+        if let Err(error) = app.assembler.tidy_git(&parts.key, &known) {
+            warn!(integration = %integration.name, "scratch repositories could not be removed: {error}");
+        }
+    }
     result.map_err(|error| {
         let mend = error.mend();
         match error {

@@ -26,6 +26,7 @@ pub(super) fn read(name: &str, place: Place, node: &Node, context: &Context, fau
     let url = url_node.and_then(|node| read_url(node, kind, faults));
     let allow_http = map.read("allow_http", false, faults, fields::boolean);
     let api_url = map.optional("api_url", faults, |node, faults| read_api_url(node, allow_http, faults));
+    let git_url = map.optional("git_url", faults, |node, faults| read_api_url(node, allow_http, faults));
     let auth_node = map.need("auth", "write `auth: { access_token: { env: BITBUCKET_TOKEN } }`", faults);
     let errors_before = faults.errors();
     let auth = auth_node.and_then(|node| {
@@ -65,6 +66,7 @@ pub(super) fn read(name: &str, place: Place, node: &Node, context: &Context, fau
         tags,
         api_url: api_url.unwrap_or_else(|| url.api_base.clone()),
         url,
+        git_url,
         allow_http,
         auth,
         known_hosts,
@@ -231,12 +233,20 @@ fn check_auth(node: &Node, url: &ConnectorUrl, auth: &[Credential], context: &Co
                 .mend("add an access token or API token beside the SSH key"),
         );
     }
-    if let Some(credential) = ssh {
-        let fault = Fault::at(credential.place, 1, "the SSH key has no effect");
-        faults.push(fault.because("this version reads everything through the API").warning());
-    } else if matches!(url.transport, Transport::Ssh { .. }) {
-        let fault = Fault::of(node, "the URL is an SSH one; this version reads everything through the API");
-        faults.push(fault.warning());
+    match (ssh, url.transport) {
+        (Some(credential), Transport::Http) => {
+            let fault = Fault::at(credential.place, 1, "the SSH key has no effect");
+            let because = "the connector's url is no SSH one";
+            faults.push(fault.because(because).mend(format!("write `url: {}`", ssh_form(url))).warning());
+        }
+        (None, Transport::Ssh { .. }) => {
+            let fault = Fault::of(node, "the url is an SSH one, and there is no SSH key");
+            let because = "commits come over https then";
+            faults.push(
+                fault.because(because).mend("add `ssh_key: { file: … }` beside the credential of the API").warning(),
+            );
+        }
+        _ => {}
     }
     let today = context.now.date_naive();
     for credential in auth {
@@ -245,6 +255,11 @@ fn check_auth(node: &Node, url: &ConnectorUrl, auth: &[Credential], context: &Co
             faults.push(fault.mend("renew it, and write the new date into `expires`").warning());
         }
     }
+}
+
+/// The same address over SSH.
+fn ssh_form(url: &ConnectorUrl) -> ConnectorUrl {
+    ConnectorUrl { transport: Transport::Ssh { port: None }, ..url.clone() }
 }
 
 pub(super) fn date(node: &Node, faults: &mut Faults) -> Option<NaiveDate> {

@@ -438,10 +438,6 @@ fn read_kind_settings(node: &Node, kind: SecondaryKind, faults: &mut Faults) -> 
     let mut via = defaults.via;
     if kind == SecondaryKind::Commits {
         via = map.read("via", via, faults, |node, faults| fields::one_of(node, &VIAS, faults));
-        if let (CommitsVia::Git, Some(node)) = (via, node.get("via")) {
-            let fault = Fault::of(node, "commits over the git protocol are not in this version");
-            faults.push(fault.mend("use `via: auto`"));
-        }
     }
     map.finish(faults);
     Some(KindSettings { first_sync, per_sync, via })

@@ -215,6 +215,8 @@ pub struct Connector {
     pub url: ConnectorUrl,
     /// The REST API, no trailing slash; derived from `url` when left out.
     pub api_url: Url,
+    /// Where git finds the repositories over http(s), where not where `url` says.
+    pub git_url: Option<Url>,
     /// Whether credentials may be sent over `http://` to another host than loopback.
     pub allow_http: bool,
     /// Credentials; at least one. The first that is not an SSH key lists repositories.
@@ -240,6 +242,14 @@ pub struct Connector {
 }
 
 impl Connector {
+    /// The key of SSH URLs: its file, and the passphrase it may have.
+    pub fn ssh_key(&self) -> Option<(&PathBuf, Option<&Secret>)> {
+        self.auth.iter().find_map(|credential| match &credential.auth {
+            Auth::SshKey { file, passphrase } => Some((file, passphrase.as_ref())),
+            _ => None,
+        })
+    }
+
     /// The credentials that can call the API: all but SSH keys.
     pub fn api_credentials(&self) -> impl Iterator<Item = &Credential> {
         self.auth.iter().filter(|credential| !matches!(credential.auth, Auth::SshKey { .. }))

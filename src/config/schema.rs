@@ -166,12 +166,14 @@ blocks! {
         url: String,
         /// The REST API. Left out: derived from `url`.
         api_url: Option<String>,
+        /// Where git finds the repositories. Left out: what `url` names; with an `api_url` of its own, nowhere.
+        git_url: Option<String>,
         /// Whether credentials may be sent over plain http to another machine.
         #[schemars(extend("default" = false))]
         allow_http: Option<bool>,
         /// One credential or several; with several, requests are spread over them, each under its own rate limit.
         auth: OneOrMany<Credential>,
-        /// SSH host keys.
+        /// File of SSH host keys; `check` asks before it adds one.
         known_hosts: Option<String>,
         /// For validation only: `repo.git`; on Data Center `PROJECT/repo.git`.
         test_repository: Option<String>,
@@ -202,7 +204,7 @@ blocks! {
         oauth: Option<OAuth>,
         /// User and password: Data Center. On Cloud they ended on 2026-07-28.
         basic: Option<Basic>,
-        /// Private key for SSH URLs; discovery still needs one of the others.
+        /// Private key for SSH URLs: commits come over SSH; discovery still needs one of the others.
         ssh_key: Option<SshKey>,
         /// Recognised only to say that they ended on 2026-07-28.
         #[schemars(extend("deprecated" = true))]
@@ -238,7 +240,7 @@ blocks! {
 
     /// Private key for SSH.
     SshKey {
-        /// PEM file.
+        /// Private key, PEM or OpenSSH; readable by its owner alone.
         file: String,
         /// Of an encrypted key.
         passphrase: Option<Secret>,

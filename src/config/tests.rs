@@ -208,7 +208,7 @@ fn bad_values_are_refused_where_they_stand() {
         ("secondary_kinds: { commits: { per_sync: 0 } }", "14: 0 is out of bounds"),
         ("secondary_kinds: { commits: { first_sync: 0 } }", "14: 0 is out of bounds"),
         ("secondary_kinds: { commits: { first_sync: some } }", "14: `some` is not a whole number"),
-        ("secondary_kinds: { commits: { via: git } }", "14: commits over the git protocol are not in this version"),
+        ("secondary_kinds: { commits: { via: smoke } }", "14: `smoke` is not possible here"),
         ("secondary_kinds: { pull_requests: { via: rest } }", "14: `via` is not a key of a pull_requests block"),
         ("secondary_kinds: { reviews: {} }", "14: `reviews` need `pull_requests`, which are not selected"),
         ("secondary_kinds: { commits: {}, builds: {} }", "14: `builds` are for Data Center"),

@@ -3,6 +3,7 @@
 
 pub mod bitbucket_cloud;
 mod cursor;
+pub mod git;
 pub mod http;
 mod json;
 mod look;
@@ -236,6 +237,11 @@ pub trait Source: Send + Sync {
     /// without secrets.
     fn budget_snapshot(&self) -> serde_json::Value;
 
+    /// The credentials, in the order they are tried, for other ways to the same server.
+    fn credentials(&self) -> Vec<http::CredentialSettings> {
+        Vec::new()
+    }
+
     /// Identifies the credential that lists repositories, without telling it: a sweep is resumed only
     /// under the same one (P6.5).
     fn listing_credential(&self) -> String;
@@ -356,6 +362,9 @@ pub enum SourceError {
     /// The cursor given is not one of ours, or of another version.
     #[error("the stored place in the listing cannot be read")]
     StaleCursor,
+    /// Commits that were asked for over git alone.
+    #[error(transparent)]
+    Git(#[from] git::GitError),
     /// The walk would never end.
     #[error("the pages of {url} go in circles")]
     Circular {
@@ -392,6 +401,7 @@ impl SourceError {
             | Self::Unreachable { .. }
             | Self::BudgetExhausted { .. }
             | Self::NotBitbucket { .. } => true,
+            Self::Git(error) => error.is_transient(),
             Self::Incomplete { source, .. } => source.is_transient(),
             _ => false,
         }
@@ -444,6 +454,7 @@ impl SourceError {
                 "check `api_url`, and whether a proxy rewrites answers"
             }
             Self::SecretUnreadable { .. } => "check that the variable is set or the file is there and readable",
+            Self::Git(error) => return Some(error.mend()),
             Self::StaleCursor => "nothing to do: the next sync begins the listing anew",
             Self::Incomplete { source, .. } => return source.mend(),
         };

@@ -9,6 +9,7 @@ mod decisions;
 mod details;
 mod discover;
 mod discovery;
+mod git;
 mod harness;
 mod importing;
 mod killed;

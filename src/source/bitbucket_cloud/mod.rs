@@ -253,6 +253,10 @@ impl Source for BitbucketCloud {
         self.session.budget_snapshot()
     }
 
+    fn credentials(&self) -> Vec<CredentialSettings> {
+        self.session.credentials().cloned().collect()
+    }
+
     fn listing_credential(&self) -> String {
         self.session.listing_credential()
     }
