@@ -2,6 +2,7 @@
 //! nothing. Pages rather than streams, so that a crawl resumes from a stored cursor.
 
 pub mod bitbucket_cloud;
+pub mod bitbucket_data_center;
 mod cursor;
 pub mod git;
 pub mod http;

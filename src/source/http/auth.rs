@@ -260,6 +260,11 @@ impl Authorizer {
         self.ready(now).ok_or_else(|| SourceError::Unauthorized { url: self.token_url() })
     }
 
+    /// Whether the secret part begins with this mark of a kind.
+    pub fn secret_begins_with(&self, mark: &str) -> bool {
+        self.state().values.secret.expose_secret().starts_with(mark)
+    }
+
     /// Blots out every secret of this credential in a text from outside.
     pub fn blot(&self, text: &str) -> String {
         let state = self.state();

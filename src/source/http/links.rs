@@ -41,6 +41,11 @@ impl ApiBase {
         Ok(Self { url })
     }
 
+    /// As text, without a trailing slash.
+    pub fn text(&self) -> String {
+        self.url.as_str().trim_end_matches('/').to_owned()
+    }
+
     /// The host, for telling Bitbucket Cloud itself from everything else.
     pub fn host(&self) -> &str {
         self.url.host_str().unwrap_or_default()

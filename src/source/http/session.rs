@@ -248,6 +248,11 @@ impl Session {
         self.workers.iter().map(|worker| worker.authorizer.settings())
     }
 
+    /// Whether a credential's password looks like an HTTP access token of Data Center.
+    pub(crate) fn password_is_token(&self, index: usize) -> bool {
+        self.workers[index].authorizer.secret_begins_with("BBDC-")
+    }
+
     /// Which credential lists, without telling it.
     pub fn listing_credential(&self) -> String {
         self.workers[0].authorizer.id().to_owned()
