@@ -249,7 +249,7 @@ async fn import_into(
     let parts = app.assembler.parts(integration).await?;
     let catalog = parts.catalog.as_ref();
     let lease = app.store.catalog_lease(catalog.name()).await?;
-    let survey = survey::look(catalog).await.map_err(stopped)?;
+    let survey = survey::look(catalog, app.store.as_ref()).await.map_err(|error| stopped(error.into()))?;
     if !options.dry_run {
         catalog.tidy().await?;
     }

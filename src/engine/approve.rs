@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::import::carry_out;
+use super::survey::{self, ReadError};
 use super::{EngineError, Progress, update};
 use crate::apply::{Applying, StepResult};
 use crate::assemble::Parts;
@@ -62,7 +63,7 @@ pub async fn approve(approval: &Approval<'_>) -> Result<SyncRecord, EngineError>
         false => {
             let catalog_lease = store.catalog_lease(catalog.name()).await?;
             // The document places of the plan are found again from a fresh reading.
-            catalog.read().await.map_err(|error| EngineError::unapplied(&error, error.mend()))?;
+            survey::read(catalog, *store).await.map_err(unread)?;
             Some(catalog_lease)
         }
     };
@@ -142,6 +143,13 @@ pub async fn approve(approval: &Approval<'_>) -> Result<SyncRecord, EngineError>
     record.duration_ms = u64::try_from((clock.now() - started_at).num_milliseconds()).unwrap_or(0);
     store.save_sync(&parts.key, &record).await?;
     Ok(record)
+}
+
+fn unread(error: ReadError) -> EngineError {
+    match error {
+        ReadError::Catalog(error) => EngineError::unapplied(&error, error.mend()),
+        ReadError::Store(error) => error.into(),
+    }
 }
 
 /// What is to become of absent repositories.

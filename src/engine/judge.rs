@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::survey::Survey;
+use super::survey::{self, Survey};
 use super::{Progress, Run, Stop};
 use crate::assemble::Parts;
 use crate::catalog::Reading;
@@ -296,10 +296,9 @@ async fn others(parts: &Parts, store: &dyn Store) -> Result<Vec<Other>, Stop> {
 /// The store's, the catalog's.
 pub async fn explain(app: &App, integration: &Integration, known: &KnownRepository) -> Result<Explanation, Failure> {
     let parts = app.assembler.parts(integration).await?;
-    let reading = parts.catalog.read().await?;
-    let bench = bench(&parts, app.store.as_ref(), &reading, &|_| {})
-        .await
-        .map_err(|stop| Failure::failed(stop.into_report()))?;
+    let stopped = |stop: Stop| Failure::failed(stop.into_report());
+    let reading = survey::read(parts.catalog.as_ref(), app.store.as_ref()).await.map_err(|e| stopped(e.into()))?;
+    let bench = bench(&parts, app.store.as_ref(), &reading, &|_| {}).await.map_err(stopped)?;
     let candidates = correlate(&parts.rules, &bench.repositories, &bench.entities);
     let Some(at) = bench.repositories.iter().position(|facts| facts.repo() == known.repository.key) else {
         return Err(Failure::usage(

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::{Run, Stop};
-use crate::catalog::{Catalog, Reading};
+use crate::catalog::{Catalog, CatalogError, Reading};
 use crate::model::{EntityRef, RepoKey, SyncRecord};
 use crate::plan::{Plan, guard};
-use crate::store::StoredPlan;
+use crate::store::{Store, StoreError, StoredPlan};
 
 /// At most this many files left alone are named in a record; the rest is counted.
 const NAMED_PROBLEMS: usize = 20;
@@ -22,10 +22,7 @@ pub struct Survey {
 /// Reads the catalog, and stops the sync where it shrank too much to be believed.
 pub(super) async fn survey(run: &Run<'_>, record: &mut SyncRecord) -> Result<Survey, Stop> {
     let catalog = run.parts.catalog.as_ref();
-    if let Some(snapshot) = run.store.catalog_snapshot(catalog.name()).await? {
-        catalog.restore(&snapshot);
-    }
-    let mut reading = catalog.read().await?;
+    let mut reading = read(catalog, run.store).await?;
     if !run.dry_run {
         let _lease = run.store.catalog_lease(catalog.name()).await?;
         if let Err(error) = catalog.tidy().await {
@@ -57,13 +54,46 @@ pub(super) async fn survey(run: &Run<'_>, record: &mut SyncRecord) -> Result<Sur
     Ok(Survey { marks: std::mem::take(&mut reading.marks), reading })
 }
 
-/// The catalog as it is now, without judging whether it shrank: for imports by hand.
+/// The catalog as it is now, without judging whether it shrank: for imports by hand and approvals.
 ///
 /// # Errors
-/// The catalog's.
-pub async fn look(catalog: &dyn Catalog) -> Result<Survey, Stop> {
-    let mut reading = catalog.read().await?;
+/// The catalog's, the store's.
+pub async fn look(catalog: &dyn Catalog, store: &dyn Store) -> Result<Survey, ReadError> {
+    let mut reading = read(catalog, store).await?;
     Ok(Survey { marks: std::mem::take(&mut reading.marks), reading })
+}
+
+/// Reads the catalog, knowing what its files held when they were last read, by whichever process: else entities of
+/// a file that does not parse any more would be nobody's, and what is kept afterwards would not name them
+/// (P2.13). There is no other way to read.
+///
+/// # Errors
+/// The catalog's, the store's.
+pub(super) async fn read(catalog: &dyn Catalog, store: &dyn Store) -> Result<Reading, ReadError> {
+    if let Some(snapshot) = store.catalog_snapshot(catalog.name()).await? {
+        catalog.restore(&snapshot);
+    }
+    Ok(catalog.read().await?)
+}
+
+/// Why a catalog could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The catalog itself.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// What is remembered of it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<ReadError> for Stop {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Catalog(error) => error.into(),
+            ReadError::Store(error) => error.into(),
+        }
+    }
 }
 
 impl Survey {

@@ -359,7 +359,8 @@ pub trait Store: Send + Sync {
 
     /// Which entities each file of a catalog held when last read ([`crate::catalog::Catalog::snapshot`]).
     async fn catalog_snapshot(&self, catalog: &str) -> Result<Option<Value>, StoreError>;
-    /// Keeps it; costs no write when equal. Left out of exports: the next reading makes it anew.
+    /// Keeps it; costs no write when equal. Exports hold it: the next reading could not make anew what a file held
+    /// that does not parse by then.
     async fn save_catalog_snapshot(&self, catalog: &str, snapshot: &Value) -> Result<(), StoreError>;
 
     /// Stores items with their coverage, atomically per batch; several batches share one flush.

@@ -185,6 +185,90 @@ fn a_file_that_no_longer_parses_keeps_its_entities_p2_13() {
     assert!(bench.read("catalog/svc-00.yaml").contains("changed"), "{}", bench.read("catalog/svc-00.yaml"));
 }
 
+/// Two entities in one file, both imported, that does not parse any more; `other` and `late` are there to be imported.
+fn spoilt() -> Bench {
+    let bench = Bench::of(&["one", "two", "other", "late"]);
+    bench.integration("rules: ./rules.yaml\nsecondary_kinds: {}");
+    bench.file("rules.yaml", RULES);
+    bench.file("catalog/both.yaml", &format!("{}---\n{}", component("one"), component("two")));
+    bench.component("other");
+    bench.sync_exits(0);
+    bench.run(&["discovered", "import", "one", "two"]).ok();
+    bench.sync_exits(0);
+    bench
+}
+
+const RULES: &str = "entity: repository\ncorrelation: [ { ingested: $.name, operator: equals, catalog: $.metadata.name } ]\nfields: [ { value: one title, catalog: $.metadata.title, when: always } ]\n";
+
+/// Not even a name can be made out.
+const SPOILT: &[u8] = b"\xff\xfe\x00 nothing that anybody can read";
+
+/// Nobody can read it from here on.
+fn spoil(bench: &Bench) {
+    fs::write(bench.path("catalog/both.yaml"), SPOILT).expect("spoilt");
+    bench.sync_exits(0);
+    assert_eq!(missing(bench), Vec::<String>::new());
+}
+
+/// The entities of the spoilt file are still there, and nobody registers them a second time.
+#[track_caller]
+fn still_there(bench: &Bench) {
+    let record = bench.sync_exits(0);
+    assert_eq!((missing(bench), number(&record, "/imported/registered")), (Vec::new(), 0), "{record}");
+    let rows = bench.run(&["discovered", "import", "one", "--output", "json"]).json();
+    assert!(!rows["rows"][0]["result"].to_string().contains("done"), "{rows:#}");
+    assert!(!bench.texts("catalog").keys().any(|name| name.contains("one") || name.contains("two")), "no second one");
+}
+
+// P2.13: whoever reads the catalog knows what its files held, an import by hand as well.
+#[test]
+fn an_import_by_hand_forgets_no_entity_of_a_spoilt_file_p2_13() {
+    let bench = spoilt();
+    spoil(&bench);
+    bench.run(&["discovered", "import", "other"]).ok();
+    still_there(&bench);
+    bench.run(&["discovered", "import", "late"]).ok();
+    bench.run(&["discovered", "show", "late"]).ok();
+    still_there(&bench);
+}
+
+// P2.13, P4.14: and so does an approval.
+#[test]
+fn an_approval_forgets_no_entity_of_a_spoilt_file_p2_13() {
+    let bench = spoilt();
+    bench.run(&["discovered", "import", "other"]).ok();
+    bench.file("rules.yaml", &RULES.replace("one title", "another title"));
+    let held = bench.sync_exits(4);
+    fs::write(bench.path("catalog/both.yaml"), SPOILT).expect("spoilt");
+    bench.run(&["sync", "approve", text(&held, "/id")]);
+    assert!(bench.read("catalog/other.yaml").contains("another title"));
+    bench.sync();
+    assert_eq!(missing(&bench), Vec::<String>::new());
+    let reported = bench.run(&["discovered", "import", "--all", "--output", "json"]).json();
+    let done = |row: &&Value| row["result"] == "done";
+    let names: Vec<&str> =
+        reported["rows"].as_array().expect("rows").iter().filter(done).map(|row| text(row, "/entity")).collect();
+    assert_eq!(names, ["component:default/late"], "{reported:#}");
+}
+
+// P4.12, P7.5: a dry run, and a store that came from an export, know it as well.
+#[test]
+fn a_dry_run_and_an_import_know_the_entities_of_a_spoilt_file_p2_13() {
+    let bench = spoilt();
+    fs::write(bench.path("catalog/both.yaml"), SPOILT).expect("spoilt");
+    let dry = bench.run(&["sync", "now", "--dry-run", "--output", "json"]).ok().json();
+    let record = &dry[0];
+    let said = |record: &Value| format!("{} {} {}", record["outcome"], record["recommendations"], record["held"]);
+    spoil(&bench);
+    let real = bench.json(&["sync", "history"])[0].take();
+    assert_eq!(said(record), said(&real), "{dry:#}");
+
+    bench.run(&["store", "export", "kept.jsonl"]).ok();
+    fs::remove_dir_all(bench.path("data")).expect("the store is lost");
+    bench.run(&["store", "import", "kept.jsonl"]).ok();
+    still_there(&bench);
+}
+
 // Many of a kind are listed up to twenty and counted; JSON holds them all.
 #[test]
 fn many_missing_entities_are_listed_in_short() {

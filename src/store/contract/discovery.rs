@@ -207,7 +207,8 @@ pub(crate) async fn a_deleted_integration_takes_its_own_along(home: &dyn Home) {
     let mut left: Vec<String> = exported(&*store).await.lines().map(str::to_owned).collect();
     left.retain(|line| line.starts_with(r#"{"book":"#));
     // What belongs to the catalog stays, and so does the journal, until it expires.
-    let of_others = ["journal", "catalogs", "entities"].map(|book| format!(r#"{{"book":"{book}","#));
+    let of_others =
+        ["journal", "catalogs", "entities", "catalog_snapshots"].map(|book| format!(r#"{{"book":"{book}","#));
     left.retain(|line| !of_others.iter().any(|book| line.starts_with(book)));
     assert_eq!(left, Vec::<String>::new());
     assert_whole(&*store).await;

@@ -30,6 +30,8 @@ pub(crate) async fn an_export_comes_back_byte_for_byte(home: &dyn Home) {
     let pulls = crate::model::SecondaryKind::PullRequests;
     assert_eq!(count(&*store, &integration("acme"), &repo(1), pulls).await, 5);
     assert_eq!(store.syncs(None, 10).await.expect("reads").len(), 2);
+    // What a file held that does not parse now cannot be read anew (P2.13).
+    assert!(store.catalog_snapshot("main").await.expect("reads").is_some());
     drop(store);
     assert_eq!(exported(&*home.open().await).await, text);
 }

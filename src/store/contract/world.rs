@@ -326,6 +326,7 @@ pub(crate) async fn fill(store: &dyn Store, key: &IntegrationKey) {
     }
     store.decide("main", &decision(&repo(3), DecisionKind::Ignored, 9)).await.expect("decides");
     store.save_known_entities("main", &[entity("a"), entity("b")]).await.expect("saves");
+    store.save_catalog_snapshot("main", &json!({"version": 1, "files": []})).await.expect("saves");
 }
 
 /// How many items of a repository and kind are stored.

@@ -30,6 +30,7 @@ pub(super) const JOURNAL: u8 = b'j';
 pub(super) const DECISIONS: u8 = b'd';
 pub(super) const CATALOGS: u8 = b'e';
 pub(super) const ENTITIES: u8 = b'E';
+pub(super) const SNAPSHOTS: u8 = b'k';
 pub(super) const SECONDARY: u8 = b's';
 pub(super) const COVERAGE: u8 = b'o';
 pub(super) const DETAILS: u8 = b't';
@@ -83,6 +84,7 @@ pub(super) const BOOKS: &[Book] = &[
     record::<Decision>(DECISIONS, "decisions", &[Text, Text, Text]),
     record::<bool>(CATALOGS, "catalogs", &[Text]),
     record::<bool>(ENTITIES, "entities", &[Text, Text]),
+    record::<Value>(SNAPSHOTS, "catalog_snapshots", &[Text]),
     record::<Vec<Item>>(SECONDARY, "secondary", &[Text, Text, Text, Text, Text, Text, Place]),
     record::<Coverage>(COVERAGE, "coverage", &[Text, Text, Text, Text, Text, Text]),
     record::<Detail>(DETAILS, "details", &[Text, Text, Text, Text, Text, Text, Place]),

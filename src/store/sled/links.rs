@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::books::{CATALOGS, DECISIONS, ENTITIES, JOURNAL, LINKS, LINKS_BY_ENTITY};
+use serde_json::Value;
+
+use super::books::{CATALOGS, DECISIONS, ENTITIES, JOURNAL, LINKS, LINKS_BY_ENTITY, SNAPSHOTS};
 use super::draft::{Draft, Tree, malformed};
 use super::keys::{Key, Reader};
 use crate::model::{Decision, EntityRef, ImportId, Link, RepoKey};
@@ -88,6 +90,18 @@ pub(super) fn known_entities(tree: &Tree, catalog: &str) -> Result<Option<Vec<En
         return Ok(None);
     }
     entity_refs(tree, catalog).map(Some)
+}
+
+fn snapshot_key(catalog: &str) -> Vec<u8> {
+    Key::in_book(SNAPSHOTS).text(catalog).bytes()
+}
+
+pub(super) fn snapshot(tree: &Tree, catalog: &str) -> Result<Option<Value>, StoreError> {
+    tree.get(&snapshot_key(catalog))
+}
+
+pub(super) fn save_snapshot(draft: &mut Draft<'_>, catalog: &str, snapshot: &Value) -> Result<(), StoreError> {
+    draft.put(snapshot_key(catalog), snapshot)
 }
 
 fn entity_refs(tree: &Tree, catalog: &str) -> Result<Vec<EntityRef>, StoreError> {

@@ -449,13 +449,13 @@ impl Store for SledStore {
     }
 
     async fn catalog_snapshot(&self, catalog: &str) -> Result<Option<Value>, StoreError> {
-        let name = snapshot_name(catalog);
-        self.read(move |tree| syncs::budget(tree, &name)).await
+        let catalog = catalog.to_owned();
+        self.read(move |tree| links::snapshot(tree, &catalog)).await
     }
 
     async fn save_catalog_snapshot(&self, catalog: &str, snapshot: &Value) -> Result<(), StoreError> {
-        let (name, snapshot) = (snapshot_name(catalog), snapshot.clone());
-        self.write(move |draft| syncs::save_budget(draft, &name, &snapshot)).await
+        let (catalog, snapshot) = (catalog.to_owned(), snapshot.clone());
+        self.write(move |draft| links::save_snapshot(draft, &catalog, &snapshot)).await
     }
 
     async fn expire(&self, syncs_before: DateTime<Utc>, journal_before: DateTime<Utc>) -> Result<u64, StoreError> {
@@ -477,10 +477,4 @@ impl Store for SledStore {
     async fn import(&self, input: &mut (dyn std::io::BufRead + Send)) -> Result<u64, StoreError> {
         export::import(self, input).await
     }
-}
-
-/// Snapshots of catalogs share the book of request counters: both are made anew when they are lost. A
-/// connector's name holds no space.
-fn snapshot_name(catalog: &str) -> String {
-    format!("catalog {catalog}")
 }
