@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 
 use crate::catalog::{Applied, Catalog, CatalogError, FileDiff};
-use crate::error::Report;
+use crate::error::{Report, escape_control};
 use crate::model::{Entity, EntityRef, ImportAction, ImportId, Link, LinkState, RepoKey, SyncId};
 use crate::plan::{EditPurpose, Step, Work};
 use crate::store::{CatalogLease, JournalEntry, LinkChange, Store, StoreError};
@@ -86,17 +86,9 @@ pub async fn apply(applying: &Applying<'_>, steps: &[Step]) -> Result<Vec<StepOu
         }
         let result = match &left {
             Some(reason) => StepResult::Left { reason: reason.clone() },
-            None => match applying.catalog.apply(step).await {
-                Ok(applied) => record(applying, step, applied).await?,
-                Err(error) => {
-                    let reason = in_words(&error);
-                    if matches!(error, CatalogError::Busy { .. }) {
-                        left = Some(reason.clone());
-                        StepResult::Left { reason }
-                    } else {
-                        StepResult::Failed { reason, is_transient: error.is_transient() }
-                    }
-                }
+            None => match taken(applying, step).await? {
+                Some(reason) => StepResult::Failed { reason, is_transient: false },
+                None => write(applying, step, &mut left).await?,
             },
         };
         outcomes.push(outcome(step, result));
@@ -139,6 +131,34 @@ fn in_words(error: &CatalogError) -> String {
     report.one_line()
 }
 
+/// Carries one step out; a busy catalog leaves those behind it.
+async fn write(applying: &Applying<'_>, step: &Step, left: &mut Option<String>) -> Result<StepResult, StoreError> {
+    let error = match applying.catalog.apply(step).await {
+        Ok(applied) => return record(applying, step, applied).await,
+        Err(error) => error,
+    };
+    let reason = in_words(&error);
+    if matches!(error, CatalogError::Busy { .. }) {
+        *left = Some(reason.clone());
+        return Ok(StepResult::Left { reason });
+    }
+    Ok(StepResult::Failed { reason, is_transient: error.is_transient() })
+}
+
+/// Why a step may not make its link: another repository has the entity. Asked before the file is written, whatever
+/// the plan saw: links are changed under the lease that is held here.
+async fn taken(applying: &Applying<'_>, step: &Step) -> Result<Option<String>, StoreError> {
+    let links = applying.store.links_to(applying.catalog.name(), &step.entity).await?;
+    if links.iter().any(|link| link.repo == step.repo) {
+        return Ok(None);
+    }
+    let held = |link: &Link| {
+        let other = escape_control(&link.repo.to_string());
+        format!("{} is linked to {other} already, which keeps it: unlink that repository first", step.entity)
+    };
+    Ok(links.first().map(held))
+}
+
 /// Makes or renews the link, with the journal entry that undo will need.
 async fn record(applying: &Applying<'_>, step: &Step, applied: Applied) -> Result<StepResult, StoreError> {
     let entity = match applying.catalog.entity(&step.entity).await {
@@ -161,7 +181,7 @@ async fn record(applying: &Applying<'_>, step: &Step, applied: Applied) -> Resul
         fields: applied.fields,
         files: applied.files.clone(),
     };
-    let change = LinkChange::Put(Box::new(link));
+    let change = LinkChange::Make(Box::new(link));
     applying.store.change_links(applying.lease, vec![change], vec![journal]).await?;
     Ok(if applied.files.is_empty() { StepResult::Unchanged } else { StepResult::Done(applied.files) })
 }

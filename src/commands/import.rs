@@ -14,7 +14,7 @@ use crate::model::{
     Action, Decision, DecisionKind, EntityRef, ImportAction, ImportId, KnownRepository, Link, LinkState, Presence,
     Recommendation,
 };
-use crate::plan::{self, Plan, Step, Work};
+use crate::plan::{self, Plan, Step};
 use crate::recommend::awaits_decision;
 use crate::store::{LinkChange, StoredPlan};
 
@@ -147,14 +147,7 @@ async fn promised(app: &App, id: &str) -> Result<BTreeMap<String, Choice>, Failu
                 continue;
             }
             choice.names.insert(known.repository.key.id.clone(), known.clone());
-            choice.chosen.push(match &step.work {
-                Work::Register(new) => {
-                    let entity_type = new.document.pointer("/spec/type").or_else(|| new.document.pointer("/type"));
-                    let entity_type = entity_type.and_then(|value| value.as_str()).map(str::to_owned);
-                    Chosen::register(known, new.kind.clone(), entity_type)
-                }
-                Work::Edit(_) => Chosen::merge(known, step.entity.clone(), step.rule),
-            });
+            choice.chosen.push(Chosen::again(known, step, step.rule));
         }
         choice.promised = Some(stored.plan.steps);
     }

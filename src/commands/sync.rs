@@ -275,7 +275,7 @@ fn unknown(id: &str) -> Failure {
     Failure::usage(format!("there is no sync {id}"), "`catalog-sync sync history` lists them")
 }
 
-/// Applies exactly what was held.
+/// Applies what was held, as far as it still holds.
 pub(super) async fn approve(
     app: &App,
     id: &str,
@@ -294,6 +294,9 @@ pub(super) async fn approve(
             "put it back, or delete its data: `catalog-sync integration delete NAME`",
         ));
     };
+    if integration::is_suspended(integration, &app.store.switches(&key).await?) {
+        return Err(suspended(app, integration));
+    }
     let parts = app.assembler.parts(integration).await?;
     // Only repositories that would be gone are asked about; an approval of steps needs no credential.
     let is_gone = |presence: &Presence| matches!(presence, Presence::Gone);

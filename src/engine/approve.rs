@@ -1,4 +1,4 @@
-//! `sync approve`: applies exactly what a guard held, nothing else.
+//! `sync approve`: applies what a guard held, as far as it still holds, and nothing else.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::import::carry_out;
+use super::recheck::{LeftOut, Rechecked, recheck};
 use super::survey::{self, ReadError};
 use super::{EngineError, Progress, update};
 use crate::apply::{Applying, StepResult};
@@ -14,8 +15,9 @@ use crate::clock::Clock;
 use crate::error::Report;
 use crate::ids::Ids;
 use crate::model::{ImportId, KnownRepository, Outcome, Presence, RepoKey, SyncError, SyncId, SyncRecord, Trigger};
+use crate::plan::{Held, Plan};
 use crate::source::Source;
-use crate::store::{CrawlLease, Store, StoredPlan};
+use crate::store::{CatalogLease, CrawlLease, Store, StoreError, StoredPlan};
 
 /// How long an approval waits for a sync that runs.
 const LEASE_WAIT: Duration = Duration::from_secs(10);
@@ -42,12 +44,12 @@ pub struct Approval<'a> {
     pub plan: &'a StoredPlan,
 }
 
-/// Applies what was held and records it as a sync of its own.
+/// Applies what was held, as far as it still holds, and records it as a sync of its own.
 ///
 /// # Errors
 /// [`EngineError::Running`] while a sync of the integration runs; the store's.
 pub async fn approve(approval: &Approval<'_>) -> Result<SyncRecord, EngineError> {
-    let Approval { parts, source, store, clock, ids, by, stop, progress, plan: held } = approval;
+    let Approval { parts, source, store, clock, ids, plan: held, .. } = approval;
     let Some(lease) = store.crawl_lease(&parts.key, LEASE_WAIT).await? else {
         return Err(EngineError::Running(parts.integration.name.clone()));
     };
@@ -56,82 +58,37 @@ pub async fn approve(approval: &Approval<'_>) -> Result<SyncRecord, EngineError>
     let mut record = SyncRecord::begun(SyncId(ids.next()), &parts.integration.name, Trigger::Approval, started_at);
 
     // Whatever can stand in the way is asked first: then nothing is applied by half.
-    let plan = held.plan.approved();
-    let catalog = parts.catalog.as_ref();
-    let catalog_lease = match plan.steps.is_empty() {
-        true => None,
-        false => {
-            let catalog_lease = store.catalog_lease(catalog.name()).await?;
-            // The document places of the plan are found again from a fresh reading.
-            survey::read(catalog, *store).await.map_err(unread)?;
-            Some(catalog_lease)
-        }
-    };
+    let due = due(approval).await?;
     let absences = look_up(approval, &mut record).await?;
 
     if let Some(entities) = &held.shrunk_to {
-        store.save_known_entities(catalog.name(), entities).await?;
+        store.save_known_entities(parts.catalog.name(), entities).await?;
         record.notes.push("the catalog as it was then is accepted; the next sync goes on".to_owned());
     }
     record.repositories.gone = accept(approval, &lease, absences.accepted).await?;
 
-    if let Some(catalog_lease) = catalog_lease {
-        let links = store.links(catalog.name()).await?;
-        let import_id = ImportId(ids.next());
-        let total = plan.steps.len() as u64;
-        let outcomes = carry_out(
-            &Applying {
-                catalog,
-                store: *store,
-                lease: &catalog_lease,
-                links: &links,
-                import_id: &import_id,
-                sync_id: Some(&record.id),
-                by,
-                now: clock.now(),
-                stop,
-                progress: &|done| {
-                    progress(Progress {
-                        integration: parts.integration.name.clone(),
-                        stage: "apply".to_owned(),
-                        done,
-                        total: Some(total),
-                        finished: done == total,
-                    });
-                },
-            },
-            &plan,
-        )
-        .await?;
-        update::count(&mut record, &outcomes);
-        let left: BTreeSet<_> = outcomes
-            .iter()
-            .filter(|outcome| matches!(outcome.result, StepResult::Failed { .. } | StepResult::Left { .. }))
-            .map(|outcome| (&outcome.repo, &outcome.entity))
-            .collect();
-        if left.is_empty() && absences.waiting.is_empty() {
-            if let Some(mut state) = store.integration(&parts.key).await? {
-                update::confirm(&mut state);
-                state.rules_hash = held.rules_hash.clone().or(state.rules_hash);
-                store.save_integration(&lease, &state).await?;
-            }
-            store.drop_plan(&held.id).await?;
-        } else {
-            // What could not be carried out goes on waiting for approval, and nothing else.
-            let mut waiting = StoredPlan { absences: absences.waiting, shrunk_to: None, ..(*held).clone() };
-            waiting
-                .plan
-                .held
-                .retain(|held| held.step.as_ref().is_some_and(|step| left.contains(&(&step.repo, &step.entity))));
-            store.save_plan(&waiting).await?;
-            record
-                .notes
-                .push(format!("what failed is still held; `catalog-sync sync approve {}` tries again", held.id));
+    let mut waiting =
+        StoredPlan { plan: Plan::default(), absences: absences.waiting, shrunk_to: None, ..(*held).clone() };
+    if let Some((catalog_lease, due)) = due {
+        record.held.extend(due.left_out.iter().map(LeftOut::entry));
+        waiting.plan.held = carry(approval, &catalog_lease, &mut record, &due).await?;
+        let is_done = waiting.plan.held.is_empty() && waiting.absences.is_empty();
+        if is_done
+            && due.left_out.iter().all(|one| one.is_settled)
+            && let Some(mut state) = store.integration(&parts.key).await?
+        {
+            update::confirm(&mut state);
+            state.rules_hash = held.rules_hash.clone().or(state.rules_hash);
+            store.save_integration(&lease, &state).await?;
         }
-    } else if absences.waiting.is_empty() {
+    }
+    if !waiting.plan.held.is_empty() {
+        record.notes.push(format!("what failed is still held; `catalog-sync sync approve {}` tries again", held.id));
+    }
+    if waiting.plan.held.is_empty() && waiting.absences.is_empty() {
         store.drop_plan(&held.id).await?;
     } else {
-        let waiting = StoredPlan { absences: absences.waiting, shrunk_to: None, ..(*held).clone() };
+        // What could not be carried out goes on waiting for approval, and nothing else.
         store.save_plan(&waiting).await?;
     }
     if let Some(source) = source {
@@ -143,6 +100,65 @@ pub async fn approve(approval: &Approval<'_>) -> Result<SyncRecord, EngineError>
     record.duration_ms = u64::try_from((clock.now() - started_at).num_milliseconds()).unwrap_or(0);
     store.save_sync(&parts.key, &record).await?;
     Ok(record)
+}
+
+/// The steps that still hold, with the lease under which that was found; `None`: no step was held.
+async fn due(approval: &Approval<'_>) -> Result<Option<(CatalogLease, Rechecked)>, EngineError> {
+    let Approval { parts, store, plan: held, .. } = approval;
+    if held.plan.approvable().next().is_none() {
+        return Ok(None);
+    }
+    let catalog_lease = store.catalog_lease(parts.catalog.name()).await?;
+    let survey = survey::look(parts.catalog.as_ref(), *store).await.map_err(unread)?;
+    let due = recheck(parts, *store, &survey, held).await.map_err(|stop| {
+        let Report { what, because, mend } = stop.into_report();
+        let because = std::iter::once(what).chain(because).collect::<Vec<_>>().join(": ");
+        EngineError::Unapplied { because, mend: mend.unwrap_or_default() }
+    })?;
+    Ok(Some((catalog_lease, due)))
+}
+
+/// Applies the steps; returns those that failed.
+async fn carry(
+    approval: &Approval<'_>,
+    catalog_lease: &CatalogLease,
+    record: &mut SyncRecord,
+    due: &Rechecked,
+) -> Result<Vec<Held>, StoreError> {
+    let Approval { parts, store, clock, ids, by, stop, progress, plan: held, .. } = approval;
+    let total = due.steps.len() as u64;
+    let outcomes = carry_out(
+        &Applying {
+            catalog: parts.catalog.as_ref(),
+            store: *store,
+            lease: catalog_lease,
+            links: &due.links,
+            import_id: &ImportId(ids.next()),
+            sync_id: Some(&record.id),
+            by,
+            now: clock.now(),
+            stop,
+            progress: &|done| {
+                progress(Progress {
+                    integration: parts.integration.name.clone(),
+                    stage: "apply".to_owned(),
+                    done,
+                    total: Some(total),
+                    finished: done == total,
+                });
+            },
+        },
+        &Plan { steps: due.steps.clone(), ..Plan::default() },
+    )
+    .await?;
+    update::count(record, &outcomes);
+    let failed: BTreeSet<_> = outcomes
+        .iter()
+        .filter(|outcome| matches!(outcome.result, StepResult::Failed { .. } | StepResult::Left { .. }))
+        .map(|outcome| (&outcome.repo, &outcome.entity))
+        .collect();
+    let is_failed = |held: &&Held| held.step.as_ref().is_some_and(|step| failed.contains(&(&step.repo, &step.entity)));
+    Ok(held.plan.held.iter().filter(is_failed).cloned().collect())
 }
 
 fn unread(error: ReadError) -> EngineError {
@@ -169,7 +185,11 @@ async fn look_up(approval: &Approval<'_>, record: &mut SyncRecord) -> Result<Abs
     for (repo, presence) in &held.absences {
         let Some((known, _)) = store.record(&parts.key, repo).await? else { continue };
         let Presence::Gone = presence else {
-            absences.accepted.push(KnownRepository { presence: presence.clone(), ..known });
+            // Hidden, if the filters still say so; what is gone by now stays gone.
+            let hides = parts.integration.repositories.hides(&known.repository);
+            if let (Some(filter), true) = (hides, known.presence.is_served()) {
+                absences.accepted.push(KnownRepository { presence: Presence::Excluded { filter }, ..known });
+            }
             continue;
         };
         if known.presence != Presence::MissingOnce {

@@ -7,7 +7,7 @@ use super::Stop;
 use crate::apply::{Applying, StepOutcome, StepResult, apply};
 use crate::assemble::Parts;
 use crate::model::{Entity, EntityRef, IntegrationKey, KnownRepository, Link, Recommendation, RepoKey, Unseen};
-use crate::plan::{Mapped, Plan, Target, Wanted};
+use crate::plan::{EditPurpose, Mapped, Plan, Step, Target, Wanted, Work};
 use crate::store::{LinkChange, Store, StoreError};
 
 /// One repository and what is wanted with it.
@@ -46,6 +46,19 @@ impl Chosen {
     /// Make the link again that a mark tells of.
     pub fn adopt(repository: KnownRepository, entity: EntityRef) -> Self {
         Self { repository, aim: Aim::Adopt(entity), rule: None, unseen: Unseen::Allowed }
+    }
+
+    /// What a step wanted that was planned before. `rule`: the rule that led to it, if it is still that one.
+    pub fn again(repository: KnownRepository, step: &Step, rule: Option<usize>) -> Self {
+        match &step.work {
+            Work::Register(new) => {
+                let entity_type = new.document.pointer("/spec/type").or_else(|| new.document.pointer("/type"));
+                let entity_type = entity_type.and_then(|value| value.as_str()).map(str::to_owned);
+                Self::register(repository, new.kind.clone(), entity_type)
+            }
+            Work::Edit(edit) if edit.purpose == EditPurpose::Adopt => Self::adopt(repository, step.entity.clone()),
+            Work::Edit(_) => Self::merge(repository, step.entity.clone(), rule),
+        }
     }
 
     /// What is recommended: register, or merge where the recommendation names an entity, or several

@@ -6,6 +6,7 @@
 pub mod approve;
 pub mod import;
 pub mod judge;
+mod recheck;
 pub mod survey;
 pub mod update;
 

@@ -41,6 +41,7 @@ macro_rules! contract {
             }
             linking::{
                 links_are_found_both_ways,
+                an_entity_gets_no_second_repository,
                 the_journal_keeps_its_order,
                 the_newest_decision_counts,
                 a_catalog_never_read_is_not_an_empty_one,

@@ -182,7 +182,10 @@ pub struct JournalEntry {
 /// A change to the links of a catalog, atomic together with its journal entry.
 #[derive(Clone, Debug)]
 pub enum LinkChange {
-    /// Makes or replaces the link of `link.repo` with `link.entity`.
+    /// Makes the link of `link.repo` with `link.entity`, or replaces it. Refused where it would be a new one and the
+    /// entity is linked to another repository ([`StoreError::Linked`]).
+    Make(Box<Link>),
+    /// The same, whoever else is linked to the entity: for links that are known to be there.
     Put(Box<Link>),
     /// Ends the link of a repository with an entity.
     Remove(RepoKey, EntityRef),
@@ -335,7 +338,7 @@ pub trait Store: Send + Sync {
     async fn links_of(&self, catalog: &str, repo: &RepoKey) -> Result<Vec<Link>, StoreError>;
     /// Links to one entity, sorted by repository.
     async fn links_to(&self, catalog: &str, entity: &EntityRef) -> Result<Vec<Link>, StoreError>;
-    /// Changes links with their journal entries, atomically.
+    /// Changes links with their journal entries, atomically; all of them or, where one is refused, none.
     async fn change_links(
         &self,
         lease: &CatalogLease,
@@ -474,6 +477,14 @@ pub enum StoreError {
     /// Import wants an empty store.
     #[error("the store is not empty")]
     NotEmpty,
+    /// A second repository was to be linked to an entity.
+    #[error("{entity} is linked to {repo} already")]
+    Linked {
+        /// The entity.
+        entity: EntityRef,
+        /// Which repository has it.
+        repo: RepoKey,
+    },
     /// A bug: the lease shown is another one's.
     #[error("a lease of {held} was shown to write {wanted}")]
     WrongLease {
@@ -522,6 +533,7 @@ impl StoreError {
             }
             Self::TooNew { .. } => "use the newer catalog-sync, or restore an export made before the upgrade",
             Self::UnknownIntegration { .. } => "start the sync again: the integration was deleted meanwhile",
+            Self::Linked { .. } => "unlink that repository first, then import again",
             Self::NotEmpty => "import into a new store: `--store DIR`",
             Self::Malformed { place, .. } if place.starts_with("line ") => {
                 "nothing was imported: take an export that is whole, or mend the line"

@@ -2,6 +2,7 @@
 //! promises, the layout and the README held to what the sources are. One binary, one module per subject.
 
 mod absence;
+mod approving;
 mod bad_input;
 mod busy_catalog;
 mod checks;

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::Home;
 use super::world::*;
 use crate::model::{DecisionKind, ImportId, Link, Outcome, SyncId};
-use crate::store::{AutoImportSwitch, LinkChange, Switches};
+use crate::store::{AutoImportSwitch, LinkChange, StoreError, Switches};
 
 fn names(links: &[Link]) -> Vec<(String, String)> {
     links.iter().map(|link| (link.repo.to_string(), link.entity.to_string())).collect()
@@ -29,6 +29,26 @@ pub(crate) async fn links_are_found_both_ways(home: &dyn Home) {
     store.change_links(&lease, handed_over, Vec::new()).await.expect("changes");
     assert_eq!(store.links("main").await.expect("reads"), [synced.clone(), b.clone()]);
     assert_eq!(names(&store.links_to("main", &entity("a")).await.expect("reads")), names(&[synced]));
+    assert_whole(&*store).await;
+}
+
+/// P3.7: whoever holds the link keeps it, whatever a plan saw.
+pub(crate) async fn an_entity_gets_no_second_repository(home: &dyn Home) {
+    let store = home.open().await;
+    let lease = catalog(&*store).await;
+    let make = |number, name| LinkChange::Make(Box::new(link(&repo(number), name)));
+    let remove = |number, name| LinkChange::Remove(repo(number), entity(name));
+    store.change_links(&lease, vec![make(1, "a"), make(1, "b"), make(1, "a")], Vec::new()).await.expect("makes");
+    let before = store.links("main").await.expect("reads");
+    for refused in [vec![make(2, "a")], vec![make(2, "c"), make(2, "b")], vec![make(2, "c"), make(3, "c")]] {
+        let refused = store.change_links(&lease, refused, vec![journal("01A", &repo(2), 5)]).await;
+        assert!(matches!(refused, Err(StoreError::Linked { .. })), "{refused:?}");
+        assert_eq!(store.links("main").await.expect("reads"), before, "all or nothing");
+        assert!(store.journal(&ImportId("01A".to_owned())).await.expect("reads").is_empty());
+    }
+    let handed_over = vec![remove(1, "a"), make(2, "a")];
+    store.change_links(&lease, handed_over, Vec::new()).await.expect("the name is free");
+    assert_eq!(names(&store.links_to("main", &entity("a")).await.expect("reads")), names(&[link(&repo(2), "a")]));
     assert_whole(&*store).await;
 }
 

@@ -37,8 +37,12 @@ pub(super) fn change(
     changes: &[LinkChange],
     journal: &[JournalEntry],
 ) -> Result<(), StoreError> {
-    for change in changes {
+    for (at, change) in changes.iter().enumerate() {
         match change {
+            LinkChange::Make(link) => {
+                refuse_second(draft, catalog, link, &changes[..at])?;
+                draft.put(link_key(catalog, &link.repo, &link.entity), link)?;
+            }
             LinkChange::Put(link) => draft.put(link_key(catalog, &link.repo, &link.entity), link)?,
             LinkChange::Remove(repo, entity) => drop(draft.remove(link_key(catalog, repo, entity))?),
         }
@@ -51,6 +55,23 @@ pub(super) fn change(
         };
         draft.put(Key::in_book(JOURNAL).text(&entry.import_id.0).number(number).bytes(), entry)?;
         next.insert(&entry.import_id, number.saturating_add(1));
+    }
+    Ok(())
+}
+
+/// Two repositories on one entity would write each other's fields.
+fn refuse_second(draft: &Draft<'_>, catalog: &str, link: &Link, before: &[LinkChange]) -> Result<(), StoreError> {
+    if draft.has(&link_key(catalog, &link.repo, &link.entity))? {
+        return Ok(());
+    }
+    let in_this_write = before.iter().filter_map(|change| match change {
+        LinkChange::Make(made) | LinkChange::Put(made) if made.entity == link.entity => Some((**made).clone()),
+        _ => None,
+    });
+    for other in to_entity(draft.tree, catalog, &link.entity)?.into_iter().chain(in_this_write) {
+        if other.repo != link.repo && draft.has(&link_key(catalog, &other.repo, &other.entity))? {
+            return Err(StoreError::Linked { entity: other.entity, repo: other.repo });
+        }
     }
     Ok(())
 }
