@@ -234,7 +234,11 @@ impl Sidecar {
             warn!("`server` changed in the config: it takes effect when catalog-sync is started again");
         }
         let app = Arc::new(rebuild(loaded.config));
-        match app.read_decisions().await {
+        let taken_up = match app.read_decisions().await {
+            Ok(()) => app.end_lapsed_switches().await.map_err(Failure::from),
+            Err(failure) => Err(failure),
+        };
+        match taken_up {
             Ok(()) => {
                 *self.app.write().unwrap_or_else(PoisonError::into_inner) = app;
                 info!("the config was read again");

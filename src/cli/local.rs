@@ -39,6 +39,7 @@ impl Local {
         let store: Arc<dyn Store> = Arc::new(SledStore::open(&config.store, &clock).await?);
         let app = app(start, config, store, clock);
         app.read_decisions().await?;
+        app.end_lapsed_switches().await?;
         Ok(Self { app })
     }
 }

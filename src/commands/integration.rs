@@ -3,13 +3,15 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use tracing::info;
+
 use super::answer::{Deletion, IntegrationRow};
 use super::request::Answer;
 use super::{App, Failure};
 use crate::config::{Cadence, Integration, RulesRef};
 use crate::model::{IntegrationKey, RepoKey, SyncRecord};
 use crate::schedule;
-use crate::store::{AutoImportSwitch, IntegrationState, Switches};
+use crate::store::{AutoImportSwitch, IntegrationState, StoreError, Switches};
 
 /// How long `delete` waits for a sync to reach its checkpoint.
 const LEASE_WAIT: Duration = Duration::from_secs(10);
@@ -187,6 +189,25 @@ pub fn auto_import_in_force(integration: &Integration, switches: &Switches) -> b
     match &switches.auto_import {
         Some(switch) if switch.file_said == integration.auto_import => switch.on,
         _ => integration.auto_import,
+    }
+}
+
+impl App {
+    /// Ends what people switched against a value that the file says no more, whenever a config is taken up: for good,
+    /// also if the file says again one day what it said then (P4.4).
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn end_lapsed_switches(&self) -> Result<(), StoreError> {
+        for integration in &self.config.integrations {
+            let key = integration.key();
+            let switches = self.store.switches(&key).await?;
+            if switches.auto_import.as_ref().is_some_and(|switch| switch.file_said != integration.auto_import) {
+                info!(integration = %integration.name, "`auto_import` changed in the config: the switch by hand is over");
+                self.store.save_switches(&key, &Switches { auto_import: None, ..switches }).await?;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -335,6 +335,28 @@ fn auto_import_takes_what_is_discovered_while_it_is_on_p4_4() {
     assert_eq!(bench.json(&["integration", "show", "acme"])[0]["auto_import"], false);
 }
 
+// P4.4, product.md section 9: once the file's value has changed, the switch by hand is over, also when the value comes
+// back: an old click does not outlive what somebody wrote into the file after it.
+#[test]
+fn a_switch_by_hand_lapses_for_good_p4_4() {
+    let bench = Bench::of(&["payments-api"]);
+    let shown = |bench: &Bench| {
+        let row = bench.json(&["integration", "show", "acme"])[0].take();
+        (row["auto_import"].clone(), row["auto_import_in_file"].clone())
+    };
+    bench.integration("auto_import: false");
+    bench.sync_exits(0);
+    bench.run(&["integration", "auto-import", "acme", "on"]).ok();
+    assert_eq!(shown(&bench), (true.into(), false.into()), "it holds while the file says what it said");
+    bench.integration("auto_import: true");
+    bench.sync_exits(0);
+    bench.integration("auto_import: false");
+    assert_eq!(shown(&bench), (false.into(), false.into()));
+    bench.simulator.world().add_repository("acme", NewRepository::named("web-shop").with_commits(0));
+    assert_eq!(bench.sync_exits(0)["imported"]["registered"], 0);
+    assert!(bench.files("catalog").is_empty());
+}
+
 #[test]
 fn ignored_ones_leave_the_list_and_come_back_p4_1() {
     let bench = Bench::of(&["payments-api", "web-shop"]);
