@@ -93,7 +93,7 @@ async fn answered(start: &Start, screen: &Screen, request: Request) -> Result<Ex
         let lost = ask(start, &Request::IntegrationDelete { name: name.clone(), dry_run: true }).await?;
         if let Answer::Deleted(lost) = lost {
             let question = format!(
-                "Forget {name}: {} repositories and {} links, with their history? Entities and files stay.",
+                "Forget {name}: {} repositories and {} links, with their history? Entities, files and people's decisions stay.",
                 lost.repositories, lost.links
             );
             confirm(&question, &render::deleted(&lost))?;

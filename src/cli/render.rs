@@ -541,12 +541,13 @@ fn integrations(screen: &Screen, rows: &[IntegrationRow]) -> String {
 
 /// What `integration delete` loses, and what comes back by itself.
 pub fn deleted(deletion: &Deletion) -> String {
-    let Deletion { name, workspace, repositories, links, dry_run, is_orphaned } = deletion;
+    let Deletion { name, workspace, repositories, links, decisions_kept, dry_run, is_orphaned } = deletion;
     let lost = format!(
-        "{name} ({workspace}): {}, {} {}, with history and activity; entities and files stay as they are",
+        "{name} ({workspace}): {}, {} {}, with history and activity; entities and files stay as they are, and so do {}",
         count(*repositories, "repository", "repositories"),
         count(*links, "link", "links"),
-        if *dry_run { "would be forgotten" } else { "forgotten" }
+        if *dry_run { "would be forgotten" } else { "forgotten" },
+        count(*decisions_kept, "decision of people", "decisions of people"),
     );
     if *is_orphaned {
         return lost;

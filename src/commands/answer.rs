@@ -288,7 +288,7 @@ pub struct IntegrationRow {
 }
 
 /// What `integration delete` would lose, or lost.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deletion {
     /// Which integration.
     pub name: String,
@@ -297,8 +297,11 @@ pub struct Deletion {
     pub workspace: String,
     /// Repositories forgotten.
     pub repositories: u64,
-    /// Links forgotten; entities and files stay as they are.
+    /// Links forgotten, several of one repository counted each; entities and files stay as they are.
     pub links: u64,
+    /// What people decided about its repositories (ignored, unlinked, chosen targets): kept.
+    #[serde(default)]
+    pub decisions_kept: u64,
     /// It was only asked what would be lost.
     pub dry_run: bool,
     /// It is not in the config any more: nothing brings it back.

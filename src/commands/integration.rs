@@ -240,10 +240,28 @@ pub(super) async fn auto_import(app: &App, name: &str, on: bool) -> Result<Answe
     Ok(Answer::Integrations(vec![row(app, integration).await?]))
 }
 
-/// Forgets an integration; entities and files stay as they are.
+/// What deleting an integration would lose, and what it would not: links of repositories that another integration on
+/// the catalog knows stay.
+async fn lost(app: &App, key: &IntegrationKey, deletion: Deletion) -> Result<Deletion, Failure> {
+    let known = app.repositories(key).await?;
+    let repositories: BTreeSet<RepoKey> = known.into_iter().map(|known| known.repository.key).collect();
+    let mut links = 0;
+    for link in app.store.links(&key.catalog).await? {
+        if repositories.contains(&link.repo) {
+            let known = app.store.integrations_of(&link.repo).await?;
+            links += u64::from(!known.iter().any(|other| other != key && other.catalog == key.catalog));
+        }
+    }
+    let decisions = app.store.decisions(&key.catalog).await?;
+    let kept = decisions.iter().filter(|decision| repositories.contains(&decision.repo)).count();
+    Ok(Deletion { repositories: repositories.len() as u64, links, decisions_kept: kept as u64, ..deletion })
+}
+
+/// Forgets an integration; entities and files stay as they are, and what people decided.
 pub(super) async fn delete(app: &App, name: &str, dry_run: bool) -> Result<Answer, Failure> {
     let Named { name, key, is_orphaned } = find(app, name).await?;
-    let (repositories, links) = (app.repositories(&key).await?.len() as u64, counts(app, &key).await?.1);
+    let asked = Deletion { name: name.clone(), workspace: place(&key), dry_run, is_orphaned, ..Deletion::default() };
+    let deletion = lost(app, &key, asked).await?;
     if !dry_run {
         let Some(lease) = app.store.crawl_lease(&key, LEASE_WAIT).await? else {
             return Err(Failure::refused(
@@ -259,5 +277,5 @@ pub(super) async fn delete(app: &App, name: &str, dry_run: bool) -> Result<Answe
         }
         app.write_decisions().await?;
     }
-    Ok(Answer::Deleted(Deletion { name, workspace: place(&key), repositories, links, dry_run, is_orphaned }))
+    Ok(Answer::Deleted(deletion))
 }

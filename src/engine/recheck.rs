@@ -7,7 +7,7 @@ use super::survey::Survey;
 use super::update::plan_of;
 use crate::assemble::Parts;
 use crate::error::{Report, escape_control};
-use crate::model::{Decision, HeldEntry, KnownRepository, Link};
+use crate::model::{Decision, EntityRef, HeldEntry, KnownRepository, Link, RepoKey};
 use crate::plan::{self, Chosen, Edit, EditPurpose, Guard, Held, Step, Work, tombstone};
 use crate::store::{Store, StoredPlan};
 
@@ -78,7 +78,7 @@ pub(super) async fn recheck(
     }
     let mut steps = Vec::new();
     for step in due {
-        let is_it = |repo, entity| *repo == step.repo && *entity == step.entity;
+        let is_it = |repo: &RepoKey, entity: &EntityRef| *repo == step.repo && *entity == step.entity;
         match plan.steps.iter().find(|now| is_it(&now.repo, &now.entity)) {
             // Where its document lies may have changed: as it is planned now.
             Some(now) if is_same(now, &step) => steps.push(Step { rule: step.rule, ..now.clone() }),

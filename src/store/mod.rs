@@ -264,9 +264,10 @@ pub trait Store: Send + Sync {
     /// Creates or replaces one.
     async fn save_integration(&self, lease: &CrawlLease, state: &IntegrationState) -> Result<(), StoreError>;
     /// Forgets an integration: repositories, candidates, recommendations, secondary items, coverage,
-    /// syncs, plans, switches. Links and decisions of its repositories go, too, but for repositories that
-    /// another integration on the same catalog knows. Killed in the middle, it is gone all the same: what
-    /// is left is removed when the store is opened next. The journal stays until it expires.
+    /// syncs, plans, switches. Links of its repositories go, too, but for repositories that another integration
+    /// on the same catalog knows: marks bring them back. Decisions stay: people made them, about repositories, and
+    /// nothing else could bring them back. Killed in the middle, it is gone all the same: what is left is removed when
+    /// the store is opened next. The journal stays until it expires.
     async fn delete_integration(&self, lease: &CrawlLease, catalog: &CatalogLease) -> Result<(), StoreError>;
     /// What people switched.
     async fn switches(&self, key: &IntegrationKey) -> Result<Switches, StoreError>;

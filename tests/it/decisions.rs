@@ -202,3 +202,47 @@ fn the_decisions_file_may_be_edited_by_hand_p4_6() {
     bench.file("decisions.yaml", "decisions: []\n");
     assert_eq!(ignored(), Vec::<String>::new());
 }
+
+// P4.4, P4.6: deleting an integration, which a changed selection of kinds asks for, takes back nothing that people
+// decided about its repositories: the next sync imports none of them unseen.
+#[test]
+fn a_deleted_integration_takes_no_decision_along_p4_6() {
+    for with_file in [true, false] {
+        let bench = decided(with_file);
+        configure(&bench, with_file, true);
+        let (files, was_linked, was_discovered) = (bench.texts("catalog"), links(&bench), discovered(&bench));
+        let written = || with_file.then(|| bench.read("decisions.yaml"));
+        let decisions = written();
+        let deleted = bench.run(&["integration", "delete", "acme", "--yes", "--output", "json"]).ok().json();
+        println!("{deleted}");
+        assert_eq!(
+            (number(&deleted, "/repositories"), number(&deleted, "/links"), number(&deleted, "/decisions_kept")),
+            (8, 5, 4),
+            "with a file: {with_file}"
+        );
+        assert_eq!(written(), decisions, "what people decided outlives the integration");
+        let record = bench.sync();
+        assert_eq!(bench.texts("catalog"), files, "with a file: {with_file}: {record:#}");
+        assert_eq!(links(&bench), was_linked, "with a file: {with_file}: links come back from the marks");
+        assert_eq!(discovered(&bench), was_discovered, "with a file: {with_file}: and no other");
+        assert_eq!(written(), decisions);
+        // Without the file, what is new waits until somebody has looked.
+        bench.simulator.world().add_repository("acme", NewRepository::named("later").with_commits(0));
+        assert_eq!(bench.sync()["outcome"], if with_file { "completed" } else { "held" });
+    }
+}
+
+// What is asked before it is true: links are counted as links, and what stays is said.
+#[test]
+fn what_a_deletion_loses_is_said_p4_6() {
+    let bench = Bench::of(&["mono", "set-aside"]);
+    for name in ["one", "two"] {
+        bench.component(name);
+    }
+    bench.sync_exits(0);
+    bench.run(&["discovered", "import", "mono", "--into", "component:default/one"]).ok();
+    bench.run(&["discovered", "import", "mono", "--into", "component:default/two"]).ok();
+    bench.run(&["discovered", "ignore", "set-aside"]).ok();
+    assert_eq!(links(&bench).len(), 2);
+    bench.run(&["integration", "delete", "acme", "--yes"]).ok().shows(&["2 repositories", "2 links", "2 decisions"]);
+}

@@ -206,9 +206,10 @@ pub(crate) async fn a_deleted_integration_takes_its_own_along(home: &dyn Home) {
     store.delete_integration(&lease, &of_catalog).await.expect("deletes");
     let mut left: Vec<String> = exported(&*store).await.lines().map(str::to_owned).collect();
     left.retain(|line| line.starts_with(r#"{"book":"#));
-    // What belongs to the catalog stays, and so does the journal, until it expires.
-    let of_others =
-        ["journal", "catalogs", "entities", "catalog_snapshots"].map(|book| format!(r#"{{"book":"{book}","#));
+    // What belongs to the catalog stays, what people decided among it, and so does the journal, until it expires.
+    assert_eq!(store.decisions("main").await.expect("reads").len(), 1);
+    let of_others = ["journal", "catalogs", "entities", "catalog_snapshots", "decisions"]
+        .map(|book| format!(r#"{{"book":"{book}","#));
     left.retain(|line| !of_others.iter().any(|book| line.starts_with(book)));
     assert_eq!(left, Vec::<String>::new());
     assert_whole(&*store).await;
@@ -233,11 +234,11 @@ pub(crate) async fn a_deleted_integration_leaves_what_others_know(home: &dyn Hom
     for line in before.lines().filter(|line| line.starts_with(r#"{"book":"#)) {
         assert!(after.contains(line), "{line}");
     }
-    // Repository 2 moved to the other integration: its link and decision are that one's.
+    // Repository 2 moved to the other integration: its link is that one's. Decisions are nobody's but people's.
     let links = store.links("main").await.expect("reads");
     assert_eq!(links.iter().map(|link| &link.repo).collect::<Vec<_>>(), [&repo(2)]);
     let decisions = store.decisions("main").await.expect("reads");
-    assert_eq!(decisions.iter().map(|decision| &decision.repo).collect::<Vec<_>>(), [&repo(2)]);
+    assert_eq!(decisions.iter().map(|decision| &decision.repo).collect::<Vec<_>>(), [&repo(2), &repo(3)]);
     assert_eq!(store.integrations_of(&repo(2)).await.expect("reads"), [other]);
     assert_whole(&*store).await;
 }

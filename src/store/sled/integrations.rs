@@ -6,7 +6,7 @@ use super::books::{
 };
 use super::draft::{Draft, Tree, malformed};
 use super::keys::{Key, Reader};
-use super::{links, repositories};
+use super::repositories;
 use crate::model::{IntegrationKey, RepoKey};
 use crate::store::{DiscoveryState, IntegrationState, StoreError, StoredPlan, Switches};
 
@@ -96,7 +96,7 @@ pub(super) fn deletions(tree: &Tree) -> Result<Vec<IntegrationKey>, StoreError> 
 }
 
 /// Removes everything of a marked integration, in bounded batches. Repositories go last: they tell which
-/// links and decisions belong to it, so that it can be gone through again after a kill.
+/// links belong to it, so that it can be gone through again after a kill.
 pub(super) fn delete(draft: &mut Draft<'_>, integration: &IntegrationKey) -> Result<(), StoreError> {
     for tag in [SEEN, CANDIDATES, RECOMMENDATIONS, SECONDARY, COVERAGE, DETAILS, DETAIL_COVERAGE, RECORDS] {
         remove_all(draft, &Key::in_book(tag).integration(integration).bytes())?;
@@ -124,7 +124,6 @@ pub(super) fn delete(draft: &mut Draft<'_>, integration: &IntegrationKey) -> Res
             for link in draft.tree.scan(&Key::in_book(LINKS).text(&integration.catalog).repo(&repo).bytes(), None) {
                 draft.remove(link?.0.to_vec())?;
             }
-            draft.remove(links::decision_key(&integration.catalog, &repo))?;
         }
         draft.remove(key.to_vec())?;
         draft.apply_when_large()?;
@@ -133,8 +132,7 @@ pub(super) fn delete(draft: &mut Draft<'_>, integration: &IntegrationKey) -> Res
     draft.apply()
 }
 
-/// Whether another integration on the same catalog knows the repository, too: then its links and
-/// decisions are that one's.
+/// Whether another integration on the same catalog knows the repository, too: then its links are that one's.
 fn is_shared(tree: &Tree, integration: &IntegrationKey, repo: &RepoKey) -> Result<bool, StoreError> {
     let known = repositories::integrations_of(tree, repo)?;
     Ok(known.iter().any(|other| other != integration && other.catalog == integration.catalog))

@@ -88,7 +88,7 @@ pub(super) fn journal(tree: &Tree, import: &ImportId) -> Result<Vec<JournalEntry
     tree.values(&Key::in_book(JOURNAL).text(&import.0).bytes(), None, usize::MAX)
 }
 
-pub(super) fn decision_key(catalog: &str, repo: &RepoKey) -> Vec<u8> {
+fn decision_key(catalog: &str, repo: &RepoKey) -> Vec<u8> {
     Key::in_book(DECISIONS).text(catalog).repo(repo).bytes()
 }
 
