@@ -216,7 +216,7 @@ Examples:
         /// The sync's id, as `sync history` shows it
         id: String,
     },
-    /// Apply exactly what a guard held back in a sync
+    /// Apply what a guard held back in a sync, as far as it still holds
     Approve {
         /// The sync's id, as `sync history` shows it
         id: String,
@@ -428,11 +428,12 @@ pub enum Integration {
         #[arg(value_enum)]
         switch: Switch,
     },
-    /// Forget an integration: its repositories, links, decisions and activity; asks first
+    /// Forget an integration: its repositories, links and activity; asks first
     ///
-    /// Entities and files stay, with their marks: while the integration is in the config, its next sync makes the links
-    /// again. Take it out of the config to be rid of it. One that left the config (orphaned) is named as `integration
-    /// list` shows it: by its name, or by its workspace (`bitbucket.org/WORKSPACE`) where another has the name now.
+    /// What people decided stays, and entities and files stay, with their marks: while the integration is in the
+    /// config, its next sync makes the links again. Take it out of the config to be rid of it. One that left the config
+    /// (orphaned) is named as `integration list` shows it: by its name, or by its workspace (`bitbucket.org/WORKSPACE`)
+    /// where another has the name now.
     Delete(OneIntegration),
 }
 

@@ -217,7 +217,7 @@ fn still_there(bench: &Bench) {
     assert_eq!((missing(bench), number(&record, "/imported/registered")), (Vec::new(), 0), "{record}");
     let rows = bench.run(&["discovered", "import", "one", "--output", "json"]).json();
     assert!(!rows["rows"][0]["result"].to_string().contains("done"), "{rows:#}");
-    assert!(!bench.texts("catalog").keys().any(|name| name.contains("one") || name.contains("two")), "no second one");
+    assert!(!bench.files("catalog").keys().any(|name| name.contains("one") || name.contains("two")), "no second one");
 }
 
 // P2.13: whoever reads the catalog knows what its files held, an import by hand as well.
