@@ -37,7 +37,7 @@
 //! - [`commands`]: what can be done, as requests and answers. [`cli`] parses and prints them, [`server`] takes them from a second
 //!   terminal, [`sidecar`] runs syncs on schedule.
 //! - [`error`]: one report for people (what, because, mend). [`clock`]: time as an argument. [`ids`]: ids that sort by when.
-//! - [`simulator`]: a Bitbucket Cloud of our own behind a real HTTP server, with faults to order; [`demo`] and the tests use it.
+//! - [`simulator`]: a Bitbucket of our own, Cloud or Data Center, behind a real HTTP server, with faults to order; [`demo`] and the tests use it.
 //!
 //! # Invariants
 //!

@@ -153,7 +153,9 @@ Examples:
 Point a connector at it:
   url: https://bitbucket.org/acme
   api_url: http://127.0.0.1:8990/2.0
-  requests_per_hour: 100000")]
+  requests_per_hour: 100000
+With --data-center --context /bitbucket:
+  url: http://127.0.0.1:8990/bitbucket")]
     Simulate(Simulate),
     /// About the config file
     #[command(subcommand)]
@@ -541,6 +543,21 @@ pub struct Simulate {
     /// Requests allowed per hour and credential [default: no limit]
     #[arg(long, value_name = "N")]
     pub rate_limit: Option<u32>,
+    /// A Bitbucket Data Center instead of Bitbucket Cloud
+    #[arg(long)]
+    pub data_center: bool,
+    /// Path the Data Center is served below, like /bitbucket [default: none]
+    #[arg(long, value_name = "PATH", requires = "data_center", value_parser = context)]
+    pub context: Option<String>,
+    /// Version the Data Center says it is [default: 9.4.0]
+    #[arg(long, value_name = "VERSION", requires = "data_center", value_parser = version)]
+    pub server_version: Option<String>,
+    /// Serve HTTPS: the certificate as PEM, with those it was signed by
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_certificate: Option<PathBuf>,
+    /// The certificate's private key as PEM
+    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    pub tls_key: Option<PathBuf>,
 }
 
 /// `config …`.
@@ -560,6 +577,20 @@ fn repository(text: &str) -> Result<String, String> {
     RepositoryRef::parse(text)
         .map(|_| text.trim().to_owned())
         .map_err(|error| escape_control(&format!("{}; {}", error.what, error.mend)))
+}
+
+/// `/bitbucket`, without a slash at its end.
+fn context(text: &str) -> Result<String, String> {
+    let path = text.trim_end_matches('/');
+    let is_path = path.is_empty() || (path.starts_with('/') && !path.contains(['?', '#', '%', ' ']));
+    if is_path { Ok(path.to_owned()) } else { Err("write it like `/bitbucket`".to_owned()) }
+}
+
+/// `9.4.0`, or `8.19`.
+fn version(text: &str) -> Result<String, String> {
+    let parts: Vec<&str> = text.split('.').collect();
+    let is_version = (2..=3).contains(&parts.len()) && parts.iter().all(|part| part.parse::<u16>().is_ok());
+    if is_version { Ok(text.to_owned()) } else { Err("write it like `9.4.0`".to_owned()) }
 }
 
 /// `50ms`, or what the config takes.

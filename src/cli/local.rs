@@ -18,7 +18,7 @@ use crate::config::{Config, ConfigError, LoadOptions, Loaded};
 use crate::error::{Report, escape_control};
 use crate::ids::Ids;
 use crate::sidecar;
-use crate::simulator::{self, ServeOptions};
+use crate::simulator::{self, DataCenterOptions, ServeOptions, Tls};
 use crate::store::Store;
 use crate::store::decisions_file::DecisionsFile;
 use crate::store::sled::SledStore;
@@ -429,6 +429,17 @@ const SIMULATED_REQUESTS_PER_HOUR: u32 = 100_000;
 
 /// `simulate`.
 pub(super) async fn simulate(start: &Start, of: args::Simulate) -> Result<Exit, Failure> {
+    let data_center = of.data_center.then(|| {
+        let usual = DataCenterOptions::default();
+        DataCenterOptions::new(
+            of.server_version.as_deref().unwrap_or(&usual.version),
+            of.context.as_deref().unwrap_or_default(),
+        )
+    });
+    let tls = match (&of.tls_certificate, &of.tls_key) {
+        (Some(certificate), Some(key)) => Some(Tls { certificate: pem(certificate)?, key: pem(key)? }),
+        _ => None,
+    };
     let options = ServeOptions {
         listen: of.listen,
         workspace: of.workspace.clone(),
@@ -438,22 +449,48 @@ pub(super) async fn simulate(start: &Start, of: args::Simulate) -> Result<Exit, 
         seed: of.seed,
         latency: of.latency,
         requests_per_hour: of.rate_limit,
+        data_center,
+        tls,
         ..ServeOptions::default()
     };
-    let announce = |api_url: &str| {
-        eprintln!("a simulated Bitbucket Cloud with the workspace {} listens; point a connector at it:", of.workspace);
-        eprintln!("  url: https://bitbucket.org/{}", of.workspace);
-        eprintln!("  api_url: {api_url}");
-        // Else the client keeps to Bitbucket's own limit, and two syncs use up the hour.
-        eprintln!("  requests_per_hour: {}", of.rate_limit.unwrap_or(SIMULATED_REQUESTS_PER_HOUR));
+    let announce = |address: &str| {
+        match &options.data_center {
+            Some(instance) => {
+                eprintln!("a simulated Bitbucket Data Center {} listens; point a connector at it:", instance.version);
+                eprintln!("  url: {address}");
+            }
+            None => {
+                let workspace = &of.workspace;
+                eprintln!(
+                    "a simulated Bitbucket Cloud with the workspace {workspace} listens; point a connector at it:"
+                );
+                eprintln!("  url: https://bitbucket.org/{workspace}");
+                eprintln!("  api_url: {address}");
+                // Else the client keeps to Bitbucket's own limit, and two syncs use up the hour.
+                eprintln!("  requests_per_hour: {}", of.rate_limit.unwrap_or(SIMULATED_REQUESTS_PER_HOUR));
+            }
+        }
         eprintln!("any token is accepted; stop it with Ctrl-C");
     };
-    simulator::serve(&options, announce, start.stop.clone()).await.map_err(|error| {
-        Failure::failed(Report::new(
+    simulator::serve(&options, announce, start.stop.clone()).await.map_err(|error| match error.kind() {
+        io::ErrorKind::InvalidInput => Failure::failed(Report::new(
+            "could not serve HTTPS",
+            &error,
+            Some("give a certificate and the key that belongs to it, both as PEM".to_owned()),
+        )),
+        _ => Failure::failed(Report::new(
             format!("could not listen on {}", of.listen),
             &error,
             Some("choose another address with `--listen`".to_owned()),
-        ))
+        )),
     })?;
     Ok(Exit::Done)
+}
+
+/// Reads a PEM file.
+fn pem(path: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path).map_err(|error| {
+        let path = escape_control(&path.display().to_string());
+        Failure::failed(Report::new(format!("could not read {path}"), &error, None))
+    })
 }

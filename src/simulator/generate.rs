@@ -8,7 +8,8 @@ use chrono::{DateTime, Duration, TimeZone as _, Utc};
 use super::history::{Commit, History, in_offset};
 use super::pull_requests::{Participant, PullRequest, PullRequestState, Verdict};
 use super::seed::{Sequence, hash, mix};
-use super::world::{Activity, Person, PersonId, Project, Repository, Uuid, World, slugify};
+use super::uuid::Uuid;
+use super::world::{Activity, Person, PersonId, Project, Repository, World, slugify};
 use crate::clock::Clock;
 
 /// What a generated world is made of.

@@ -1,13 +1,14 @@
-//! A small Bitbucket Cloud behind a real HTTP server. The demo, our end-to-end tests, the measurements and the command
-//! `simulate` use it, so that the client under test pages, retries, authenticates and parses for real.
+//! A small Bitbucket, Cloud or Data Center, behind a real HTTP server. The demo, our end-to-end tests, the measurements
+//! and the command `simulate` use it, so that the client under test pages, retries, authenticates and parses for real.
 //!
 //! ```text
-//! world (data) + history, pull_requests (what people do to it) ← generate, demo (how worlds come about)
-//! api (routes, lists, pages) over query, fields, wire, json   → server (threads, credentials, faults, log)
+//! world (data) + history, pull_requests, builds, changes      ← generate, demo (how worlds come about)
+//! cloud, data_center (routes, lists, pages, objects) behind face → serving (credentials, faults, log) → server (threads, TLS)
 //! ```
 //!
-//! What it does beyond listing is what hurts on the real one: pages shift while they are walked, `pagelen` over the
-//! maximum is refused, commits know no page numbers, nearly everything can be null, limits are a rolling hour.
+//! What it does beyond listing is what hurts on the real ones. Cloud: pages shift while they are walked, `pagelen` over
+//! the maximum is refused, commits know no page numbers, nearly everything can be null, limits are a rolling hour. What
+//! hurts on a Data Center is told in its room.
 
 mod access;
 mod answer;
@@ -21,6 +22,7 @@ mod fault;
 mod generate;
 mod git;
 mod history;
+mod instance;
 mod json;
 mod kept;
 mod limits;
@@ -30,6 +32,7 @@ mod serve;
 mod server;
 mod serving;
 mod tls;
+mod uuid;
 mod world;
 
 #[cfg(test)]
@@ -45,4 +48,5 @@ pub use pull_requests::{NewPullRequest, Participant, PullRequest, PullRequestSta
 pub use serve::{ServeOptions, serve};
 pub use server::{RequestLog, RequestRecord, Simulator, SimulatorOptions, WorldGuard};
 pub use tls::Tls;
-pub use world::{NewRepository, Person, PersonId, Project, Repository, Uuid, Workspace, World};
+pub use uuid::Uuid;
+pub use world::{NewRepository, Person, PersonId, Project, Repository, Workspace, World};

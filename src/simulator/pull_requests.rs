@@ -6,7 +6,8 @@ use chrono::{DateTime, Duration, Utc};
 
 use super::generate;
 use super::seed::mix;
-use super::world::{Activity, PersonId, Repository, Uuid, World};
+use super::uuid::Uuid;
+use super::world::{Activity, PersonId, Repository, World};
 
 /// State of a pull request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

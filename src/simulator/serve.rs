@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Credential, GenerateOptions, RateHeaders, Simulator, SimulatorOptions, World};
+use super::{Credential, DataCenterOptions, GenerateOptions, RateHeaders, Simulator, SimulatorOptions, Tls, World};
 use crate::clock::Clock;
 
 /// What is simulated, and how.
@@ -34,6 +34,10 @@ pub struct ServeOptions {
     pub token: Option<String>,
     /// Threads that answer.
     pub threads: usize,
+    /// A Data Center instead of Cloud: its projects are those of the workspace, and some repositories are archived.
+    pub data_center: Option<DataCenterOptions>,
+    /// Serves HTTPS with this certificate.
+    pub tls: Option<Tls>,
 }
 
 impl Default for ServeOptions {
@@ -50,14 +54,17 @@ impl Default for ServeOptions {
             requests_per_hour: None,
             token: None,
             threads: 2,
+            data_center: None,
+            tls: None,
         }
     }
 }
 
-/// Serves until stopped. `ready` learns the API's base URL once connections are taken.
+/// Serves until stopped. `ready` learns what a connector needs once connections are taken: Cloud's `api_url`, or the
+/// `url` of a Data Center.
 ///
 /// # Errors
-/// The address cannot be listened on, or no thread can be made.
+/// The certificate or its key cannot be used, the address cannot be listened on, or no thread can be made.
 pub async fn serve(options: &ServeOptions, ready: impl FnOnce(&str), stop: CancellationToken) -> io::Result<()> {
     let mut world = if options.demo {
         World::demo()
@@ -70,6 +77,8 @@ pub async fn serve(options: &ServeOptions, ready: impl FnOnce(&str), stop: Cance
                 repositories: options.repositories,
                 pull_requests_per_repository: options.pull_requests,
                 commits_per_repository: options.commits,
+                archived_percent: if options.data_center.is_some() { 4 } else { 0 },
+                builds_percent: if options.data_center.is_some() { 60 } else { 0 },
                 // Whole days, so that the world is the same all day long.
                 now: now.date_naive().and_hms_opt(0, 0, 0).map_or(now, |midnight| midnight.and_utc()),
                 ..GenerateOptions::default()
@@ -84,15 +93,18 @@ pub async fn serve(options: &ServeOptions, ready: impl FnOnce(&str), stop: Cance
             credentials: options.token.as_deref().map(Credential::token).into_iter().collect(),
             latency: options.latency,
             requests_per_hour: options.requests_per_hour,
-            rate_headers: RateHeaders::Scaled,
+            // A Data Center has none.
+            rate_headers: if options.data_center.is_some() { RateHeaders::None } else { RateHeaders::Scaled },
             threads: options.threads,
             // It may run for days.
             record_requests: false,
+            data_center: options.data_center.clone(),
+            tls: options.tls.clone(),
             ..SimulatorOptions::default()
         },
     )
     .await?;
-    ready(simulator.api_url());
+    ready(if options.data_center.is_some() { simulator.base_url() } else { simulator.api_url() });
     stop.cancelled().await;
     Ok(())
 }

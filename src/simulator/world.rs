@@ -2,75 +2,15 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::fmt;
 
 use chrono::{DateTime, Duration, Utc};
 
 use super::builds::BuildStatus;
 use super::history::History;
 use super::pull_requests::PullRequest;
-use super::seed::mix;
+use super::uuid::Uuid;
 use super::{generate, history};
 use crate::clock::Clock;
-
-/// A uuid as Bitbucket writes it: with braces.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Uuid(u128);
-
-impl Uuid {
-    pub(super) fn from_seed(seed: u64, a: u64, b: u64) -> Self {
-        let bits = (u128::from(mix(seed, a, b)) << 64) | u128::from(mix(seed, b, a ^ 0x5555));
-        // Version 4, variant 1, so that strict parsers take it.
-        Self((bits & !(0xF000 << 64) & !(0xC000 << 48)) | (0x4000 << 64) | (0x8000 << 48))
-    }
-
-    /// Reads `{…}` or the bare form.
-    pub fn parse(text: &str) -> Option<Self> {
-        let bare = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or(text);
-        let digits: String = bare.split('-').collect();
-        let shape = bare.split('-').map(str::len).eq([8, 4, 4, 4, 12]);
-        u128::from_str_radix(&digits, 16).ok().filter(|_| shape).map(Self)
-    }
-
-    pub(super) fn bits(self) -> u64 {
-        u64::try_from(self.0 >> 64).unwrap_or(0)
-    }
-
-    /// Without braces.
-    pub(super) fn bare(self) -> BareUuid {
-        BareUuid(self)
-    }
-}
-
-/// A uuid without braces.
-pub(super) struct BareUuid(Uuid);
-
-impl fmt::Display for BareUuid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let bits = self.0.0;
-        write!(
-            f,
-            "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
-            bits >> 96,
-            (bits >> 80) & 0xFFFF,
-            (bits >> 64) & 0xFFFF,
-            (bits >> 48) & 0xFFFF,
-            bits & 0xFFFF_FFFF_FFFF
-        )
-    }
-}
-
-impl fmt::Display for Uuid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{{{}}}", BareUuid(*self))
-    }
-}
-
-impl fmt::Debug for Uuid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
 
 /// A workspace.
 #[derive(Clone, Debug)]
@@ -334,25 +274,6 @@ impl World {
         uuid
     }
 
-    /// Adds a project as a Data Center has them: with a namespace of its own for slugs. Repositories are added to it by its
-    /// key in the place of a workspace's slug.
-    pub fn add_data_center_project(&mut self, key: &str, name: &str) -> Uuid {
-        self.add_workspace(key, name);
-        self.add_project(key, key, name)
-    }
-
-    /// Adds somebody's personal project (Data Center) and says its key: `~` and the user's slug.
-    #[track_caller]
-    pub fn add_personal_project(&mut self, person: PersonId) -> String {
-        let somebody = &self.people[person.0];
-        let (key, name) = (format!("~{}", somebody.user_slug()), somebody.name.clone());
-        self.add_data_center_project(&key, &name);
-        if let Some(project) = self.projects.last_mut() {
-            project.owner = Some(person);
-        }
-        key
-    }
-
     /// Adds somebody who writes commits and pull requests.
     pub fn add_person(&mut self, name: &str, email: &str, has_account: bool) -> PersonId {
         let uuid = self.fresh_uuid();
@@ -454,12 +375,6 @@ impl World {
         self.relocate(at, to);
     }
 
-    /// Archives a repository, or makes it active again (Data Center).
-    #[track_caller]
-    pub fn archive_repository(&mut self, repository: &str, archived: bool) {
-        self.edit_repository(repository, |it| it.archived = archived);
-    }
-
     /// Transfers a repository to another workspace's first project. Says the new full name.
     #[track_caller]
     pub fn transfer_repository(&mut self, repository: &str, workspace: &str) -> String {
@@ -551,16 +466,6 @@ impl World {
         format!("{}/{}", self.workspaces[self.workspace_of(repository)].slug, repository.slug)
     }
 
-    /// `KEY/slug`, as a Data Center names it.
-    pub fn data_center_name(&self, repository: &Repository) -> String {
-        format!("{}/{}", self.projects[repository.project].key, repository.slug)
-    }
-
-    /// The number a Data Center knows a repository by: stays, whatever it is called and wherever it lies.
-    pub fn number(&self, repository: &Repository) -> u64 {
-        self.by_uuid.get(&repository.uuid).map_or(0, |at| *at as u64 + 1)
-    }
-
     /// The project a repository lies in.
     pub fn project(&self, repository: &Repository) -> &Project {
         &self.projects[repository.project]
@@ -582,17 +487,6 @@ impl World {
         let (owner, slug) = repository.split_once('/')?;
         let in_workspace = self.find_workspace(owner).and_then(|workspace| self.find_in(workspace, slug));
         in_workspace.or_else(|| self.find_in_project(self.find_project(owner)?, slug))
-    }
-
-    /// By key, however it is written; the first of several workspaces' projects.
-    pub(super) fn find_project(&self, key: &str) -> Option<usize> {
-        self.projects.iter().position(|project| project.key.eq_ignore_ascii_case(key))
-    }
-
-    /// By slug within a project.
-    pub(super) fn find_in_project(&self, project: usize, slug: &str) -> Option<usize> {
-        let at = *self.by_slug.get(&(self.projects[project].workspace, slug.to_lowercase()))?;
-        (self.repositories[at].project == project).then_some(at)
     }
 
     /// By slug or uuid within a workspace.

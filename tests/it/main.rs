@@ -25,6 +25,7 @@ mod promises;
 mod readme;
 mod shapes;
 mod sidecar;
+mod simulate;
 mod state;
 mod supply_chain;
 mod taken_names;

@@ -56,6 +56,7 @@ fn every_command_of_the_contract_is_there() {
         "store export dump.jsonl",
         "store import -",
         "simulate --repositories 1000 --pull-requests 60 --commits 80 --seed 7 --latency 50ms --rate-limit 1000",
+        "simulate --data-center --context /bitbucket --server-version 8.19.1 --tls-certificate c.pem --tls-key k.pem",
         "config schema",
         "completions zsh",
         "man",

@@ -10,7 +10,8 @@ use chrono::{DateTime, FixedOffset, Utc};
 use crate::simulator::history::{Commit, History};
 use crate::simulator::json::Json;
 use crate::simulator::pull_requests::{Participant, PullRequest, Verdict};
-use crate::simulator::world::{Person, PersonId, Project, Repository, Uuid, Workspace, World};
+use crate::simulator::uuid::Uuid;
+use crate::simulator::world::{Person, PersonId, Project, Repository, Workspace, World};
 
 /// Draws the objects of a world.
 #[derive(Clone, Copy)]

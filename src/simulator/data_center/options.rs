@@ -60,6 +60,11 @@ impl DataCenterOptions {
         Self { version: version.to_owned(), context: context.to_owned(), ..Self::default() }
     }
 
+    /// Drafts came late.
+    pub(super) fn has_drafts(&self) -> bool {
+        self.is_at_least(8, 18)
+    }
+
     /// Whether it is this version or a later one.
     pub(super) fn is_at_least(&self, major: u32, minor: u32) -> bool {
         let mut parts = self.version.split('.').map(|part| part.parse().unwrap_or(0));

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::cmp::Reverse;
 
-use chrono::{DateTime, Duration, Utc};
+use chrono::{DateTime, Utc};
 
 use super::commits::diff_stats;
 use super::options::NewestBy;
@@ -77,6 +77,7 @@ impl<'a> Request<'a> {
         }
         let branch = self.parameters.one("at").map(|name| name.strip_prefix("refs/heads/").unwrap_or(name));
         let text = self.parameters.one("filterText").map(str::to_lowercase);
+        let is_draft = self.parameters.one("draft").filter(|_| self.options.has_drafts()).map(|it| it == "true");
         let is_outgoing = self.parameters.is("direction", "OUTGOING");
         let mut rows: Vec<&PullRequest> = all
             .iter()
@@ -85,7 +86,11 @@ impl<'a> Request<'a> {
                 (wanted == "ALL" || state(it) == wanted)
                     && branch.is_none_or(|branch| branch_of == branch)
                     && (!is_outgoing || it.source_repository == repository.uuid)
-                    && text.as_ref().is_none_or(|text| it.title.to_lowercase().contains(text.as_str()))
+                    && is_draft.is_none_or(|draft| it.draft == draft)
+                    && text.as_ref().is_none_or(|text| {
+                        it.title.to_lowercase().contains(text.as_str())
+                            || it.description.to_lowercase().contains(text.as_str())
+                    })
             })
             .collect();
         let sorted_by = |it: &&PullRequest| match self.options.newest_by {
@@ -151,7 +156,7 @@ impl<'a> Request<'a> {
     }
 }
 
-/// Dates of a commit's page are whole seconds; what happens to pull requests is told to the millisecond.
+/// When it was closed: what happens to closed ones later is not simulated.
 pub(super) fn closed_on(it: &PullRequest) -> Option<DateTime<Utc>> {
-    (it.state != PullRequestState::Open).then(|| it.updated_on.max(it.created_on + Duration::zero()))
+    (it.state != PullRequestState::Open).then_some(it.updated_on)
 }

@@ -96,7 +96,7 @@ impl Request<'_> {
 
     pub(super) fn projects(&self) -> Result<String, Refusal> {
         let world = self.world;
-        let mut sees = vec![self.caller == Caller::Anybody; world.projects.len()];
+        let mut sees = vec![self.sees_all(); world.projects.len()];
         for it in world.repositories.iter().filter(|it| self.sees(it)) {
             sees[it.project] = true;
         }

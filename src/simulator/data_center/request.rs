@@ -136,6 +136,12 @@ impl<'a> Request<'a> {
         }
     }
 
+    /// Whether nothing is kept from the caller: projects without repositories are seen as well.
+    pub(super) fn sees_all(&self) -> bool {
+        self.caller == Caller::Anybody
+            || self.credential.is_some_and(|known| known.repositories.is_none() && may_read(known))
+    }
+
     fn names(&self, seen: &[String], repository: &Repository) -> bool {
         let world = self.world;
         let (key, slug) = (&world.project(repository).key, &repository.slug);
@@ -152,9 +158,7 @@ impl<'a> Request<'a> {
         let key = &self.route.project;
         let at = self.world.find_project(key).ok_or_else(|| no_such_project(key))?;
         let sees_some = || self.world.repositories.iter().any(|it| it.project == at && self.sees(it));
-        let is_open = matches!(self.caller, Caller::Anybody)
-            || self.credential.is_some_and(|known| known.repositories.is_none() && may_read(known));
-        if is_open || sees_some() { Ok(at) } else { Err(denied(self.options.denied_status)) }
+        if self.sees_all() || sees_some() { Ok(at) } else { Err(denied(self.options.denied_status)) }
     }
 
     /// The repository. One that is there and may not be seen is denied, not missing.

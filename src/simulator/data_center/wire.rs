@@ -10,7 +10,8 @@ use crate::simulator::history::{Commit, History};
 use crate::simulator::json::Json;
 use crate::simulator::pull_requests::{Participant, PullRequest, PullRequestState, Verdict};
 use crate::simulator::seed::hash;
-use crate::simulator::world::{Person, PersonId, Repository, Uuid, World};
+use crate::simulator::uuid::Uuid;
+use crate::simulator::world::{Person, PersonId, Repository, World};
 
 /// Draws the objects of a world.
 #[derive(Clone, Copy)]
@@ -231,7 +232,7 @@ impl<'a> Wire<'a> {
         json.string("state", state(it));
         json.bare("open", is_open);
         json.bare("closed", !is_open);
-        if self.options.is_at_least(8, 18) {
+        if self.options.has_drafts() {
             json.bare("draft", it.draft);
         }
         self.date(json, "createdDate", it.created_on);

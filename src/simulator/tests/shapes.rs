@@ -66,7 +66,7 @@ fn collect(value: &Value, path: &str, into: &mut BTreeMap<String, BTreeSet<&'sta
     }
 }
 
-fn shared() -> Option<PathBuf> {
+pub(super) fn shared() -> Option<PathBuf> {
     let folder = std::env::var_os("CATALOG_SYNC_SHARED").map(PathBuf::from);
     if folder.is_none() {
         println!("skipped: CATALOG_SYNC_SHARED names no folder with recorded payloads");
@@ -74,19 +74,20 @@ fn shared() -> Option<PathBuf> {
     folder
 }
 
-fn read(path: PathBuf) -> Value {
+pub(super) fn read(path: PathBuf) -> Value {
     serde_json::from_slice(&std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))).unwrap()
 }
 
-/// Objects out of recorded files; of a page, its rows.
-fn recorded(files: &[&str]) -> Option<Vec<Value>> {
-    let folder = shared()?.join("bitbucket/payloads/cloud");
+/// Objects out of recorded files of a folder; of a page, its rows; of a list, its items.
+pub(super) fn recorded(folder: &str, files: &[&str]) -> Option<Vec<Value>> {
+    let folder = shared()?.join("bitbucket/payloads").join(folder);
     let mut objects = Vec::new();
     for file in files {
         match read(folder.join(file)) {
             Value::Object(mut page) if page.contains_key("values") => {
                 objects.extend(page.remove("values").unwrap().as_array().unwrap().iter().cloned());
             }
+            Value::Array(items) => objects.extend(items),
             object => objects.push(object),
         }
     }
@@ -96,7 +97,7 @@ fn recorded(files: &[&str]) -> Option<Vec<Value>> {
 /// `not_recorded`: what the recordings happen not to have, with the reason where it is listed; `not_sent`: what they
 /// have and we leave out.
 #[track_caller]
-fn compare(what: &str, ours: &[Value], theirs: &[Value], not_recorded: &[&str], not_sent: &[&str]) {
+pub(super) fn compare(what: &str, ours: &[Value], theirs: &[Value], not_recorded: &[&str], not_sent: &[&str]) {
     let (ours, theirs) = (Shape::of(ours), Shape::of(theirs));
     let under =
         |path: &str, list: &[&str]| list.iter().any(|known| path == *known || path.starts_with(&format!("{known}/")));
@@ -133,14 +134,19 @@ fn compare(what: &str, ours: &[Value], theirs: &[Value], not_recorded: &[&str], 
 }
 
 /// The vendor's document.
-struct Document(Value);
+pub(super) struct Document(pub(super) Value);
 
 impl Document {
+    /// What `#/…` names.
+    fn named(&self, name: &str) -> &Value {
+        self.0.pointer(name.trim_start_matches('#')).unwrap_or(&Value::Null)
+    }
+
     /// Members of a definition with their schemas, those of what it is made of included.
     fn members(&self, schema: &Value) -> BTreeMap<String, Value> {
         let mut members = BTreeMap::new();
         if let Some(name) = schema["$ref"].as_str() {
-            members.extend(self.members(&self.0["definitions"][name.trim_start_matches("#/definitions/")]));
+            members.extend(self.members(self.named(name)));
         }
         for part in schema["allOf"].as_array().into_iter().flatten() {
             members.extend(self.members(part));
@@ -152,10 +158,17 @@ impl Document {
     }
 
     /// Where a value has another type than the document says; what the document does not know is passed over.
-    fn check(&self, value: &Value, schema: &Value, path: &str, checked: &mut usize, wrong: &mut BTreeSet<String>) {
+    pub(super) fn check(
+        &self,
+        value: &Value,
+        schema: &Value,
+        path: &str,
+        checked: &mut usize,
+        wrong: &mut BTreeSet<String>,
+    ) {
         let mut schema = schema;
         while let Some(name) = schema["$ref"].as_str() {
-            schema = &self.0["definitions"][name.trim_start_matches("#/definitions/")];
+            schema = self.named(name);
         }
         let expected = schema["type"].as_str().or_else(|| schema.get("allOf").map(|_| "object"));
         let is_type = |name: &str| name == type_name(value) || (name == "integer" && value.is_i64() | value.is_u64());
@@ -237,7 +250,7 @@ async fn objects_have_the_keys_and_types_of_recorded_ones() {
                  files: &[&str],
                  not_recorded: &[&str],
                  not_sent: &[&str]| {
-        let Some(theirs) = recorded(files) else { return };
+        let Some(theirs) = recorded("cloud", files) else { return };
         compare(what, &sent[what], &theirs, not_recorded, not_sent);
     };
     if shared().is_none() {

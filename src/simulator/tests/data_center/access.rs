@@ -25,7 +25,10 @@ async fn nobodys_answers_look_like_success() {
     assert_eq!(server.get("/application-properties").await.status, 200);
     assert_eq!(server.json("/repos").await["size"], 1);
     assert_eq!(server.json("/repos?permission=REPO_READ").await["size"], 0);
+    server.simulator.world().add_data_center_project("EMPTY", "Nothing yet");
     assert_eq!(server.json("/projects").await["size"], 1);
+    assert_eq!(server.get("/projects/EMPTY").await.status, 401);
+    assert_eq!(server.bearer("/projects", "of-ada").await.json()["size"], 2);
     assert_eq!(server.json("/projects/PAY/repos").await["size"], 1);
     for path in ["/profile/recent/repos?limit=1", "/users", "/admin/users", "/projects/PAY/repos/closed"] {
         assert_eq!(refused(&server.get(path).await), (401, "AuthorisationException".to_owned()), "{path}");

@@ -3,6 +3,7 @@
 mod access;
 mod lists;
 mod pull_requests;
+mod shapes;
 
 use serde_json::Value;
 
