@@ -12,22 +12,22 @@ use crate::simulator::world::Repository;
 
 /// Which repositories a list is of, by the flag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Archived {
+enum Listed {
     Active,
     Archived,
     All,
 }
 
 impl Request<'_> {
-    fn archived(&self) -> Result<Archived, Refusal> {
+    fn archived(&self) -> Result<Listed, Refusal> {
         // Before it, nothing could be archived, and the parameter meant nothing.
         if !self.options.is_at_least(8, 0) {
-            return Ok(Archived::All);
+            return Ok(Listed::All);
         }
         match self.parameters.one("archived").map(str::to_ascii_uppercase).as_deref() {
-            None | Some("ACTIVE") => Ok(Archived::Active),
-            Some("ARCHIVED") => Ok(Archived::Archived),
-            Some("ALL") => Ok(Archived::All),
+            None | Some("ACTIVE") => Ok(Listed::Active),
+            Some("ARCHIVED") => Ok(Listed::Archived),
+            Some("ALL") => Ok(Listed::All),
             Some(other) => Err(bad_parameter("archived", &format!("\"{other}\" is not ACTIVE, ARCHIVED or ALL."))),
         }
     }
@@ -67,7 +67,7 @@ impl Request<'_> {
         let key = format!("repos {archived:?} {is_public:?} {project_key:?} {name:?} {project_name:?} {state:?}");
         let rows = self.listed(&key, |it| {
             let project = self.world.project(it);
-            (archived == Archived::All || it.archived == (archived == Archived::Archived))
+            (archived == Listed::All || it.archived == (archived == Listed::Archived))
                 && is_public.is_none_or(|public| public != it.is_private)
                 && project_key.as_ref().is_none_or(|key| project.key.to_lowercase() == *key)
                 && name.as_ref().is_none_or(|name| it.name.to_lowercase().contains(name.as_str()))
