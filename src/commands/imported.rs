@@ -9,6 +9,7 @@ use super::request::Answer;
 use super::{App, Failure};
 use crate::assemble;
 use crate::config::Integration;
+use crate::engine::{Stop, survey};
 use crate::model::{
     Decision, DecisionKind, DetailKind, Entity, EntityRef, KnownRepository, Link, LinkState, Outcome, RepoKey,
     SecondaryKind, SyncRecord, Trigger,
@@ -138,8 +139,8 @@ async fn entity_of(app: &App, integration: &Integration, entity: &EntityRef) -> 
         Ok(parts) => parts,
         Err(failure) => return told(failure),
     };
-    if let Err(error) = parts.catalog.read().await {
-        return told(error.into());
+    if let Err(error) = survey::look(parts.catalog.as_ref(), app.store.as_ref()).await {
+        return told(Failure::failed(Stop::from(error).into_report()));
     }
     match parts.catalog.entity(entity).await {
         Ok(Some(found)) => (Some(found), None),

@@ -232,6 +232,22 @@ fn no_step_can_delete_an_entity() {
     assert_eq!(cases, ["Register(NewEntity),", "Edit(Edit),"]);
 }
 
+/// P2.13: whoever reads a catalog must know first what its files held, or a process forgets the entities of a file
+/// that does not parse any more. The engine's survey does; `check` reads a catalog of its own, of which nothing is
+/// kept.
+#[test]
+fn a_catalog_is_read_by_the_survey_alone() {
+    let reads = Regex::new(r"catalog(\.as_ref\(\))?\s*\.read\(\)").unwrap();
+    let shown = |path: &PathBuf| path.strip_prefix(root()).unwrap().display().to_string();
+    let reading: Vec<String> = sources(&["src"])
+        .iter()
+        .filter(|path| !path.starts_with(root().join("src/catalog")))
+        .filter(|path| reads.is_match(&std::fs::read_to_string(path).unwrap()))
+        .map(shown)
+        .collect();
+    assert_eq!(reading, ["src/commands/check.rs", "src/engine/survey.rs"]);
+}
+
 #[test]
 fn the_map_shows_every_module() {
     let map = std::fs::read_to_string(root().join("src/lib.rs")).unwrap();
