@@ -134,10 +134,13 @@ impl Walk<'_> {
             // A branch that moves while it is walked would shift the pages.
             at.until = Some(head.hash.clone());
         }
-        let page = if is_known {
-            match self.sift(glance.clone(), rows) {
-                (page, None) => page,
-                // Not all that is new: the server leaves out better what is known.
+        let is_empty = rows.commits.is_empty() && rows.unreadable.is_empty() && rows.next.is_none();
+        let page = if is_known && !is_empty {
+            // A known head that is not there was rewritten away, or is not among the newest.
+            let is_met = self.exclude.first().is_some_and(|known| rows.commits.iter().any(|it| it.hash == *known));
+            match self.sift(glance, rows) {
+                (page, None) if is_met => page,
+                // The server leaves out better what is known.
                 _ => self.go_on(at).await?,
             }
         } else {

@@ -129,6 +129,10 @@ async fn what_is_new_is_exactly_that() {
 #[tokio::test]
 async fn unknown_commits_are_named() {
     let server = line(50).await;
+    // In a history that the first page shows whole, too.
+    let short = line(5).await;
+    let error = short.dc().secondary(&a_repository(&short), &ask(&[HEAD], &[77]), None).await.unwrap_err();
+    assert!(matches!(&error, SourceError::UnknownCommits { hashes } if *hashes == [hash(77)]), "{error}");
     let error = server.dc().secondary(&a_repository(&server), &ask(&[HEAD], &[77]), None).await.unwrap_err();
     assert!(matches!(&error, SourceError::UnknownCommits { hashes } if *hashes == [hash(77)]), "{error}");
     let error = server.dc().secondary(&a_repository(&server), &ask(&[&hash(78)], &[]), None).await.unwrap_err();

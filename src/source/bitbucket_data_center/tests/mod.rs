@@ -5,6 +5,7 @@ mod credentials;
 mod limits;
 mod looking;
 mod pull_requests;
+mod simulated;
 
 use std::time::Duration;
 
