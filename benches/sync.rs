@@ -1,12 +1,16 @@
 //! Whole syncs of the built program beside a raw fetch floor, against the simulator in a process of its own.
 //!
 //! `cargo bench --bench sync` prints what `docs/benchmarks.md` explains; names of parts given as arguments
-//! (`caps`, `whole`, `unchanged`, `large`) run only those, `rounds=5` repeats more often. Nothing is asserted by wall time.
+//! (`caps`, `whole`, `unchanged`, `large`, `git`) run only those, `rounds=5` repeats more often. Nothing is asserted by wall time.
 //!
 //! The floor is a client of thirty lines: it asks for the very pages the sync asked for (the list one page after the
 //! other, everything else as many at once as the sync does) and drops them unread; `reading` is the same client that reads the
 //! JSON of each page before it drops it. All run as processes of
 //! their own, in turns, on pages the simulator has rendered before, so that what differs is the sync's own work.
+
+#[path = "../tests/it/git/server.rs"]
+#[allow(dead_code)] // the tests order more of it
+mod git_server;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
 use catalog_sync::backfill::CONCURRENCY;
 use catalog_sync::simulator::{Credential, GenerateOptions, Simulator, SimulatorOptions, World};
 use futures::StreamExt;
@@ -72,6 +77,9 @@ fn bench() -> Result<()> {
     }
     if runs("large") {
         large()?;
+    }
+    if runs("git") {
+        commits_over_git()?;
     }
     println!("\nload at the end: {}", load());
     Ok(())
@@ -150,6 +158,30 @@ fn large() -> Result<()> {
     println!("  requests: {}", server.take_log()?.by_endpoint());
     println!("  store: {store} bytes, grew by {} bytes", site.store_bytes("store")? as i64 - store as i64);
     println!("  {second}");
+    Ok(())
+}
+
+/// The first sync of the commits of 200 repositories, over REST and over git, and what an unchanged one costs.
+fn commits_over_git() -> Result<()> {
+    println!(
+        "\ncommits alone, 200 repositories × 80 commits, the newest 50 of each, over REST and over git, 0 ms latency"
+    );
+    let mut server = Server::start_with(200, 0, 80, true)?;
+    for via in ["rest", "git"] {
+        let kinds = json!({"commits": {"first_sync": 50, "per_sync": 1_000_000, "via": via}});
+        let site = Site::with_kinds(&server, &kinds)?;
+        for name in ["first sync", "unchanged"] {
+            server.take_log()?;
+            let run = site.sync("store")?;
+            let log = server.take_log()?;
+            let commits = log.by_endpoint.get("Commits").copied().unwrap_or(0);
+            let stored = stored(&run.answer);
+            println!(
+                "  {via:<4} {name:<10} {stored:>6} commits, {commits:>4} REST requests for commits, {:>5} requests of git: {run}",
+                log.git
+            );
+        }
+    }
     Ok(())
 }
 
@@ -278,6 +310,10 @@ impl Site {
             "catalogs": {"main": {"directory": {"path": "./catalog"}}},
             "integrations": [{"name": "acme", "connector": "acme", "catalog": "main", "secondary_kinds": kinds}],
         });
+        let mut config = config;
+        if let Some(git_url) = &server.git_url {
+            config["connectors"]["acme"]["git_url"] = json!(git_url);
+        }
         // JSON is YAML.
         fs::write(site.path("catalog-sync.yaml"), config.to_string()).map_err(wrong("write a config"))?;
         fs::create_dir(site.path("catalog")).map_err(wrong("make a catalog"))?;
@@ -375,6 +411,8 @@ struct Server {
     stdin: ChildStdin,
     stdout: BufReader<ChildStdout>,
     api_url: String,
+    /// Where the same repositories are over git.
+    git_url: Option<String>,
     /// Names of entities to be put into the catalog.
     entities: Vec<String>,
 }
@@ -383,6 +421,7 @@ struct Server {
 struct Log {
     targets: Vec<String>,
     by_endpoint: BTreeMap<String, u64>,
+    git: u64,
 }
 
 impl Log {
@@ -394,18 +433,23 @@ impl Log {
 
 impl Server {
     fn start(repositories: usize, pull_requests: u32, commits: u32) -> Result<Self> {
+        Self::start_with(repositories, pull_requests, commits, false)
+    }
+
+    fn start_with(repositories: usize, pull_requests: u32, commits: u32, git: bool) -> Result<Self> {
         let mut process = Command::new(std::env::current_exe().map_err(wrong("find this program"))?)
             .env(ROLE, "simulator")
-            .env("BENCH_WORLD", json!([repositories, pull_requests, commits]).to_string())
+            .env("BENCH_WORLD", json!([repositories, pull_requests, commits, git]).to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .map_err(wrong("start the simulator"))?;
         let stdin = process.stdin.take().ok_or("no input")?;
         let stdout = BufReader::new(process.stdout.take().ok_or("no output")?);
-        let mut server = Self { process, stdin, stdout, api_url: String::new(), entities: Vec::new() };
+        let mut server = Self { process, stdin, stdout, api_url: String::new(), git_url: None, entities: Vec::new() };
         let ready: Value = server.answer()?;
         server.api_url = ready["api_url"].as_str().unwrap_or_default().to_owned();
+        server.git_url = ready["git_url"].as_str().map(str::to_owned);
         server.entities = strings(&ready["entities"]);
         Ok(server)
     }
@@ -429,7 +473,7 @@ impl Server {
     fn take_log(&mut self) -> Result<Log> {
         let answer = self.ask("log")?;
         let by_endpoint = serde_json::from_value(answer["by_endpoint"].clone()).map_err(|error| error.to_string())?;
-        Ok(Log { targets: strings(&answer["targets"]), by_endpoint })
+        Ok(Log { targets: strings(&answer["targets"]), by_endpoint, git: answer["git"].as_u64().unwrap_or(0) })
     }
 }
 
@@ -451,7 +495,7 @@ fn strings(value: &Value) -> Vec<String> {
 /// Serves a world, and answers one line of JSON to each line of words.
 fn simulator() -> Result<()> {
     let world = std::env::var("BENCH_WORLD").map_err(|error| error.to_string())?;
-    let (repositories, pull_requests_per_repository, commits_per_repository): (usize, u32, u32) =
+    let (repositories, pull_requests_per_repository, commits_per_repository, has_git): (usize, u32, u32, bool) =
         serde_json::from_str(&world).map_err(|error| error.to_string())?;
     let options = GenerateOptions {
         repositories,
@@ -464,6 +508,13 @@ fn simulator() -> Result<()> {
     // A catalog of thousands is usual beside a hundred thousand repositories, one of tens of thousands is not.
     let every = ENTITY_EVERY.max(repositories / 1_000);
     let entities: Vec<String> = world.repositories().step_by(every).map(|repository| repository.slug.clone()).collect();
+    let login = base64::engine::general_purpose::STANDARD.encode(format!("x-token-auth:{TOKEN}"));
+    let git = has_git.then(|| {
+        world.use_git_hashes();
+        let server = git_server::GitServer::new(&[&format!("Basic {login}")]);
+        server.serve(&world);
+        server
+    });
     let simulator = Simulator::start_blocking(
         world,
         SimulatorOptions {
@@ -474,7 +525,10 @@ fn simulator() -> Result<()> {
         },
     )
     .map_err(wrong("start the simulator"))?;
-    println!("{}", json!({"api_url": simulator.api_url(), "entities": entities}));
+    println!(
+        "{}",
+        json!({"api_url": simulator.api_url(), "git_url": git.as_ref().map(|git| git.url()), "entities": entities})
+    );
     for line in std::io::stdin().lines() {
         let line = line.map_err(wrong("hear the bench"))?;
         match line.split_once(' ') {
@@ -488,7 +542,10 @@ fn simulator() -> Result<()> {
                 let by_endpoint: BTreeMap<String, u64> =
                     log.by_endpoint.iter().map(|(endpoint, count)| (format!("{endpoint:?}"), *count)).collect();
                 let targets: Vec<&str> = log.requests.iter().map(|request| request.target.as_str()).collect();
-                println!("{}", json!({"targets": targets, "by_endpoint": by_endpoint}));
+                println!(
+                    "{}",
+                    json!({"targets": targets, "by_endpoint": by_endpoint, "git": git.as_ref().map(|git| git.take_asked().len())})
+                );
             }
         }
     }

@@ -191,6 +191,11 @@ async fn checked(start: &Start, screen: &Screen, names: &[String], offline: bool
     let assembler = local::assembler(start, &config);
     // A connector without its secrets is told at their line; asking with them would only say it again.
     let lacking = if offline { BTreeSet::new() } else { config.lacking_secrets(&start.environment) };
+    if !offline && io::stdin().is_terminal() && io::stderr().is_terminal() {
+        for host in check::unknown_hosts(&config, &assembler, names).await {
+            accept_host(&host);
+        }
+    }
     let mut rows = check::check(&config, &assembler, names, offline, &lacking).await?;
     if !offline {
         if !lacking.is_empty() {
@@ -202,6 +207,23 @@ async fn checked(start: &Start, screen: &Screen, names: &[String], offline: bool
     let is_bad = |row: &CheckRow| row.code != "ok" && row.code != "warning";
     let exit = if rows.iter().any(is_bad) { Exit::Refused } else { Exit::Done };
     printed(screen.print(&rows, |screen| render::check(screen, &rows)), exit)
+}
+
+/// Shows a host's keys and asks, once. Whatever is answered, the check goes on and says how things are.
+fn accept_host(host: &check::UnknownHost) {
+    let keys: Vec<String> = host.keys.iter().map(|key| format!("  {}", key.fingerprint)).collect();
+    let at_stake = format!(
+        "The SSH host key of {} (connector {}) is not known. The host shows:\n{}\nCompare with what its administrator tells, or https://bitbucket.org/site/ssh for Bitbucket Cloud.",
+        host.ssh.host_name(),
+        host.connector,
+        keys.join("\n")
+    );
+    let file = host.ssh.known_hosts.as_ref().map_or_else(String::new, |file| file.display().to_string());
+    if confirm(&format!("Trust it from now on (written to {file})?"), &at_stake).is_ok()
+        && let Err(error) = host.ssh.accept(&host.keys)
+    {
+        eprintln!("{}", Report::new("the host key was not written", &error, Some(error.mend())));
+    }
 }
 
 fn check_rules(screen: &Screen, file: &Path) -> Result<Exit, Failure> {

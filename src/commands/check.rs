@@ -6,6 +6,7 @@ use super::Failure;
 use super::answer::CheckRow;
 use crate::assemble::Assembler;
 use crate::config::{Config, Fault, Integration};
+use crate::source::git::{OfferedKey, SshSettings};
 use crate::source::{Finding, FindingCode};
 
 /// Looks at everything the integrations named use (all, when none is named). What fails is a row. Connectors
@@ -75,6 +76,33 @@ pub async fn check(
         }
     }
     Ok(rows)
+}
+
+/// A host whose SSH key nobody has accepted yet.
+pub struct UnknownHost {
+    /// Which connector reaches it.
+    pub connector: String,
+    /// How; accepts the keys.
+    pub ssh: SshSettings,
+    /// What it says its keys are.
+    pub keys: Vec<OfferedKey>,
+}
+
+/// Hosts of SSH connectors that a person may be asked about: not known, in reach, and with a file to be written into.
+pub async fn unknown_hosts(config: &Config, assembler: &Assembler, names: &[String]) -> Vec<UnknownHost> {
+    let mut unknown: Vec<UnknownHost> = Vec::new();
+    let chosen = |one: &&Integration| names.is_empty() || names.contains(&one.name);
+    for integration in config.integrations.iter().filter(chosen) {
+        let Some(connector) = config.connector_of(integration) else { continue };
+        let is_asked = unknown.iter().any(|host| host.connector == connector.name);
+        let ssh = assembler.ssh(connector, integration).filter(|ssh| ssh.known_hosts.is_some() && !is_asked);
+        let Some(ssh) = ssh else { continue };
+        // What fails here fails in the check, too, and is said there.
+        if let (Ok(false), Ok(keys)) = (ssh.knows_host().await, ssh.offered_keys().await) {
+            unknown.push(UnknownHost { connector: connector.name.clone(), ssh, keys });
+        }
+    }
+    unknown
 }
 
 async fn catalog_rows(config: &Config, assembler: &Assembler, integration: &Integration) -> Vec<CheckRow> {

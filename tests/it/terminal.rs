@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::harness::{Bench, output_of_input};
 
 /// The program on a terminal on which somebody types `typed`; `None` where there is no `script` to make one.
-fn on_a_terminal(bench: &Bench, args: &str, typed: &str) -> Option<(Option<i32>, String)> {
+pub fn on_a_terminal(bench: &Bench, args: &str, typed: &str) -> Option<(Option<i32>, String)> {
     let has_script = Command::new("script").arg("--version").output().is_ok_and(|output| output.status.success());
     if !has_script {
         println!("skipped: there is no `script` (util-linux) here to make a terminal with");

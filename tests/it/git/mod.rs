@@ -2,6 +2,7 @@
 //! none of them through the API, and no way for a server to hold a sync.
 
 mod server;
+mod ssh;
 mod whole_syncs;
 
 use std::path::Path;
