@@ -77,7 +77,7 @@ fn of_sync(record: &SyncRecord) -> Exit {
     match record.outcome {
         Outcome::Completed | Outcome::RateLimited | Outcome::Running => Exit::Done,
         Outcome::Partial => Exit::Partly,
-        Outcome::Held => Exit::Refused,
+        Outcome::Held | Outcome::Refused => Exit::Refused,
         Outcome::Failed | Outcome::Cancelled | Outcome::Interrupted => Exit::Failed,
     }
 }
@@ -86,9 +86,12 @@ fn tone_of(outcome: Outcome) -> Tone {
     match outcome {
         Outcome::Completed => Tone::Good,
         Outcome::Running => Tone::Plain,
-        Outcome::Partial | Outcome::Held | Outcome::RateLimited | Outcome::Cancelled | Outcome::Interrupted => {
-            Tone::Attention
-        }
+        Outcome::Partial
+        | Outcome::Held
+        | Outcome::Refused
+        | Outcome::RateLimited
+        | Outcome::Cancelled
+        | Outcome::Interrupted => Tone::Attention,
         Outcome::Failed => Tone::Bad,
     }
 }

@@ -6,12 +6,12 @@ use tracing::warn;
 
 use super::answer::{Change, DryRun, ImportRow, RepositoryName, RowResult};
 use super::request::Answer;
-use super::{App, Failure, integration};
+use super::{App, Exit, Failure, integration};
 use crate::apply::{StepOutcome, StepResult};
 use crate::config::{Cadence, Integration};
 use crate::engine::{self, EngineError, Progress, Run};
 use crate::error::Report;
-use crate::model::{Action, ImportAction, Presence, SyncId, SyncRecord, Trigger};
+use crate::model::{Action, ImportAction, Outcome, Presence, SyncError, SyncId, SyncRecord, Trigger};
 use crate::plan::EditPurpose;
 use crate::schedule;
 use crate::source::expiry_in_words;
@@ -35,20 +35,56 @@ pub(super) async fn now(
     progress: &(dyn Fn(Progress) + Sync + Send),
 ) -> Result<Answer, Failure> {
     let chosen = choose(app, names).await?;
+    let are_several = chosen.len() > 1;
+    for integration in chosen.iter().filter(|_| are_several) {
+        // What is wrong with the config is said before anything runs.
+        match app.assembler.parts(integration).await {
+            Err(failure) if failure.exit == Exit::Usage => return Err(failure),
+            _ => {}
+        }
+    }
     if options.dry_run {
         let mut runs = Vec::new();
         for integration in chosen {
-            runs.push(dry(app, integration, options.full, progress).await?);
+            match dry(app, integration, options.full, progress).await {
+                Ok(run) => runs.push(run),
+                Err(failure) if are_several => {
+                    runs.push(DryRun { record: not_begun(app, integration, &failure), plan: Vec::new() });
+                }
+                Err(failure) => return Err(failure),
+            }
         }
         return Ok(Answer::DryRuns(runs));
     }
     let mut records = Vec::new();
     for integration in chosen {
-        records.push(one(app, integration, Trigger::Manual, options.full, progress).await?);
+        match one(app, integration, Trigger::Manual, options.full, progress).await {
+            Ok(record) => records.push(record),
+            Err(failure) if are_several => records.push(not_begun(app, integration, &failure)),
+            Err(failure) => return Err(failure),
+        }
     }
     // Whoever syncs by cron and never runs the sidecar keeps no more history than they asked for.
-    expire(app).await?;
+    if let Err(error) = expire(app).await {
+        warn!("old syncs could not be dropped: {error}");
+    }
     Ok(Answer::Syncs(records))
+}
+
+/// Stands for one of several integrations whose sync could not begin: the others run all the same. Nothing is kept of
+/// it, so it has no id.
+fn not_begun(app: &App, integration: &Integration, failure: &Failure) -> SyncRecord {
+    warn!("{}: {}", integration.name, failure.report.one_line());
+    let id = SyncId(String::new());
+    let mut record = SyncRecord::begun(id, &integration.name, Trigger::Manual, app.clock.now());
+    record.outcome = if failure.exit == Exit::Refused { Outcome::Refused } else { Outcome::Failed };
+    record.errors.push(SyncError {
+        repository: None,
+        stage: "begin".to_owned(),
+        message: failure.report.one_line(),
+        retry: "next_sync".to_owned(),
+    });
+    record
 }
 
 /// Drops syncs, plans and journal entries that are older than the config keeps them; returns how many.
@@ -321,7 +357,7 @@ pub(super) async fn approve(
         Err(EngineError::Store(error)) => Err(error.into()),
         Err(error) => {
             let mend = error.mend();
-            Err(Failure { report: Report::plain(error.to_string(), mend), exit: super::Exit::Refused })
+            Err(Failure { report: Report::plain(error.to_string(), mend), exit: Exit::Refused })
         }
     }
 }

@@ -65,6 +65,8 @@ pub enum Outcome {
     Cancelled,
     /// Killed; the next sync goes on.
     Interrupted,
+    /// Not begun, one of several: another sync of it runs, or the config asks for what is locked. Nothing was done.
+    Refused,
 }
 
 impl Outcome {
@@ -79,6 +81,7 @@ impl Outcome {
             Self::Held => "held",
             Self::Cancelled => "cancelled",
             Self::Interrupted => "interrupted",
+            Self::Refused => "refused",
         }
     }
 }
