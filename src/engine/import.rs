@@ -3,9 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value;
+
 use super::Stop;
 use crate::apply::{Applying, StepOutcome, StepResult, apply};
 use crate::assemble::Parts;
+use crate::correlate::correlate;
 use crate::model::{Entity, EntityRef, IntegrationKey, KnownRepository, Link, Recommendation, RepoKey, Unseen};
 use crate::plan::{EditPurpose, Mapped, Plan, Step, Target, Wanted, Work};
 use crate::store::{LinkChange, Store, StoreError};
@@ -135,10 +138,14 @@ pub(crate) async fn gather(parts: &Parts, store: &dyn Store, choices: &[Chosen])
             None => None,
         };
         let Some((_, record)) = store.record(&parts.key, &chosen.repository.repository.key).await? else { continue };
+        let mut chosen = chosen.clone();
+        if let (Aim::Adopt(_), Some(entity)) = (&chosen.aim, &entity) {
+            chosen.rule = rule_for_many(parts, &chosen.repository, &record.raw, entity);
+        }
         material.push(Material {
             fields: parts.rules.mapped(&record.raw),
             many: chosen.rule.is_some_and(|rule| parts.rules.says_many(rule)),
-            chosen: chosen.clone(),
+            chosen,
             entity,
         });
     }
@@ -164,6 +171,19 @@ pub(crate) async fn with_names(
         }
     }
     Ok(reason.to_owned())
+}
+
+/// A mark does not tell which rule led to it: the rule that says `many` and still finds the entity for the repository,
+/// where there is one, lets several entities with one mark be adopted (a monorepo, and no copied file).
+fn rule_for_many(parts: &Parts, known: &KnownRepository, raw: &Value, entity: &Entity) -> Option<usize> {
+    if !(0..parts.rules.len()).any(|rule| parts.rules.says_many(rule)) {
+        return None;
+    }
+    let repository = parts.rules.repository_facts(&known.repository, raw).with_former_names(&known.former_names);
+    let entity = parts.rules.entity_facts(entity);
+    let candidates = correlate(&parts.rules, &[repository], &[entity]);
+    let rule = candidates.first()?.leaders().first()?.rule;
+    parts.rules.says_many(rule).then_some(rule)
 }
 
 /// Applies a plan, then takes its notes over into the links.
