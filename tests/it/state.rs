@@ -240,3 +240,77 @@ fn a_full_disk_below_the_catalog_is_said_and_survived_p4_10() {
     assert_eq!(bench.read("again.code").trim(), "0", "{}", bench.read("again.log"));
     assert_eq!(bench.files("done").len(), 2);
 }
+
+// P7.5: a record that says to be about something else than its key, or a repository without its raw record, is refused.
+#[test]
+fn an_export_that_contradicts_itself_is_refused_p7_5() {
+    let bench = Bench::of(&["payments-api", "web-shop"]);
+    bench.component("payments-api");
+    bench.component("web-shop");
+    bench.sync_exits(0);
+    bench.run(&["discovered", "import", "--all"]).ok();
+    bench.run(&["sync", "now"]).ok();
+    bench.run(&["store", "export", "backup.jsonl"]).ok();
+    std::fs::rename(bench.path("data"), bench.path("old")).expect("moved");
+    let lines: Vec<Value> =
+        bench.read("backup.jsonl").lines().map(|line| serde_json::from_str(line).expect("JSON lines")).collect();
+    let edited = |edit: &dyn Fn(&mut Value)| -> Vec<Value> {
+        let mut lines = lines.clone();
+        lines.iter_mut().for_each(edit);
+        lines
+    };
+    let other = "bitbucket.org/{00000000-0000-4000-8000-000000000000}";
+    let other = serde_json::json!({ "instance": "bitbucket.org", "id": other.rsplit('/').next() });
+    let with = |book: &'static str, pointer: &'static str, value: Value| {
+        edited(&move |line| {
+            if line["book"] == book
+                && let Some(at) = line["value"].pointer_mut(pointer)
+            {
+                *at = value.clone();
+            }
+        })
+    };
+    let mut without_raw = lines.clone();
+    without_raw.retain(|line| line["book"] != "records");
+    let count = without_raw.len() - 2;
+    *without_raw.last_mut().expect("a footer") = serde_json::json!({ "records": count });
+    let broken = [
+        ("a link to another entity", with("links", "/entity", "component:default/zzz".into())),
+        ("a repository of another id", with("repositories", "/repository/key", other.clone())),
+        ("coverage of another kind", with("coverage", "/repo", other)),
+        ("a sync of another id", with("syncs", "/record/id", "01ZZZ".into())),
+        ("repositories without raw records", without_raw),
+    ];
+    for (what, lines) in broken {
+        assert_ne!(lines, edited(&|_| {}), "{what}: the edit changes something");
+        let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        let refused = output_of_input(&mut bench.command(&["store", "import", "-"]), &text);
+        assert_eq!(refused.status, Some(1), "{what}: {refused:?}");
+        assert!(refused.stderr.contains("line "), "{what}: {}", refused.stderr);
+        assert_eq!(bench.json(&["sync", "history"]), Value::Array(Vec::new()), "{what}: nothing is left");
+        // Looking at what is not there makes no store.
+        let _ = std::fs::remove_dir_all(bench.path("data"));
+    }
+    output_of_input(&mut bench.command(&["store", "import", "-"]), &bench.read("backup.jsonl")).ok();
+}
+
+// P7.5: a sidecar that was killed leaves its address, and another program may listen there since.
+#[test]
+fn another_program_on_the_port_of_a_killed_sidecar_is_no_sidecar_p7_5() {
+    use std::io::{Read as _, Write as _};
+    let bench = Bench::of(&["payments-api"]);
+    bench.sync_exits(0);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 8\r\nconnection: close\r\n\r\n<html/>\n");
+        }
+    });
+    let token = "0".repeat(64);
+    bench.file("data/run.json", &format!(r#"{{"address":"http://{address}","token":"{token}","pid":1}}"#));
+    let rows = bench.json(&["integration", "list"]);
+    assert_eq!(text(&rows[0], "/name"), "acme");
+}

@@ -163,6 +163,55 @@ pub(super) fn index_entries(key: &[u8], value: &[u8]) -> Option<Vec<Vec<u8>>> {
     })
 }
 
+/// Why a value cannot lie under its key: it says to be about something else. `None`: it may; so may one that cannot be
+/// read, which is told otherwise.
+pub(super) fn contradiction(key: &[u8], value: &[u8]) -> Option<String> {
+    let own = own_key(key, value)?;
+    (own.as_slice() != key).then(|| "the value is about something else than the key".to_owned())
+}
+
+/// The key a value has by what it says of itself; parts it does not tell are taken from `key`.
+fn own_key(key: &[u8], value: &[u8]) -> Option<Vec<u8>> {
+    let tag = *key.first()?;
+    let own = Key::in_book(tag);
+    let mut reader = Reader::past_tag(key);
+    Some(match tag {
+        INTEGRATIONS => own.integration(&codec::decode::<IntegrationState>(value).ok()?.key).bytes(),
+        REPOSITORIES => {
+            let known: KnownRepository = codec::decode(value).ok()?;
+            own.integration(&reader.integration()?).repo(&known.repository.key).bytes()
+        }
+        CANDIDATES => {
+            let stored: StoredCandidates = codec::decode(value).ok()?;
+            own.integration(&stored.integration).repo(&stored.repo).bytes()
+        }
+        RECOMMENDATIONS => {
+            let one: crate::model::Recommendation = codec::decode(value).ok()?;
+            own.integration(&reader.integration()?).repo(&one.repo).bytes()
+        }
+        LINKS => {
+            let link: Link = codec::decode(value).ok()?;
+            own.text(&reader.text()?).repo(&link.repo).entity(&link.entity).bytes()
+        }
+        DECISIONS => {
+            let decision: Decision = codec::decode(value).ok()?;
+            own.text(&reader.text()?).repo(&decision.repo).bytes()
+        }
+        COVERAGE => {
+            let coverage: Coverage = codec::decode(value).ok()?;
+            own.integration(&reader.integration()?).kind(coverage.kind).repo(&coverage.repo).bytes()
+        }
+        JOURNAL => {
+            let entry: JournalEntry = codec::decode(value).ok()?;
+            reader.text()?;
+            own.text(&entry.import_id.0).raw(reader.rest()).bytes()
+        }
+        SYNCS => own.text(&codec::decode::<StoredSync>(value).ok()?.record.id.0).bytes(),
+        PLANS => own.text(&codec::decode::<StoredPlan>(value).ok()?.id).bytes(),
+        _ => return None,
+    })
+}
+
 /// The record an index entry (one without a value) stands for. `None`: the key cannot be read.
 pub(super) fn record_of_entry(entry: &[u8]) -> Option<Vec<u8>> {
     let mut reader = Reader::past_tag(entry);

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::books::{
-    self, BOOKS, Book, RECORDS, REPOSITORIES, Role, SECONDARY, index_entries, record_of_entry, stream_of_block,
+    self, BOOKS, Book, RECORDS, REPOSITORIES, Role, SECONDARY, contradiction, index_entries, record_of_entry,
+    stream_of_block,
 };
 use super::draft::{Draft, Tree, books_of, failed, place_of};
 use super::open::SCHEMA;
@@ -95,6 +96,9 @@ fn check_value(tree: &Tree, book: &Book, key: &[u8], value: &[u8], faults: &mut 
         faults.tell(key, message);
         return Ok(());
     }
+    if let Some(message) = contradiction(key, value) {
+        faults.tell(key, message);
+    }
     for entry in index_entries(key, value).unwrap_or_default() {
         if tree.raw(&entry)?.is_none() {
             let index = entry.first().and_then(|tag| books::book(*tag)).map_or("the index", |book| book.name);
@@ -111,6 +115,17 @@ fn check_value(tree: &Tree, book: &Book, key: &[u8], value: &[u8], faults: &mut 
         faults.tell(key, without);
     }
     Ok(())
+}
+
+/// Repositories without their raw records: rules would read nothing of them.
+pub(super) fn without_raw_record(tree: &Tree) -> Result<Option<String>, StoreError> {
+    for entry in tree.scan(&[REPOSITORIES], None) {
+        let (key, _) = entry?;
+        if tree.raw(&keys::Key::in_book(RECORDS).raw(&key[1..]).bytes())?.is_none() {
+            return Ok(Some(place_of(&key)));
+        }
+    }
+    Ok(None)
 }
 
 /// Drops indexes and makes them from the records. Records that cannot be read stay without.

@@ -10,11 +10,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::SledStore;
-use super::books::{Book, META, Role};
-use super::codec;
+use super::books::{Book, META, Role, contradiction};
 use super::draft::{Draft, Tree, books_of, failed, malformed};
 use super::keys::{self, Key};
 use super::open::{SCHEMA, blocking};
+use super::{check, codec};
 use crate::error::escape_control;
 use crate::store::StoreError;
 
@@ -220,7 +220,13 @@ async fn import_lines(store: &SledStore, input: &mut (dyn BufRead + Send)) -> Re
         Progress { footer: false, .. } => {
             Err(fault(number, "the export breaks off here: its last line, with the number of records, is missing"))
         }
-        Progress { records, .. } => Ok(records),
+        Progress { records, .. } => {
+            let tree = store.tree.clone();
+            match blocking(move || check::without_raw_record(&tree)).await? {
+                Some(place) => Err(fault(number, format!("{place} has no raw record in all of the export"))),
+                None => Ok(records),
+            }
+        }
     }
 }
 
@@ -266,6 +272,9 @@ impl Progress {
         }
         let json = to_raw(&value).map_err(unreadable)?;
         let encoded = (book.canonical)(&json).map_err(|message| fault(number, message))?;
+        if let Some(message) = contradiction(&key, &encoded) {
+            return Err(fault(number, message));
+        }
         draft.put_encoded(key, encoded)?;
         self.records += 1;
         Ok(())
