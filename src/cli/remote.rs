@@ -9,7 +9,7 @@ use crate::commands::request::{Answer, Request};
 use crate::commands::{Exit, Failure};
 use crate::engine::Progress;
 use crate::error::Report;
-use crate::server::command::{Event, PATH};
+use crate::server::command::{Event, PATH, PROOF, proof};
 
 /// A sidecar begins its answer at once, whatever the work.
 const ANSWER_BEGINS_WITHIN: Duration = Duration::from_secs(10);
@@ -121,13 +121,15 @@ pub async fn ask(
 ) -> Option<Result<Answer, Failure>> {
     let client = reqwest::Client::builder().no_proxy().connect_timeout(Duration::from_secs(2)).build().ok()?;
     let url = format!("{}{PATH}", run.address);
+    let expected = proof(&run.token);
     let sent = client.post(url).bearer_auth(&run.token).json(request).send();
     let mut response = match tokio::time::timeout(ANSWER_BEGINS_WITHIN, sent).await {
         Ok(Ok(response)) => response,
         // Killed without tidying up: the store is free, and whoever listens there now is somebody else.
         Ok(Err(_)) | Err(_) => return None,
     };
-    if !response.status().is_success() {
+    let is_ours = response.headers().get(PROOF).is_some_and(|proof| proof.as_bytes() == expected.as_bytes());
+    if !response.status().is_success() || !is_ours {
         // Another program has taken the port meanwhile.
         return None;
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use futures::stream;
@@ -25,6 +25,14 @@ use crate::error::Report;
 
 /// Path of the route.
 pub const PATH: &str = "/api/v1/command";
+/// A header by which the answer proves to be the sidecar's that wrote `run.json`: another program may have taken its port.
+pub const PROOF: &str = "catalog-sync-proof";
+
+/// What only who knows the token can say.
+pub fn proof(token: &str) -> String {
+    hex::encode(Sha256::digest(format!("answered by catalog-sync: {token}")))
+}
+
 /// Requests are small: values, never files.
 const BODY_BYTES: usize = 1024 * 1024;
 /// How many progress lines may wait for a slow reader; more are dropped, the answer never.
@@ -69,11 +77,12 @@ struct Routes {
     commands: Arc<dyn Commands>,
     /// Of the token: what is compared says nothing about it.
     token_sha256: [u8; 32],
+    proof: String,
 }
 
 /// The route, for whoever shows `token`.
 pub fn routes(commands: Arc<dyn Commands>, token: &str) -> Router {
-    let state = Arc::new(Routes { commands, token_sha256: Sha256::digest(token).into() });
+    let state = Arc::new(Routes { commands, token_sha256: Sha256::digest(token).into(), proof: proof(token) });
     Router::new().route(PATH, post(command)).layer(DefaultBodyLimit::max(BODY_BYTES)).with_state(state)
 }
 
@@ -125,5 +134,9 @@ async fn command(State(routes): State<Arc<Routes>>, headers: HeaderMap, body: By
         line.push(b'\n');
         Some((Ok::<_, Infallible>(Bytes::from(line)), waiting))
     });
-    ([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(body)).into_response()
+    let headers = [
+        (header::CONTENT_TYPE, "application/x-ndjson".to_owned()),
+        (HeaderName::from_static(PROOF), routes.proof.clone()),
+    ];
+    (headers, Body::from_stream(body)).into_response()
 }
