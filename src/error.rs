@@ -52,12 +52,13 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "error: {}", self.what)?;
+        // Arguments and names from outside are in them; the lines are our own.
+        write!(f, "error: {}", escape_lines(&self.what))?;
         for cause in &self.because {
-            write!(f, "\n  because {cause}")?;
+            write!(f, "\n  because {}", escape_lines(cause))?;
         }
         if let Some(mend) = &self.mend {
-            write!(f, "\n  mend: {mend}")?;
+            write!(f, "\n  mend: {}", escape_lines(mend))?;
         }
         Ok(())
     }
@@ -80,6 +81,12 @@ pub fn escape_control(text: &str) -> String {
         }
         out
     })
+}
+
+/// [`escape_control`] of a text of several lines, which stay lines.
+pub fn escape_lines(text: &str) -> String {
+    let lines: Vec<String> = text.split('\n').map(escape_control).collect();
+    lines.join("\n")
 }
 
 /// Zero-width and direction-changing characters (Unicode bidi controls, joiners, BOM).

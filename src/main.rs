@@ -18,7 +18,10 @@ const BLOCKING_THREADS: usize = 4;
 const INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return refused(&error),
+    };
     log(&cli.global, matches!(cli.command, Command::Run(_)));
     // Fails only when a provider is installed already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -31,6 +34,19 @@ fn main() -> ExitCode {
     // A thread that hangs in a system call must not keep the program.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     code
+}
+
+/// Help and version as they are; what is wrong with the arguments with them escaped.
+fn refused(error: &clap::Error) -> ExitCode {
+    let text = error.render();
+    let has_control = |text: &str| text.contains(|c: char| c.is_control() && c != '\n');
+    if error.use_stderr() && has_control(&text.to_string()) {
+        eprint!("{}", catalog_sync::error::escape_lines(&text.to_string()));
+    } else {
+        // A closed pipe ends quietly.
+        let _ = error.print();
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
 }
 
 async fn run(cli: Cli) -> ExitCode {

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use comfy_table::{Cell, Color, ColumnConstraint, ContentArrangement, Table, presets};
 use serde::Serialize;
 
-use crate::error::escape_control;
+use crate::error::{escape_control, is_invisible};
 
 /// `--output`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -49,8 +49,8 @@ impl Screen {
     pub fn print<T: Serialize + ?Sized>(&self, data: &T, table: impl FnOnce(&Self) -> String) -> io::Result<()> {
         let text = match self.format {
             Format::Table => table(self),
-            Format::Json => serde_json::to_string_pretty(data).map_err(io::Error::other)?,
-            Format::Yaml => serde_yaml::to_string(data).map_err(io::Error::other)?,
+            Format::Json => escaped(&serde_json::to_string_pretty(data).map_err(io::Error::other)?),
+            Format::Yaml => yaml(data)?,
         };
         let mut out = io::stdout().lock();
         writeln!(out, "{}", text.trim_end())?;
@@ -125,6 +125,38 @@ impl Screen {
         }
         text
     }
+}
+
+/// What cannot be seen, or turns the direction of what follows, as the escape that JSON and quoted YAML have for it: the
+/// same data, and nothing that changes how a terminal shows it.
+fn escaped(text: &str) -> String {
+    if !text.contains(is_hidden) {
+        return text.to_owned();
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if is_hidden(c) {
+            let mut units = [0; 2];
+            out.extend(c.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")));
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// Neither format escapes these by itself.
+fn is_hidden(c: char) -> bool {
+    is_invisible(c) || ('\u{7f}'..'\u{a0}').contains(&c)
+}
+
+/// YAML has escapes in quoted scalars only: documents with something to hide are written as JSON, which is YAML, too.
+fn yaml<T: Serialize + ?Sized>(data: &T) -> io::Result<String> {
+    let text = serde_yaml::to_string(data).map_err(io::Error::other)?;
+    if !text.contains(is_hidden) {
+        return Ok(text);
+    }
+    Ok(escaped(&serde_json::to_string_pretty(data).map_err(io::Error::other)?))
 }
 
 /// A table cell: text and what it means.

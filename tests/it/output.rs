@@ -267,3 +267,34 @@ fn the_counts_of_a_sync_are_those_of_the_list() {
         assert_eq!((counted.iter().sum::<u64>(), listed), (1, 1), "{record:#}");
     }
 }
+
+// Invariant 9: arguments and names from outside never reach the terminal as they are, whatever the format.
+#[test]
+fn control_and_hidden_characters_are_shown_escaped_everywhere() {
+    let mut world = crate::harness::world();
+    let mut evil = catalog_sync::simulator::NewRepository::named("evil");
+    evil.description = "turns \u{202e} round".to_owned();
+    world.add_repository("acme", evil);
+    let bench = Bench::new(world);
+    bench.simulator.world().rename_repository("acme/evil", "ev\u{202e}il\u{200b}");
+    bench.sync();
+    let is_bad = |c: char| c.is_control() && c != '\n' || matches!(c, '\u{202e}' | '\u{200b}');
+    for format in ["table", "json", "yaml"] {
+        let out = bench.run(&["discovered", "list", "--output", format]).ok();
+        assert!(!out.stdout.contains(is_bad), "{format}: {:?}", out.stdout);
+    }
+    let listed = bench.json(&["discovered", "list"]);
+    assert_eq!(listed[0]["repository"]["name"], "ev\u{202e}il\u{200b}", "the same data, escaped");
+    for args in [
+        ["discovered", "show", "x\u{1b}[31m"].as_slice(),
+        &["sync", "now", "no\u{1b}[31m"],
+        &["sync", "show", "no\u{1b}[31m"],
+        &["rules", "check", "no\u{1b}[31m"],
+        &["store", "import", "no\u{1b}[31m.jsonl"],
+        &["discovered", "list", "--state", "no\u{1b}[31m"],
+    ] {
+        let out = bench.run(args);
+        assert_ne!(out.status, Some(0), "{args:?}");
+        assert!(!out.stderr.contains(is_bad), "{args:?}: {:?}", out.stderr);
+    }
+}
