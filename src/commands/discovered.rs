@@ -8,7 +8,7 @@ use super::{App, Failure, imported};
 use crate::assemble;
 use crate::config::Integration;
 use crate::engine::judge;
-use crate::model::{Action, Decision, DecisionKind, KnownRepository, Presence, Recommendation, RepoKey};
+use crate::model::{Action, Decision, DecisionKind, EntityRef, KnownRepository, Presence, Recommendation, RepoKey};
 use crate::recommend::{awaits_decision, look_first};
 
 /// Rows that match, sorted by integration, then full name.
@@ -90,10 +90,15 @@ fn row(
         _ => DiscoveredState::Pending,
     };
     let tombstone = match decision.map(|decision| &decision.kind) {
-        Some(DecisionKind::Unlinked { entity }) => Some(format!("unlinked from {entity}")),
+        Some(kind @ DecisionKind::Unlinked { .. }) => {
+            let left: Vec<&str> = kind.let_go().map(EntityRef::as_str).collect();
+            Some(format!("unlinked from {}", left.join(" and ")))
+        }
         Some(DecisionKind::Undone { entity }) => Some(format!("undone from {entity}")),
         _ => None,
     };
+    // What was let back in waits like what was just discovered.
+    let is_decided = decision.is_some_and(|decision| !matches!(decision.kind, DecisionKind::Restored { .. }));
     let (recommended, kind, entity_type, owner, unseen) = match recommendation {
         Some(one) => (
             Recommended {
@@ -105,7 +110,7 @@ fn row(
             one.kind.clone(),
             one.entity_type.clone(),
             one.owner.clone(),
-            look_first(one, decision.is_some()).map(str::to_owned),
+            look_first(one, is_decided).map(str::to_owned),
         ),
         None => {
             let reason = match &hidden_by {
@@ -176,7 +181,24 @@ pub(super) async fn restore(app: &App, repositories: &[String], integration: Opt
         found.push(app.find(text, integration).await?);
     }
     for (integration, known) in &found {
-        app.undecide(&integration.catalog, &known.repository.key).await?;
+        let repo = &known.repository.key;
+        let decisions = app.store.decisions(&integration.catalog).await?;
+        let before = decisions.into_iter().find(|decision| decision.repo == *repo);
+        let left = before.as_ref().and_then(|before| before.kind.let_go().next());
+        match left {
+            // The mark in the entity stays, and would make the link again unasked.
+            Some(left) => {
+                let decision = Decision {
+                    repo: repo.clone(),
+                    full_name: known.repository.full_name.clone(),
+                    kind: DecisionKind::Restored { entity: left.clone() },
+                    at: app.clock.now(),
+                    by: app.by.clone(),
+                };
+                app.decide(&integration.catalog, &decision).await?;
+            }
+            None => app.undecide(&integration.catalog, repo).await?,
+        }
     }
     now_rows(app, &found).await
 }

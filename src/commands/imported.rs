@@ -184,7 +184,10 @@ pub(super) async fn unlink(app: &App, repositories: &[String], integration: Opti
         let decision = Decision {
             repo: known.repository.key.clone(),
             full_name: known.repository.full_name.clone(),
-            kind: DecisionKind::Unlinked { entity: links[0].entity.clone() },
+            kind: DecisionKind::Unlinked {
+                entity: links[0].entity.clone(),
+                also: links[1..].iter().map(|link| link.entity.clone()).collect(),
+            },
             at: app.clock.now(),
             by: app.by.clone(),
         };

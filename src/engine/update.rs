@@ -95,6 +95,7 @@ pub(super) async fn update(
     )
     .await?;
     count(record, &outcomes);
+    settle(run, &decisions, &outcomes).await?;
     hold(run, record, &plan).await?;
     if plan.approvable().next().is_none()
         && let Some(mut state) = run.store.integration(&run.parts.key).await?
@@ -155,12 +156,10 @@ fn choose(
         }
     }
     for (entity, repo) in &survey.marks {
-        let tombstoned = matches!(
-            decided.get(repo),
-            Some(DecisionKind::Unlinked { entity: of } | DecisionKind::Undone { entity: of }) if of == entity
-        );
+        let is_let_go = decided.get(repo).is_some_and(|decision| decision.lets_go(entity.as_str()));
         if let Some(known) = served.get(repo)
-            && !tombstoned
+            && !is_let_go
+            && (!waits_for_a_person(decided.get(repo).copied()) || run.auto_import && known.first_seen_under_auto_import)
             && !linked.contains(&(repo, entity))
             && !links.iter().any(|link| link.repo == *repo)
         {
@@ -188,6 +187,22 @@ fn choose(
         }
     }
     choices
+}
+
+/// What auto-import linked again waits for nobody any more.
+async fn settle(run: &Run<'_>, decisions: &[Decision], outcomes: &[StepOutcome]) -> Result<(), Stop> {
+    for decision in decisions.iter().filter(|decision| waits_for_a_person(Some(&decision.kind))) {
+        let is_done = |outcome: &&StepOutcome| matches!(outcome.result, StepResult::Done(_) | StepResult::Unchanged);
+        if outcomes.iter().filter(is_done).any(|outcome| outcome.repo == decision.repo) {
+            run.store.clear_decision(run.parts.catalog.name(), &decision.repo).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Unlinked, and let back in: only its mark speaks for the link, and a person ended that.
+fn waits_for_a_person(decision: Option<&DecisionKind>) -> bool {
+    matches!(decision, Some(DecisionKind::Restored { .. }))
 }
 
 /// Whether auto-import waits for confirmation: a new store over a catalog that carries our marks, and no

@@ -17,9 +17,18 @@ pub enum DecisionKind {
     Unlinked {
         /// The entity it was linked to.
         entity: EntityRef,
+        /// The others, of one that was linked to several.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        also: Vec<EntityRef>,
     },
     /// Import undone: not auto-imported again until a person acts.
     Undone {
+        /// The entity it was linked to.
+        entity: EntityRef,
+    },
+    /// A link that was ended, and is let back in: it waits for a person like one just discovered, and its mark alone does
+    /// not make the link again.
+    Restored {
         /// The entity it was linked to.
         entity: EntityRef,
     },
@@ -28,6 +37,23 @@ pub enum DecisionKind {
         /// The entity chosen.
         entity: EntityRef,
     },
+}
+
+impl DecisionKind {
+    /// The entities whose links a person ended.
+    pub fn let_go(&self) -> impl Iterator<Item = &EntityRef> {
+        let (first, also) = match self {
+            Self::Unlinked { entity, also } => (Some(entity), also.as_slice()),
+            Self::Undone { entity } => (Some(entity), [].as_slice()),
+            Self::Ignored | Self::Restored { .. } | Self::Target { .. } => (None, [].as_slice()),
+        };
+        first.into_iter().chain(also)
+    }
+
+    /// Whether a person ended the link to this very entity.
+    pub fn lets_go(&self, entity: &str) -> bool {
+        self.let_go().any(|left| left.as_str() == entity)
+    }
 }
 
 /// Who decided what, and when.

@@ -110,13 +110,15 @@ pub fn tombstone(decision: &Decision) -> Option<String> {
     let by = escape_control(&decision.by);
     match &decision.kind {
         DecisionKind::Ignored => Some(format!("{by} set it aside; `discovered restore` brings it back")),
-        DecisionKind::Unlinked { entity } => {
+        DecisionKind::Unlinked { .. } => {
+            let left: Vec<&str> = decision.kind.let_go().map(EntityRef::as_str).collect();
+            let entity = left.join(" and ");
             Some(format!("{by} unlinked it from {entity}; import it by hand to link it again"))
         }
         DecisionKind::Undone { entity } => {
             Some(format!("{by} undid its import into {entity}; import it by hand to have it again"))
         }
-        DecisionKind::Target { .. } => None,
+        DecisionKind::Restored { .. } | DecisionKind::Target { .. } => None,
     }
 }
 

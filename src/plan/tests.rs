@@ -623,7 +623,7 @@ fn targets_that_may_not_be_written_are_held() {
     let mut shop = Shop::with([document]);
     let merge = wanted(&repo, Target::Merge(shop.entity("web")));
     held(&shop.plan(&[merge], Chosen::ByHand), "the mark of another repository");
-    shop.decisions = vec![decision("other", DecisionKind::Unlinked { entity: component("web") })];
+    shop.decisions = vec![decision("other", DecisionKind::Unlinked { entity: component("web"), also: vec![] })];
     let merge = wanted(&repo, Target::Merge(shop.entity("web")));
     assert_eq!(shop.plan(&[merge], Chosen::ByHand).steps.len(), 1, "the other was unlinked: its mark is a leftover");
     let merge = wanted(&repo, Target::Merge(shop.entity("web")));
@@ -663,7 +663,7 @@ fn copied_marks_are_conflicts() {
     let mut shop = Shop::with([marked("web")]);
     let adopt = wanted(&repo, Target::Adopt(shop.entity("web")));
     assert_eq!(only_step(&shop.plan(&[adopt], SYNC)).verb(), "adopt");
-    shop.decisions = vec![decision("web", DecisionKind::Unlinked { entity: component("web") })];
+    shop.decisions = vec![decision("web", DecisionKind::Unlinked { entity: component("web"), also: vec![] })];
     let adopt = wanted(&repo, Target::Adopt(shop.entity("web")));
     held(&shop.plan(&[adopt], SYNC), "ops unlinked it");
 
@@ -722,7 +722,7 @@ fn auto_import_leaves_these_to_people() {
     let entity = component("web");
     for (kind, reason) in [
         (DecisionKind::Ignored, "ops set it aside"),
-        (DecisionKind::Unlinked { entity: entity.clone() }, "ops unlinked it from component:default/web"),
+        (DecisionKind::Unlinked { entity: entity.clone(), also: vec![] }, "ops unlinked it from component:default/web"),
         (DecisionKind::Undone { entity: entity.clone() }, "ops undid its import"),
         (DecisionKind::Target { entity }, "a person chose component:default/web"),
     ] {
@@ -998,7 +998,7 @@ impl Dice {
             let entity = component("web");
             let kind = [
                 DecisionKind::Ignored,
-                DecisionKind::Unlinked { entity: entity.clone() },
+                DecisionKind::Unlinked { entity: entity.clone(), also: vec![] },
                 DecisionKind::Target { entity },
             ][usize::from(*kind)]
             .clone();

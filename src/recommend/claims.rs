@@ -177,12 +177,7 @@ impl<'a> Judge<'a> {
 
     pub(super) fn mark_that_counts(&self, entity: &EntityFacts) -> Option<RepoKey> {
         let repo = entity.marked_for()?;
-        let ended = match self.decisions.get(&repo) {
-            Some(DecisionKind::Unlinked { entity: left } | DecisionKind::Undone { entity: left }) => {
-                left.as_str() == entity.ref_text()
-            }
-            _ => false,
-        };
+        let ended = self.decisions.get(&repo).is_some_and(|decision| decision.lets_go(entity.ref_text()));
         (!ended).then_some(repo)
     }
 
@@ -339,7 +334,7 @@ impl Subject<'_> {
 
 /// Whether a person ended this very link: it is no claim on the entity any more.
 fn has_left(decision: Option<&DecisionKind>, entity: &EntityRef) -> bool {
-    matches!(decision, Some(DecisionKind::Unlinked { entity: left } | DecisionKind::Undone { entity: left }) if left == entity)
+    decision.is_some_and(|decision| decision.lets_go(entity.as_str()))
 }
 
 /// Of each repository the newest decision.

@@ -90,6 +90,7 @@ enum Verdict {
     Ignored,
     Unlinked,
     Undone,
+    Restored,
     Target,
 }
 
@@ -103,6 +104,8 @@ struct Fields {
     decision: Verdict,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     entity: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    also: Vec<String>,
     at: DateTime<Utc>,
     by: String,
 }
@@ -128,14 +131,16 @@ impl Row {
 impl From<Row> for Fields {
     fn from(Row { catalog, decision }: Row) -> Self {
         let Decision { repo, full_name, kind, at, by } = decision;
-        let (verdict, entity) = match kind {
-            DecisionKind::Ignored => (Verdict::Ignored, None),
-            DecisionKind::Unlinked { entity } => (Verdict::Unlinked, Some(entity)),
-            DecisionKind::Undone { entity } => (Verdict::Undone, Some(entity)),
-            DecisionKind::Target { entity } => (Verdict::Target, Some(entity)),
+        let (verdict, entity, also) = match kind {
+            DecisionKind::Ignored => (Verdict::Ignored, None, Vec::new()),
+            DecisionKind::Unlinked { entity, also } => (Verdict::Unlinked, Some(entity), also),
+            DecisionKind::Undone { entity } => (Verdict::Undone, Some(entity), Vec::new()),
+            DecisionKind::Restored { entity } => (Verdict::Restored, Some(entity), Vec::new()),
+            DecisionKind::Target { entity } => (Verdict::Target, Some(entity), Vec::new()),
         };
         let entity = entity.map(|entity| entity.as_str().to_owned());
-        Self { catalog, full_name, repository: repo.to_string(), decision: verdict, entity, at, by }
+        let also = also.iter().map(|entity| entity.as_str().to_owned()).collect();
+        Self { catalog, full_name, repository: repo.to_string(), decision: verdict, entity, also, at, by }
     }
 }
 
@@ -143,16 +148,21 @@ impl TryFrom<Fields> for Row {
     type Error = String;
 
     fn try_from(fields: Fields) -> Result<Self, String> {
-        let Fields { catalog, full_name, repository, decision, entity, at, by } = fields;
+        let Fields { catalog, full_name, repository, decision, entity, also, at, by } = fields;
         let repo = RepoKey::parse(&repository).ok_or_else(|| {
             format!("`repository: {repository}` is no repository's id, like bitbucket.org/{{7dd600e6-0d9c-…}}")
         })?;
         let entity = entity.map(EntityRef::from_canonical);
+        let also: Vec<EntityRef> = also.into_iter().map(EntityRef::from_canonical).collect();
+        if !also.is_empty() && !matches!(decision, Verdict::Unlinked) {
+            return Err(format!("`also` is for unlinked ones, in the decision about {full_name} it says nothing"));
+        }
         let kind = match (decision, entity) {
             (Verdict::Ignored, None) => DecisionKind::Ignored,
             (Verdict::Ignored, Some(_)) => return Err(format!("{full_name} is ignored: `entity` says nothing here")),
             (_, None) => return Err(format!("`entity` is missing in the decision about {full_name}")),
-            (Verdict::Unlinked, Some(entity)) => DecisionKind::Unlinked { entity },
+            (Verdict::Unlinked, Some(entity)) => DecisionKind::Unlinked { entity, also },
+            (Verdict::Restored, Some(entity)) => DecisionKind::Restored { entity },
             (Verdict::Undone, Some(entity)) => DecisionKind::Undone { entity },
             (Verdict::Target, Some(entity)) => DecisionKind::Target { entity },
         };
@@ -233,7 +243,12 @@ impl DecisionsFile {
             Err(source) if source.kind() == ErrorKind::NotFound => String::new(),
             Err(source) => return Err(self.failed("read", source)),
         };
-        let text = self.text(&present, wanted)?;
+        // Lines that end as a Windows editor ends them go on doing so.
+        let is_crlf = present.contains('\n') && present.split_inclusive('\n').all(|line| line.ends_with("\r\n"));
+        let text = match is_crlf {
+            true => self.text(&present.replace("\r\n", "\n"), wanted)?.replace('\n', "\r\n"),
+            false => self.text(&present, wanted)?,
+        };
         if !present.is_empty() && present == text {
             return Ok(());
         }

@@ -94,7 +94,7 @@ fn world() -> impl Strategy<Value = World> {
                 0 | 1 if free => world.links.push(link(repo, entity, LinkState::Active)),
                 2 if free => world.links.push(link(repo, entity, LinkState::EntityMissing)),
                 3 => world.decisions.push(decision(repo, DecisionKind::Ignored)),
-                4 => world.decisions.push(decision(repo, DecisionKind::Unlinked { entity })),
+                4 => world.decisions.push(decision(repo, DecisionKind::Unlinked { entity, also: vec![] })),
                 5 | 6 => world.decisions.push(decision(repo, DecisionKind::Target { entity })),
                 _ => {}
             }

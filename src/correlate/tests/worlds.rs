@@ -81,7 +81,7 @@ fn load(folder: &Path) -> (World, Vec<String>) {
             let entity = || entity(to.as_deref().expect("an entity"));
             let kind = match what.as_str() {
                 "ignored" => DecisionKind::Ignored,
-                "unlinked" => DecisionKind::Unlinked { entity: entity() },
+                "unlinked" => DecisionKind::Unlinked { entity: entity(), also: vec![] },
                 "undone" => DecisionKind::Undone { entity: entity() },
                 "target" => DecisionKind::Target { entity: entity() },
                 other => panic!("no such decision: {other}"),

@@ -75,7 +75,7 @@ pub(crate) async fn the_newest_decision_counts(home: &dyn Home) {
     let store = home.open().await;
     let ignored = decision(&repo(2), DecisionKind::Ignored, 1);
     let target = decision(&repo(2), DecisionKind::Target { entity: entity("a") }, 2);
-    let unlinked = decision(&repo(1), DecisionKind::Unlinked { entity: entity("a") }, 3);
+    let unlinked = decision(&repo(1), DecisionKind::Unlinked { entity: entity("a"), also: vec![entity("b")] }, 3);
     for decision in [&ignored, &target, &unlinked] {
         store.decide("main", decision).await.expect("decides");
     }

@@ -31,7 +31,7 @@ fn file() -> (TempDir, DecisionsFile) {
 fn all_kinds() -> Vec<(String, Decision)> {
     vec![
         decided("{1}", "acme/web: \"the\" #1", DecisionKind::Ignored, 1),
-        decided("{2}", "acme/api", DecisionKind::Unlinked { entity: entity("api") }, 2),
+        decided("{2}", "acme/api", DecisionKind::Unlinked { entity: entity("api"), also: vec![] }, 2),
         decided("{3}", "acme/yes", DecisionKind::Undone { entity: entity("yes") }, 3),
         ("second".to_owned(), decided("{1}", "acme/web", DecisionKind::Target { entity: entity("w") }, 4).1),
     ]
