@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 use tracing::{info, warn};
 
 use super::{App, Exit, Failure};
-use crate::error::Report;
-use crate::model::{Decision, RepoKey};
+use crate::error::{Report, escape_control};
+use crate::model::{Decision, DecisionKind, RepoKey};
+use crate::store::LinkChange;
 use crate::store::decisions_file::{DecisionsFile, DecisionsFileError};
 
 /// Rows of the file by catalog and repository.
@@ -107,14 +108,64 @@ impl App {
     pub(crate) async fn take_decisions_over(&self) -> Result<(), Failure> {
         let Some(book) = &self.decisions else { return Ok(()) };
         let mut book = book.lock().await;
-        if let Some(there) = book.file.load_if_there().map_err(|error| unreadable(&error))? {
-            self.take_over(&book, &there).await?;
-            book.saw(there);
+        let Some(there) = book.file.load_if_there().map_err(|error| unreadable(&error))? else { return Ok(()) };
+        let ended = self.take_over(&book, &there).await?;
+        self.warn_of_rows(&book, &there).await?;
+        book.saw(there);
+        // Whoever holds the catalog may wait for the book.
+        drop(book);
+        self.end_links(&ended).await
+    }
+
+    /// Ends the links that rows of the decisions file take back; entities and their data stay (P4.6).
+    async fn end_links(&self, ended: &[(String, Decision)]) -> Result<(), Failure> {
+        for (catalog, decision) in ended {
+            let lease = self.store.catalog_lease(catalog).await?;
+            let mut links = self.store.links_of(catalog, &decision.repo).await?;
+            links.retain(|link| decision.kind.lets_go(link.entity.as_str()));
+            for link in &links {
+                info!(catalog, "the decisions file unlinks {} from {}", decision.full_name, link.entity);
+            }
+            let changes: Vec<_> =
+                links.into_iter().map(|link| LinkChange::Remove(link.repo, link.entity)).collect();
+            if !changes.is_empty() {
+                self.store.change_links(&lease, changes, Vec::new()).await?;
+            }
         }
         Ok(())
     }
 
-    async fn take_over(&self, book: &DecisionsBook, there: &[(String, Decision)]) -> Result<(), Failure> {
+    /// Rows that have no effect are named: nobody would notice otherwise.
+    async fn warn_of_rows(&self, book: &DecisionsBook, there: &[(String, Decision)]) -> Result<(), Failure> {
+        let path = book.file.path().display();
+        for (catalog, decision) in there {
+            let name = escape_control(&decision.full_name);
+            if !self.config.catalogs.contains_key(catalog) {
+                let known: Vec<&str> = self.config.catalogs.keys().map(String::as_str).collect();
+                warn!(
+                    "{path}: the row about {name} names the catalog `{}`, which is not in the config ({}): it has no effect",
+                    escape_control(catalog),
+                    known.join(", ")
+                );
+            } else if decision.kind == DecisionKind::Ignored
+                && let Some(link) = self.store.links_of(catalog, &decision.repo).await?.first()
+            {
+                warn!(
+                    "{path}: {name} is ignored there, and linked to {}: it stays linked; unlink it first, `imported unlink {name}`",
+                    link.entity
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the rows newly taken over that end a link, for whoever can take the catalog.
+    async fn take_over(
+        &self,
+        book: &DecisionsBook,
+        there: &[(String, Decision)],
+    ) -> Result<Vec<(String, Decision)>, Failure> {
+        let mut ended = Vec::new();
         let mut stored: Rows = Rows::new();
         for catalog in self.config.catalogs.keys() {
             let decisions = self.store.decisions(catalog).await?;
@@ -129,6 +180,10 @@ impl App {
             let we_changed = stored.is_some() && stored != seen;
             if is_theirs && (!we_changed || stored.is_none_or(|stored| stored.at <= decision.at)) {
                 self.store.decide(catalog, decision).await?;
+                let links = self.store.links_of(catalog, &decision.repo).await?;
+                if links.iter().any(|link| decision.kind.lets_go(link.entity.as_str())) {
+                    ended.push((catalog.clone(), decision.clone()));
+                }
             }
         }
         for ((catalog, repo), seen) in &book.seen {
@@ -139,7 +194,7 @@ impl App {
                 self.store.clear_decision(catalog, repo).await?;
             }
         }
-        Ok(())
+        Ok(ended)
     }
 
     /// Records a decision in the store and, where one is configured, in the decisions file.
@@ -169,9 +224,10 @@ impl App {
         let Some(book) = &self.decisions else { return Ok(()) };
         let mut book = book.lock().await;
         let there = book.file.load_if_there().map_err(|error| unreadable(&error))?;
-        if let Some(there) = &there {
-            self.take_over(&book, there).await?;
-        }
+        let ended = match &there {
+            Some(there) => self.take_over(&book, there).await?,
+            None => Vec::new(),
+        };
         let of_others = |(catalog, _): &(String, Decision)| !self.config.catalogs.contains_key(catalog);
         let mut all: Vec<(String, Decision)> = there.unwrap_or_default().into_iter().filter(of_others).collect();
         for catalog in self.config.catalogs.keys() {
@@ -183,6 +239,8 @@ impl App {
             let what = "the decision is kept, but the decisions file could not be written";
             Failure::failed(Report::new(what, &error, mend))
         })?;
+        // Whoever writes may hold the catalog: a row that ends a link stays unseen, for the next look at the file.
+        all.retain(|row| !ended.contains(row));
         book.saw(all);
         Ok(())
     }

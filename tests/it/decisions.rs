@@ -246,3 +246,53 @@ fn what_a_deletion_loses_is_said_p4_6() {
     assert_eq!(links(&bench).len(), 2);
     bench.run(&["integration", "delete", "acme", "--yes"]).ok().shows(&["2 repositories", "2 links", "2 decisions"]);
 }
+
+// A row that somebody adds counts for what is linked, too; one without effect is named; line ends stay (P4.6).
+#[test]
+fn a_row_of_the_decisions_file_ends_a_link_p4_6() {
+    let mut world = world();
+    for name in ["first", "second", "third"] {
+        world.add_repository("acme", NewRepository::named(name).with_commits(0));
+    }
+    let bench = Bench::new(world);
+    configure(&bench, true, false);
+    bench.component("first");
+    bench.component("second");
+    bench.sync_exits(0);
+    bench.run(&["discovered", "import", "first", "second"]).ok();
+    let id = |name: &str| {
+        let rows = bench.json(&["imported", "list"]);
+        let rows = rows.as_array().expect("rows").clone();
+        let row = rows.into_iter().find(|row| text(row, "/repository/full_name") == name).expect("linked");
+        text(&row, "/repository/id").to_owned()
+    };
+    let row = |catalog: &str, name: &str, decision: &str| {
+        let id = id(name);
+        format!(
+            "  - {{ catalog: {catalog}, full_name: {name}, repository: 'bitbucket.org/{id}', {decision}, at: 2026-11-21T00:00:00Z, by: anna }}\n"
+        )
+    };
+    let text_of = format!(
+        "# ours\ndecisions:\n{}{}{}",
+        row("main", "acme/first", "decision: unlinked, entity: 'component:default/first'"),
+        row("main", "acme/second", "decision: ignored"),
+        row("mian", "acme/second", "decision: ignored"),
+    );
+    let files = bench.texts("catalog");
+    bench.file("decisions.yaml", &text_of);
+    bench.run(&["sync", "now"]).ok().says(&["acme/second is ignored there, and linked", "`mian`"]);
+    let linked: Vec<String> = links(&bench).into_iter().map(|[name, ..]| name).collect();
+    assert_eq!(linked, ["acme/second"]);
+    assert_eq!(bench.texts("catalog"), files, "the entity keeps its data");
+    let (_, _, tombstone) = discovered(&bench).into_iter().find(|(name, ..)| name == "acme/first").expect("a row");
+    assert_eq!(tombstone, "unlinked from component:default/first");
+
+    // Lines that end in CRLF go on doing so.
+    let written = bench.read("decisions.yaml");
+    assert!(written.contains("mian"), "{written}");
+    bench.file("decisions.yaml", &written.replace('\n', "\r\n"));
+    bench.run(&["discovered", "ignore", "third"]).ok();
+    let written = bench.read("decisions.yaml");
+    assert!(written.contains("acme/third") && written.contains("# ours\r\n"), "{written}");
+    assert!(written.split_inclusive('\n').all(|line| line.ends_with("\r\n")), "{written:?}");
+}
