@@ -240,6 +240,7 @@ async fn stages(
     run.source.begin_sync().map_err(DiscoverError::Source)?;
     let survey = survey::survey(run, record).await?;
     let mut discovered = discovery(run, lease, record).await?;
+    lock(run, lease).await?;
     let unserved = unserved.insert(std::mem::take(&mut discovered.unserved));
 
     if let Some(judged) = judge::judge(run, lease, &survey, &discovered).await? {
@@ -254,7 +255,6 @@ async fn stages(
 /// Makes the integration's state, and refuses what cannot be changed any more.
 async fn begin(run: &Run<'_>, lease: &CrawlLease, now: DateTime<Utc>) -> Result<(), EngineError> {
     let integration = &run.parts.integration;
-    let selected = integration.secondary_kinds.keys().copied().collect();
     let mut state = run.store.integration(&run.parts.key).await?.unwrap_or_else(|| IntegrationState {
         key: run.parts.key.clone(),
         name: integration.name.clone(),
@@ -269,10 +269,22 @@ async fn begin(run: &Run<'_>, lease: &CrawlLease, now: DateTime<Utc>) -> Result<
     });
     refuse_locked(&state, integration)?;
     state.name = integration.name.clone();
-    state.locked_kinds = Some(selected);
-    state.start_date = Some(integration.start_date);
     state.last_started_at = Some(now);
     run.store.save_integration(lease, &state).await?;
+    Ok(())
+}
+
+/// From the first sync on that has listed the repositories, kinds and start date are locked: one that was refused at the
+/// door has fetched nothing.
+async fn lock(run: &Run<'_>, lease: &CrawlLease) -> Result<(), StoreError> {
+    let integration = &run.parts.integration;
+    let (kinds, start_date) = (integration.secondary_kinds.keys().copied().collect(), integration.start_date);
+    if let Some(mut state) = run.store.integration(&run.parts.key).await?
+        && (state.locked_kinds.as_ref() != Some(&kinds) || state.start_date != Some(start_date))
+    {
+        (state.locked_kinds, state.start_date) = (Some(kinds), Some(start_date));
+        run.store.save_integration(lease, &state).await?;
+    }
     Ok(())
 }
 
