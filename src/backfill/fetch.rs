@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::budget::{self, Class, Left, Work};
 use super::marks;
 use super::stream::{Fetched, Request, Stream, Terms};
-use super::{BackfillInputs, BackfillReport, Progress, Unreadable};
+use super::{BackfillInputs, BackfillReport, Progress, Refused, Unreadable};
 use crate::error::Report;
 use crate::model::coverage::{Coverage, Head, Ranges, UnknownHeads};
 use crate::model::sync::SecondaryCounts;
@@ -109,8 +109,14 @@ impl<'a> Backfill<'a> {
         let repositories = std::mem::take(&mut inputs.repositories);
         let served: Vec<_> = repositories
             .into_iter()
-            .filter(|known| matches!(known.presence, Presence::Present | Presence::Archived))
-            .map(|known| (Arc::new(known.repository), known.first_seen))
+            .filter_map(|known| {
+                let rests = match known.presence {
+                    Presence::Present | Presence::Archived => false,
+                    Presence::Inaccessible { .. } => true,
+                    _ => return None,
+                };
+                Some((Arc::new(known.repository), known.first_seen, rests))
+            })
             .collect();
         let mut backfill = Self {
             inputs,
@@ -127,9 +133,9 @@ impl<'a> Backfill<'a> {
             let stored = backfill.inputs.store.coverage(backfill.inputs.integration, kind).await?;
             let mut stored: HashMap<RepoKey, Coverage> =
                 stored.into_iter().map(|coverage| (coverage.repo.clone(), coverage)).collect();
-            for (repo, known_since) in &served {
+            for (repo, known_since, rests) in &served {
                 let coverage = stored.remove(&repo.key);
-                backfill.streams.push(Stream::new(repo.clone(), kind, coverage, *known_since, terms));
+                backfill.streams.push(Stream::new(repo.clone(), *rests, kind, coverage, *known_since, terms));
             }
             backfill.caps.insert(kind, Cap { per_sync: terms.settings.per_sync, ..Cap::default() });
             backfill.queues.insert(kind, BTreeSet::new());
@@ -143,7 +149,12 @@ impl<'a> Backfill<'a> {
             SecondaryKind::PullRequests => self.inputs.pull_requests,
             SecondaryKind::Commits => self.inputs.commits,
         }?;
-        Some(Terms { settings, start: self.inputs.start_date, now: self.inputs.now })
+        Some(Terms {
+            settings,
+            start: self.inputs.start_date,
+            now: self.inputs.now,
+            asks_again: self.inputs.asks_again,
+        })
     }
 
     fn plan(&mut self) {
@@ -274,7 +285,12 @@ impl<'a> Backfill<'a> {
                 SecondaryKind::PullRequests => self.inputs.pull_requests,
                 SecondaryKind::Commits => self.inputs.commits,
             };
-            settings.map(|settings| Terms { settings, start: self.inputs.start_date, now: self.inputs.now })
+            settings.map(|settings| Terms {
+                settings,
+                start: self.inputs.start_date,
+                now: self.inputs.now,
+                asks_again: self.inputs.asks_again,
+            })
         }) else {
             return Ok(());
         };
@@ -481,6 +497,24 @@ impl<'a> Backfill<'a> {
                 SecondaryKind::Commits => self.report.commits = Some(counts),
             }
         }
+        for stream in &self.streams {
+            if stream.is_held_back() {
+                *self.report.held_back.entry(stream.kind).or_default() += 1;
+            }
+            if let Some((asked_at, reason)) = stream.refused_before(self.inputs.now) {
+                self.report.refused.push(Refused {
+                    full_name: stream.repo.full_name.clone(),
+                    kind: stream.kind,
+                    asked_at,
+                    reason: reason.to_owned(),
+                });
+            }
+        }
+        let refused = self.streams.iter().filter(|stream| stream.coverage.unavailable.is_some());
+        let refused: HashSet<&RepoKey> = refused.map(|stream| &stream.repo.key).collect();
+        let again = self.streams.iter().filter(|stream| stream.is_readable_again());
+        let again: BTreeSet<&RepoKey> = again.map(|stream| &stream.repo.key).collect();
+        self.report.readable_again = again.into_iter().filter(|repo| !refused.contains(repo)).cloned().collect();
         let pull_requests = self.streams.iter().filter(|stream| stream.kind == SecondaryKind::PullRequests);
         self.report.oldest_pull_request_check = pull_requests.filter_map(|stream| stream.coverage.checked_at).min();
         self.report.rate_limited = self.halt == Some(Halt::RateLimited);

@@ -15,6 +15,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -62,6 +63,8 @@ pub struct BackfillInputs<'a> {
     pub start_date: Option<DateTime<Utc>>,
     /// The present instant.
     pub now: DateTime<Utc>,
+    /// What was refused less than an hour ago is asked again, too: after a sweep.
+    pub asks_again: bool,
     /// Share of the hourly budget for re-checks; see [`ROTATION_SHARE`].
     pub rotation_share: f64,
     /// Requests under way at once; see [`CONCURRENCY`].
@@ -102,6 +105,19 @@ pub struct Unreadable {
     pub reason: String,
 }
 
+/// A kind that was refused, and has not been asked for again since.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Full name of the repository.
+    pub full_name: String,
+    /// Which kind.
+    pub kind: SecondaryKind,
+    /// When it was asked for.
+    pub asked_at: DateTime<Utc>,
+    /// What the source said, and the mend.
+    pub reason: String,
+}
+
 /// What a backfill did, and what is left.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BackfillReport {
@@ -115,6 +131,12 @@ pub struct BackfillReport {
     pub errors: Vec<SyncError>,
     /// Kinds that cannot be read of some repositories, learned in this sync.
     pub unreadable: Vec<Unreadable>,
+    /// Of how many repositories a kind waits because it is refused, beside those that wait for caps or budget.
+    pub held_back: BTreeMap<SecondaryKind, u64>,
+    /// Kinds that could not be read of some repositories before, and wait to be asked for again.
+    pub refused: Vec<Refused>,
+    /// Repositories of which something can be read again, and nothing is refused any more.
+    pub readable_again: Vec<RepoKey>,
     /// The request budget ended it; the rest is backlog.
     pub rate_limited: bool,
     /// A refused credential ended it.

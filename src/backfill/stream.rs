@@ -14,8 +14,9 @@ use crate::model::coverage::{
 use crate::model::{Commit, Item, ItemId, PullRequest, PullRequestState, Repository, SecondaryKind};
 use crate::source::{Ask, Cursor, ItemPage};
 
-/// A kind that cannot be read is asked again after this, or when the repository changes.
-const ASK_AGAIN_AFTER: TimeDelta = TimeDelta::hours(24);
+/// A kind that cannot be read is asked again after this, when the repository changes, and with each sweep: a refusal
+/// may have been of a moment, and costs one request an hour then.
+const ASK_AGAIN_AFTER: TimeDelta = TimeDelta::hours(1);
 
 /// A walk whose hashes the server does not know is asked again at most so often.
 const MOST_UNKNOWN_ROUNDS: u32 = 12;
@@ -26,6 +27,8 @@ pub(super) struct Terms {
     pub settings: KindSettings,
     pub start: Option<DateTime<Utc>>,
     pub now: DateTime<Utc>,
+    /// What was refused lately is asked again all the same.
+    pub asks_again: bool,
 }
 
 /// A page to ask for.
@@ -82,6 +85,10 @@ pub(super) struct Stream {
     pub is_changed: bool,
     /// It is passed over in this sync: it failed, or cannot be read.
     pub is_out: bool,
+    /// Its sync rests, but for asking whether what was refused may be read again.
+    rests: bool,
+    /// It could not be read when this sync began.
+    was_refused: bool,
     walk: Option<Walk>,
     /// What the walk's present listing was asked for, and where its next page is.
     cursor: Option<(Ask, Cursor)>,
@@ -94,9 +101,11 @@ pub(super) struct Stream {
 
 impl Stream {
     /// It is out when there is nothing to ask: an empty repository has no commits, and what cannot be read is
-    /// asked again only after a day or a change.
+    /// asked again only after an hour or a change. Of a repository that `rests` (it is inaccessible), nothing is asked
+    /// but what was refused.
     pub fn new(
         repo: Arc<Repository>,
+        rests: bool,
         kind: SecondaryKind,
         stored: Option<Coverage>,
         known_since: DateTime<Utc>,
@@ -107,12 +116,14 @@ impl Stream {
         let mut coverage = stored.unwrap_or_else(|| Coverage::new(repo.key.clone(), kind));
         coverage.extend(terms.settings.first_sync, terms.start, terms.now);
         // One asked in the future was asked by a clock that has jumped back since.
+        let was_refused = coverage.unavailable.is_some();
         let refused_lately = coverage.unavailable.as_ref().is_some_and(|unavailable| {
-            unavailable.source_updated_on == repo.updated_on
+            !terms.asks_again
+                && unavailable.source_updated_on == repo.updated_on
                 && (terms.now - ASK_AGAIN_AFTER..=terms.now).contains(&unavailable.asked_at)
         });
         let has_newest = kind != SecondaryKind::Commits || repo.default_branch.is_some();
-        let is_out = refused_lately || !has_newest && coverage.waiting_since().is_none();
+        let is_out = refused_lately || rests && !was_refused || !has_newest && coverage.waiting_since().is_none();
         let branch_moved = match &coverage.ranges {
             Ranges::PullRequests(_) => false,
             Ranges::Commits(ranges) => {
@@ -121,7 +132,10 @@ impl Stream {
         };
         let is_changed = has_newest
             && coverage.window.is_some()
-            && (repo.updated_on.is_none() || coverage.source_updated_on != repo.updated_on || branch_moved);
+            && (was_refused
+                || repo.updated_on.is_none()
+                || coverage.source_updated_on != repo.updated_on
+                || branch_moved);
         Self {
             repo,
             kind,
@@ -131,6 +145,8 @@ impl Stream {
             is_due: false,
             is_changed,
             is_out,
+            rests,
+            was_refused,
             walk: None,
             cursor: None,
             unknown_rounds: 0,
@@ -156,10 +172,27 @@ impl Stream {
     pub fn is_waiting(&self) -> bool {
         match (&self.coverage.window, &self.coverage.unavailable) {
             (None, Some(_)) => false,
-            (None, None) => self.has_newest,
             (Some(_), Some(_)) => self.coverage.is_uncounted(),
+            (_, None) if self.rests => false,
+            (None, None) => self.has_newest,
             (Some(_), None) => self.is_changed || self.coverage.is_uncounted(),
         }
+    }
+
+    /// Whether it waits only because it is refused: nothing that caps or budget left.
+    pub fn is_held_back(&self) -> bool {
+        self.coverage.unavailable.is_some() && !self.is_waiting()
+    }
+
+    /// When it was refused, if that was before this sync and it was not asked again since; with the reason.
+    pub fn refused_before(&self, now: DateTime<Utc>) -> Option<(DateTime<Utc>, &str)> {
+        let unavailable = self.coverage.unavailable.as_ref().filter(|unavailable| unavailable.asked_at != now)?;
+        Some((unavailable.asked_at, &unavailable.reason))
+    }
+
+    /// Whether it may be read again since this sync.
+    pub fn is_readable_again(&self) -> bool {
+        self.was_refused && self.coverage.unavailable.is_none()
     }
 
     /// Where it goes on after a page of a `class` was recorded; `None`: it is done for this sync.

@@ -39,6 +39,9 @@ use crate::store::{CrawlLease, IntegrationState, Store, StoreError, StoredPlan};
 /// How many repositories are read from the store at once.
 const BATCH: usize = 1_000;
 
+/// So many refused kinds are named in a record; the others are counted.
+const NOTED_REFUSALS: usize = 20;
+
 /// How far a stage has got.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
@@ -413,14 +416,25 @@ async fn discovery(run: &Run<'_>, lease: &CrawlLease, record: &mut SyncRecord) -
 /// The repositories of the integration that are served and wanted, sorted by key. A hundred thousand of
 /// them are some hundred megabytes: whoever asks holds no more than it needs.
 async fn served(run: &Run<'_>, wanted: impl Fn(&RepoKey) -> bool) -> Result<Vec<KnownRepository>, StoreError> {
+    known(run, |known| known.presence.is_served() && wanted(&known.repository.key)).await
+}
+
+async fn known(
+    run: &Run<'_>,
+    wanted: impl Fn(&KnownRepository) -> bool,
+) -> Result<Vec<KnownRepository>, StoreError> {
     let mut found = Vec::new();
     let mut after: Option<RepoKey> = None;
     loop {
         let page = run.store.repositories(&run.parts.key, after.as_ref(), BATCH).await?;
         let Some(last) = page.last() else { return Ok(found) };
         after = Some(last.repository.key.clone());
-        found.extend(page.into_iter().filter(|known| known.presence.is_served() && wanted(&known.repository.key)));
+        found.extend(page.into_iter().filter(&wanted));
     }
+}
+
+fn is_inaccessible(known: &KnownRepository) -> bool {
+    matches!(known.presence, Presence::Inaccessible { .. })
 }
 
 fn stop_if_asked(run: &Run<'_>) -> Result<(), Stop> {
@@ -451,11 +465,13 @@ async fn backfilling(
         store: run.store,
         lease,
         integration: &run.parts.key,
-        repositories: served(run, |_| true).await?,
+        // The inaccessible ones as well: what was refused there is asked for again.
+        repositories: known(run, |known| known.presence.is_served() || is_inaccessible(known)).await?,
         pull_requests: run.parts.kind(SecondaryKind::PullRequests),
         commits: run.parts.kind(SecondaryKind::Commits),
         start_date: run.parts.start_date(),
         now: run.clock.now(),
+        asks_again: record.sweep,
         rotation_share: backfill::ROTATION_SHARE,
         concurrency: backfill::CONCURRENCY.min(run.source.most_at_once()),
         stop: run.stop.clone(),
@@ -471,10 +487,24 @@ async fn backfilling(
         stages(&last, true);
     }
     unserved.extend(mark_forbidden(run, lease, record, &report.unreadable).await?);
+    for repo in welcome_back(run, lease, &report.readable_again).await? {
+        unserved.remove(&repo);
+    }
+    note_refused(record, &report.refused);
     let failed: BTreeSet<&str> = report.errors.iter().filter_map(|error| error.repository.as_deref()).collect();
     record.repositories.failed += failed.len() as u64;
     record.secondary =
         Secondary { pull_requests: report.pull_requests, commits: report.commits, details: BTreeMap::new() };
+    // What is refused waits like everything else that is not there yet.
+    for (kind, held_back) in &report.held_back {
+        let counts = match kind {
+            SecondaryKind::PullRequests => &mut record.secondary.pull_requests,
+            SecondaryKind::Commits => &mut record.secondary.commits,
+        };
+        if let Some(counts) = counts {
+            counts.repositories_waiting += held_back;
+        }
+    }
     record.oldest_pull_request_check = report.oldest_pull_request_check;
     record.errors.extend(report.errors);
     if report.unauthorized {
@@ -543,7 +573,7 @@ async fn detailing(run: &Run<'_>, lease: &CrawlLease, record: &mut SyncRecord) -
     Ok(())
 }
 
-/// Repositories that are listed and forbidden below: their sync pauses until they are listed anew. Returns which.
+/// Repositories that are listed and forbidden below: their sync pauses until they may be read again. Returns which.
 async fn mark_forbidden(
     run: &Run<'_>,
     lease: &CrawlLease,
@@ -562,14 +592,15 @@ async fn mark_forbidden(
         return Ok(Vec::new());
     }
     let mut changes = Vec::new();
-    for known in served(run, |repo| reasons.contains_key(repo)).await? {
+    let is_there = |known: &KnownRepository| known.presence.is_served() || is_inaccessible(known);
+    for known in known(run, |known| is_there(known) && reasons.contains_key(&known.repository.key)).await? {
         let Some(reason) = reasons.get(&known.repository.key) else { continue };
         record.repositories.failed += 1;
         record.errors.push(SyncError {
             repository: Some(known.repository.full_name.clone()),
             stage: "backfill".to_owned(),
             message: format!("it is listed and may not be read: {reason}"),
-            retry: "next_sweep".to_owned(),
+            retry: "next_sync".to_owned(),
         });
         changes.push(KnownRepository { presence: Presence::Inaccessible { reason: (*reason).to_owned() }, ..known });
     }
@@ -577,6 +608,46 @@ async fn mark_forbidden(
     let Some(state) = run.store.integration(&run.parts.key).await? else { return Ok(Vec::new()) };
     run.store.finish_walk(lease, changes, state.discovery).await?;
     Ok(marked)
+}
+
+/// Repositories that were inaccessible, of which everything asked for can be read again. Returns which.
+async fn welcome_back(run: &Run<'_>, lease: &CrawlLease, readable: &[RepoKey]) -> Result<Vec<RepoKey>, StoreError> {
+    let readable: BTreeSet<&RepoKey> = readable.iter().collect();
+    if readable.is_empty() {
+        return Ok(Vec::new());
+    }
+    let back = known(run, |known| is_inaccessible(known) && readable.contains(&known.repository.key)).await?;
+    let Some(mut state) = run.store.integration(&run.parts.key).await?.filter(|_| !back.is_empty()) else {
+        return Ok(Vec::new());
+    };
+    let served = |known: KnownRepository| {
+        let is_archived = known.repository.is_archived;
+        KnownRepository { presence: if is_archived { Presence::Archived } else { Presence::Present }, ..known }
+    };
+    let back: Vec<KnownRepository> = back.into_iter().map(served).collect();
+    let keys = back.iter().map(|known| known.repository.key.clone()).collect();
+    run.store.finish_walk(lease, back, state.discovery.clone()).await?;
+    // Its entity was not kept in step meanwhile: the next sync looks again at everything.
+    if state.correlated.take().is_some() {
+        run.store.save_integration(lease, &state).await?;
+    }
+    Ok(keys)
+}
+
+/// What a sync without a complaint says of kinds that were refused before, and that it did not ask for.
+fn note_refused(record: &mut SyncRecord, refused: &[backfill::Refused]) {
+    for one in refused.iter().take(NOTED_REFUSALS) {
+        record.notes.push(format!(
+            "{}: {} wait: refused at {}; asked for again an hour later, or with `--full` ({})",
+            one.full_name,
+            one.kind.as_str(),
+            one.asked_at.format("%Y-%m-%d %H:%M"),
+            one.reason
+        ));
+    }
+    if let Some(more) = refused.len().checked_sub(NOTED_REFUSALS).filter(|more| *more > 0) {
+        record.notes.push(format!("and {more} more were refused and wait"));
+    }
 }
 
 /// Writes down how it ended.

@@ -113,6 +113,7 @@ impl Case {
             commits: Some(self.terms.commits),
             start_date: self.terms.start,
             now,
+            asks_again: false,
             rotation_share: super::ROTATION_SHARE,
             concurrency: self.rng.random_range(1..9),
             stop,

@@ -136,6 +136,7 @@ impl Lab {
             commits: Some(settings),
             start_date: None,
             now: self.clock.now(),
+            asks_again: false,
             rotation_share: ROTATION_SHARE,
             concurrency: 4,
             stop: CancellationToken::new(),
@@ -335,7 +336,7 @@ async fn a_refused_credential_ends_it() {
     assert_eq!(report.pull_requests.unwrap().repositories_waiting, 3);
 }
 
-/// A kind that is forbidden is noted with the reason, reported once, and asked again after a day.
+/// A kind that is forbidden is noted with the reason, waits, and is asked again at most once an hour.
 #[tokio::test]
 async fn what_cannot_be_read_is_noted_and_asked_again_later() {
     let mut lab = Lab::new(8, 50).await;
@@ -348,10 +349,14 @@ async fn what_cannot_be_read_is_noted_and_asked_again_later() {
     assert!(coverage.unwrap().unwrap().describe().starts_with("not available since 2026-11-01"));
     let asked = |lab: &Lab| lab.simulator.requests().count(Endpoint::PullRequests);
     lab.simulator.clear_orders();
+    lab.clock.advance(TimeDelta::minutes(59) - TimeDelta::hours(3));
     let before = asked(&lab);
-    lab.sync(500).await; // three hours later: only the re-checks of the others
+    let report = lab.sync(500).await; // within the hour: only the re-checks of the others
     assert!(asked(&lab) - before <= 2);
-    lab.clock.advance(TimeDelta::hours(24));
+    assert_eq!(report.held_back.get(&SecondaryKind::PullRequests), Some(&1), "it is not forgotten");
+    let refused: Vec<_> = report.refused.iter().map(|one| (one.full_name.as_str(), one.kind)).collect();
+    assert_eq!(refused, [("acme/web", SecondaryKind::PullRequests)]);
+    lab.clock.advance(TimeDelta::hours(-2)); // an hour and 59 minutes after the refusal
     let report = lab.sync(500).await;
     assert_eq!(report.pull_requests.unwrap().stored, 50);
 }
