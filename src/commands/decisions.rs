@@ -126,8 +126,7 @@ impl App {
             for link in &links {
                 info!(catalog, "the decisions file unlinks {} from {}", decision.full_name, link.entity);
             }
-            let changes: Vec<_> =
-                links.into_iter().map(|link| LinkChange::Remove(link.repo, link.entity)).collect();
+            let changes: Vec<_> = links.into_iter().map(|link| LinkChange::Remove(link.repo, link.entity)).collect();
             if !changes.is_empty() {
                 self.store.change_links(&lease, changes, Vec::new()).await?;
             }

@@ -9,7 +9,7 @@ use crate::apply::{Applying, preview};
 use crate::config::Integration;
 use crate::engine::import::{Chosen, carry_out, gather, with_names};
 use crate::engine::{Progress, survey, update};
-use crate::error::Report;
+use crate::error::{Report, escape_control};
 use crate::model::{
     Action, Decision, DecisionKind, EntityRef, ImportAction, ImportId, KnownRepository, Link, LinkState, Presence,
     Recommendation,
@@ -26,6 +26,8 @@ struct Choice {
     refused: Vec<ImportRow>,
     /// With `--plan`: only steps that come out the same are carried out.
     promised: Option<Vec<Step>>,
+    /// A person chose the entity: `--into`, here or in the dry run.
+    is_chosen: bool,
 }
 
 pub(super) async fn import(
@@ -74,6 +76,8 @@ async fn named(
         let recommendation = recommendations.into_iter().find(|one| one.repo == known.repository.key);
         let links = app.store.links(&integration.catalog).await?;
         let rules = crate::assemble::rules(integration)?;
+        let decisions = app.store.decisions(&integration.catalog).await?;
+        let left = left(&decisions, &known);
         let choice = choices.entry(integration.name.clone()).or_default();
         // What is linked waits for a person again only where its entity is missing, or a rule says `many`.
         let waits = recommendation.as_ref().is_some_and(|one| awaits_decision(one, &links, &rules));
@@ -81,7 +85,7 @@ async fn named(
             Some(link) if link.state == LinkState::Active && !waits && is_the_same(link, options) => {
                 choice.refused.push(imported_already(&known, &link.entity));
             }
-            _ => add(choice, known, recommendation, options),
+            _ => add(choice, known, recommendation, &left, options),
         }
     }
     Ok(choices)
@@ -114,11 +118,13 @@ async fn matching(
             .into_iter()
             .map(|one| (one.repo.clone(), one))
             .collect();
+        let decisions = app.store.decisions(&integration.catalog).await?;
         let choice = choices.entry(integration.name.clone()).or_default();
         for known in app.repositories(&integration.key()).await? {
             if wanted.contains(known.repository.key.id.as_str()) {
                 let recommendation = recommendations.remove(&known.repository.key);
-                add(choice, known, recommendation, options);
+                let left = left(&decisions, &known);
+                add(choice, known, recommendation, &left, options);
             }
         }
     }
@@ -135,17 +141,26 @@ async fn promised(app: &App, id: &str) -> Result<BTreeMap<String, Choice>, Failu
             continue;
         };
         let choice = choices.entry(integration.name.clone()).or_default();
+        choice.is_chosen = stored.is_chosen;
+        let decisions = app.store.decisions(&integration.catalog).await?;
         let links = app.store.links(&integration.catalog).await?;
         for step in &stored.plan.steps {
-            let Some((known, _)) = app.store.record(&stored.integration, &step.repo).await? else { continue };
+            let known = app.store.record(&stored.integration, &step.repo).await?.map(|(known, _)| known);
             // Carried out already, by this plan or otherwise.
-            if links
-                .iter()
-                .any(|link| link.repo == step.repo && link.entity == step.entity && link.state == LinkState::Active)
-            {
-                choice.refused.push(imported_already(&known, &step.entity));
+            let is_done =
+                |link: &&Link| link.repo == step.repo && link.entity == step.entity && link.state == LinkState::Active;
+            if let (Some(known), Some(link)) = (&known, links.iter().find(is_done)) {
+                choice.refused.push(imported_already(known, &link.entity));
                 continue;
             }
+            let decision = decisions.iter().find(|decision| decision.repo == step.repo && decision.at > stored.at);
+            let known = match (known, decision) {
+                (Some(known), None) if unserved(&known.presence).is_none() => known,
+                (known, decision) => {
+                    choice.refused.push(changed_since(step, known.as_ref(), decision));
+                    continue;
+                }
+            };
             choice.names.insert(known.repository.key.id.clone(), known.clone());
             choice.chosen.push(Chosen::again(known, step, step.rule));
         }
@@ -180,13 +195,64 @@ fn imported_already(known: &KnownRepository, entity: &EntityRef) -> ImportRow {
     }
 }
 
+/// A row of a dry run that does not hold any more, and why.
+fn changed_since(step: &Step, known: Option<&KnownRepository>, decision: Option<&Decision>) -> ImportRow {
+    let because = match (known.map(|known| unserved(&known.presence)), decision) {
+        (None, _) => "the repository is not known any more".to_owned(),
+        (Some(Some(reason)), _) => reason,
+        (Some(None), Some(decision)) => plan::tombstone(decision).unwrap_or_else(|| match &decision.kind {
+            DecisionKind::Target { entity } => format!("{} chose {entity} for it", escape_control(&decision.by)),
+            _ => format!("{} let it back into the list", escape_control(&decision.by)),
+        }),
+        (Some(None), None) => "it is not what it was".to_owned(),
+    };
+    let repository = match known {
+        Some(known) => RepositoryName::from(&known.repository),
+        None => RepositoryName { full_name: step.full_name.clone(), ..super::nameless(&step.repo) },
+    };
+    ImportRow {
+        repository,
+        action: action(step.action),
+        entity: Some(step.entity.to_string()),
+        result: RowResult::Held,
+        change: None,
+        reason: Some(format!("changed since the dry run: {because}")),
+        files: Vec::new(),
+    }
+}
+
 /// Whether the import asked for is the one that was done.
 fn is_the_same(link: &Link, options: &ImportOptions) -> bool {
     options.into.as_deref().is_none_or(|into| into == link.entity.to_string())
 }
 
+/// The entities a person unlinked a repository from.
+fn left(decisions: &[Decision], known: &KnownRepository) -> Vec<EntityRef> {
+    let of_it = decisions.iter().filter(|decision| decision.repo == known.repository.key);
+    of_it.flat_map(|decision| decision.kind.let_go()).cloned().collect()
+}
+
+/// Why nothing can be imported of a repository that is not served.
+fn unserved(presence: &Presence) -> Option<String> {
+    match presence {
+        Presence::Excluded { filter } => {
+            Some(format!("hidden by the filter {filter}: change `repositories` in the config first"))
+        }
+        presence if !presence.is_served() => Some(format!("it is {} at the source", presence.as_str())),
+        _ => None,
+    }
+}
+
 /// Puts one repository among what is chosen, or among what cannot be.
-fn add(choice: &mut Choice, known: KnownRepository, recommendation: Option<Recommendation>, options: &ImportOptions) {
+///
+/// `left`: the entities a person unlinked it from.
+fn add(
+    choice: &mut Choice,
+    known: KnownRepository,
+    recommendation: Option<Recommendation>,
+    left: &[EntityRef],
+    options: &ImportOptions,
+) {
     choice.names.insert(known.repository.key.id.clone(), known.clone());
     let mut refuse = |action, reason: String| {
         choice.refused.push(ImportRow {
@@ -199,26 +265,31 @@ fn add(choice: &mut Choice, known: KnownRepository, recommendation: Option<Recom
             files: Vec::new(),
         });
     };
-    match (&known.presence, &options.into, &recommendation) {
-        (Presence::Excluded { filter }, _, _) => {
-            refuse(Action::None, format!("hidden by the filter {filter}: change `repositories` in the config first"));
-        }
-        (presence, _, _) if !presence.is_served() => {
-            refuse(Action::None, format!("it is {} at the source", presence.as_str()));
-        }
-        (_, Some(entity), _) => {
+    if let Some(reason) = unserved(&known.presence) {
+        return refuse(Action::None, reason);
+    }
+    match (&options.into, &recommendation) {
+        (Some(entity), _) => {
+            choice.is_chosen = true;
             choice.chosen.push(Chosen::merge(known, EntityRef::from_canonical(entity.clone()), None));
         }
-        (_, None, None) => {
-            refuse(Action::None, "not judged yet: sync first, or name the entity with `--into`".to_owned())
+        // Unlinked since the last sync, which had nothing to judge: whoever imports it wants it back.
+        (None, None) if !left.is_empty() => {
+            let again = |entity: &EntityRef| Chosen::merge(known.clone(), entity.clone(), None);
+            choice.chosen.extend(left.iter().map(again));
         }
-        (_, None, Some(one)) => match one.action {
+        (None, None) => refuse(Action::None, "not judged yet: sync first, or name the entity with `--into`".to_owned()),
+        (None, Some(one)) => match one.action {
+            Action::Merge if options.kind.is_some() || options.r#type.is_some() => refuse(
+                Action::Merge,
+                "a merge keeps the entity's own kind and type: leave `--kind` and `--type` out".to_owned(),
+            ),
             // What the list shows, types given by rules included, unless the person says otherwise.
-            Action::Register => choice.chosen.push(Chosen::register(
-                known,
-                options.kind.clone().unwrap_or_else(|| one.kind.clone()),
-                options.r#type.clone().or_else(|| one.entity_type.clone()),
-            )),
+            Action::Register => {
+                let kind = options.kind.clone().unwrap_or_else(|| one.kind.clone());
+                let chosen = Chosen::register(known, kind, one.entity_type.clone()).of_type(options.r#type.clone());
+                choice.chosen.push(chosen);
+            }
             Action::Merge => choice.chosen.extend(Chosen::recommended(known, one.clone())),
             Action::Conflict => {
                 refuse(Action::Conflict, format!("{}; choose with `--into ENTITY`", one.reason));
@@ -238,7 +309,7 @@ async fn import_into(
     plans: &mut usize,
     progress: &(dyn Fn(Progress) + Sync + Send),
 ) -> Result<Vec<ImportRow>, Failure> {
-    let Choice { chosen, names, refused: mut rows, promised } = choice;
+    let Choice { chosen, names, refused: mut rows, promised, is_chosen } = choice;
     let parts = app.assembler.parts(integration).await?;
     let catalog = parts.catalog.as_ref();
     let lease = app.store.catalog_lease(catalog.name()).await?;
@@ -276,7 +347,10 @@ async fn import_into(
     for held in &plan.held {
         rows.push(ImportRow {
             repository: name_of(&held.repo),
-            action: if held.entity.is_some() { Action::Merge } else { Action::Register },
+            action: match chosen.iter().any(|chosen| chosen.registers(&held.repo)) {
+                true => Action::Register,
+                false => Action::Merge,
+            },
             entity: held.entity.as_ref().map(ToString::to_string),
             result: RowResult::Held,
             change: None,
@@ -296,6 +370,7 @@ async fn import_into(
                 absences: Vec::new(),
                 shrunk_to: None,
                 reason: "a dry run".to_owned(),
+                is_chosen,
                 rules_hash: None,
             };
             app.store.save_plan(&stored).await?;
@@ -334,7 +409,7 @@ async fn import_into(
     for outcome in &outcomes {
         let row = sync::import_row(outcome, name_of(&outcome.repo));
         if matches!(row.result, RowResult::Done | RowResult::Unchanged) {
-            settle(app, integration, outcome, options, &decisions).await?;
+            settle(app, integration, outcome, is_chosen, &decisions).await?;
             let missing = links.iter().filter(|link| {
                 link.repo == outcome.repo && link.state == LinkState::EntityMissing && link.entity != outcome.entity
             });
@@ -355,10 +430,10 @@ async fn settle(
     app: &App,
     integration: &Integration,
     outcome: &crate::apply::StepOutcome,
-    options: &ImportOptions,
+    is_chosen: bool,
     decisions: &[Decision],
 ) -> Result<(), Failure> {
-    if options.into.is_some() {
+    if is_chosen {
         let decision = Decision {
             repo: outcome.repo.clone(),
             full_name: outcome.full_name.clone(),

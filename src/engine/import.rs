@@ -18,6 +18,7 @@ use crate::store::{LinkChange, Store, StoreError};
 pub struct Chosen {
     repository: KnownRepository,
     aim: Aim,
+    asked_type: Option<String>,
     rule: Option<usize>,
     unseen: Unseen,
 }
@@ -33,22 +34,38 @@ enum Aim {
 impl Chosen {
     /// Create an entity of this kind and type.
     pub fn register(repository: KnownRepository, kind: String, entity_type: Option<String>) -> Self {
-        Self { repository, aim: Aim::Register { kind, entity_type }, rule: None, unseen: Unseen::Allowed }
+        Self {
+            repository,
+            aim: Aim::Register { kind, entity_type },
+            asked_type: None,
+            rule: None,
+            unseen: Unseen::Allowed,
+        }
+    }
+
+    /// The same with a type that a person asked for, which outranks all others.
+    pub fn of_type(self, asked_type: Option<String>) -> Self {
+        Self { asked_type, ..self }
+    }
+
+    /// Whether it asks for a new entity for this repository.
+    pub fn registers(&self, repo: &RepoKey) -> bool {
+        self.repository.repository.key == *repo && matches!(self.aim, Aim::Register { .. })
     }
 
     /// Merge into this entity.
     pub fn merge(repository: KnownRepository, entity: EntityRef, rule: Option<usize>) -> Self {
-        Self { repository, aim: Aim::Merge(entity), rule, unseen: Unseen::Allowed }
+        Self { repository, aim: Aim::Merge(entity), asked_type: None, rule, unseen: Unseen::Allowed }
     }
 
     /// Bring a linked entity up to date.
     pub fn update(repository: KnownRepository, link: Link) -> Self {
-        Self { repository, aim: Aim::Update(Box::new(link)), rule: None, unseen: Unseen::Allowed }
+        Self { repository, aim: Aim::Update(Box::new(link)), asked_type: None, rule: None, unseen: Unseen::Allowed }
     }
 
     /// Make the link again that a mark tells of.
     pub fn adopt(repository: KnownRepository, entity: EntityRef) -> Self {
-        Self { repository, aim: Aim::Adopt(entity), rule: None, unseen: Unseen::Allowed }
+        Self { repository, aim: Aim::Adopt(entity), asked_type: None, rule: None, unseen: Unseen::Allowed }
     }
 
     /// What a step wanted that was planned before. `rule`: the rule that led to it, if it is still that one.
@@ -57,7 +74,7 @@ impl Chosen {
             Work::Register(new) => {
                 let entity_type = new.document.pointer("/spec/type").or_else(|| new.document.pointer("/type"));
                 let entity_type = entity_type.and_then(|value| value.as_str()).map(str::to_owned);
-                Self::register(repository, new.kind.clone(), entity_type)
+                Self::register(repository, new.kind.clone(), entity_type.clone()).of_type(entity_type)
             }
             Work::Edit(edit) if edit.purpose == EditPurpose::Adopt => Self::adopt(repository, step.entity.clone()),
             Work::Edit(_) => Self::merge(repository, step.entity.clone(), rule),
@@ -72,7 +89,7 @@ impl Chosen {
             Some(entity) => std::iter::once(entity).chain(also).map(Aim::Merge).collect(),
             None => vec![Aim::Register { kind, entity_type }],
         };
-        let chosen = |aim| Self { repository: repository.clone(), aim, rule, unseen: unseen.clone() };
+        let chosen = |aim| Self { repository: repository.clone(), aim, asked_type: None, rule, unseen: unseen.clone() };
         aims.into_iter().map(chosen).collect()
     }
 
@@ -120,6 +137,7 @@ impl Material {
             integration: &parts.integration.name,
             tags: &parts.integration.tags,
             target,
+            asked_type: self.chosen.asked_type.as_deref(),
             rule: self.chosen.rule,
             fields: &self.fields,
             many: self.many,

@@ -407,6 +407,7 @@ async fn discovery(run: &Run<'_>, lease: &CrawlLease, record: &mut SyncRecord) -
             absences: held.changes.clone(),
             shrunk_to: None,
             reason: held.reason.clone(),
+            is_chosen: false,
             rules_hash: None,
         }))),
         None => Ok(found),
@@ -419,10 +420,7 @@ async fn served(run: &Run<'_>, wanted: impl Fn(&RepoKey) -> bool) -> Result<Vec<
     known(run, |known| known.presence.is_served() && wanted(&known.repository.key)).await
 }
 
-async fn known(
-    run: &Run<'_>,
-    wanted: impl Fn(&KnownRepository) -> bool,
-) -> Result<Vec<KnownRepository>, StoreError> {
+async fn known(run: &Run<'_>, wanted: impl Fn(&KnownRepository) -> bool) -> Result<Vec<KnownRepository>, StoreError> {
     let mut found = Vec::new();
     let mut after: Option<RepoKey> = None;
     loop {

@@ -43,6 +43,7 @@ pub(super) async fn survey(run: &Run<'_>, record: &mut SyncRecord) -> Result<Sur
             absences: Vec::new(),
             shrunk_to: Some(reading.entity_refs.clone()),
             reason,
+            is_chosen: false,
             rules_hash: None,
         })));
     }

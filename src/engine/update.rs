@@ -159,7 +159,8 @@ fn choose(
         let is_let_go = decided.get(repo).is_some_and(|decision| decision.lets_go(entity.as_str()));
         if let Some(known) = served.get(repo)
             && !is_let_go
-            && (!waits_for_a_person(decided.get(repo).copied()) || run.auto_import && known.first_seen_under_auto_import)
+            && (!waits_for_a_person(decided.get(repo).copied())
+                || run.auto_import && known.first_seen_under_auto_import)
             && !linked.contains(&(repo, entity))
             && !links.iter().any(|link| link.repo == *repo)
         {
@@ -279,6 +280,7 @@ async fn hold(run: &Run<'_>, record: &SyncRecord, plan: &Plan) -> Result<(), Sto
             absences: Vec::new(),
             shrunk_to: None,
             reason,
+            is_chosen: false,
             rules_hash: Some(run.parts.rules.hash().to_owned()),
         })
         .await?;

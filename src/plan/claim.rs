@@ -220,8 +220,15 @@ fn register(
     if let Some(marked) = world.marked_with.get(repo).and_then(|entities| entities.first()) {
         return Err(format!("{marked} carries this repository's mark: import into it with `--into {marked}`"));
     }
-    let wish =
-        Wish { kind, entity_type, owner, integration: wanted.integration, tags: wanted.tags, fields: wanted.fields };
+    let wish = Wish {
+        kind,
+        entity_type,
+        asked_type: wanted.asked_type,
+        owner,
+        integration: wanted.integration,
+        tags: wanted.tags,
+        fields: wanted.fields,
+    };
     let (new, found) =
         register::new_entity(wanted.repository, world.inputs.abilities, &wish).map_err(|why| why.to_string())?;
 

@@ -89,6 +89,8 @@ pub struct Wanted<'a> {
     pub tags: &'a [String],
     /// What is to be done with it.
     pub target: Target<'a>,
+    /// The type a person asked for on register: kept also by kinds that need none.
+    pub asked_type: Option<&'a str>,
     /// Index of the rule that led here.
     pub rule: Option<usize>,
     /// The field rules in the order of the rules file, evaluated on the repository's record.

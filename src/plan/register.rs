@@ -72,6 +72,8 @@ pub fn would_register(repository: &Repository, abilities: &Abilities, kind: &str
 pub(crate) struct Wish<'a> {
     pub kind: &'a str,
     pub entity_type: Option<&'a str>,
+    /// A person's word about the type.
+    pub asked_type: Option<&'a str>,
     pub owner: Option<&'a str>,
     pub integration: &'a str,
     pub tags: &'a [String],
@@ -99,7 +101,9 @@ pub(crate) fn new_entity(
         }
     }
     let at = |keys: &[&str]| value::in_format(&FieldPath::of(keys), format);
-    for (path, given) in [(at(&["spec", "owner"]), wish.owner), (at(&["spec", "type"]), wish.entity_type)] {
+    for (path, given) in
+        [(at(&["spec", "owner"]), wish.owner), (at(&["spec", "type"]), wish.asked_type.or(wish.entity_type))]
+    {
         let Some(given) = given else { continue };
         match value::checked(&path, Mode::Set, &json!(given), format) {
             // A person's word outranks the rules; the integration's type has been through them already.
@@ -116,7 +120,9 @@ pub(crate) fn new_entity(
     };
     if needs_type {
         fill(&mut draft, at(&["spec", "type"]), "service");
-    } else if !wish.fields.iter().any(|field| value::in_format(&field.path, format) == at(&["spec", "type"])) {
+    } else if wish.asked_type.is_none()
+        && !wish.fields.iter().any(|field| value::in_format(&field.path, format) == at(&["spec", "type"]))
+    {
         // A system of type `service` is nothing anybody means by the integration's default.
         let path = at(&["spec", "type"]);
         if let Some(parent) = parent_of(&mut draft, &path) {

@@ -127,6 +127,7 @@ fn wanted<'a>(repository: &'a Repository, target: Target<'a>) -> Wanted<'a> {
         integration: "acme",
         tags: &[],
         target,
+        asked_type: None,
         rule: None,
         fields: &[],
         many: false,

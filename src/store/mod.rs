@@ -208,6 +208,9 @@ pub struct StoredPlan {
     pub shrunk_to: Option<Vec<EntityRef>>,
     /// Why it waits, in words.
     pub reason: String,
+    /// Of a dry run of an import: a person chose its entity (`--into`), which is kept as their decision.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_chosen: bool,
     /// Hash of the rules it was made with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rules_hash: Option<String>,

@@ -2,6 +2,7 @@
 //! promises, the layout and the README held to what the sources are. One binary, one module per subject.
 
 mod absence;
+mod again;
 mod approving;
 mod bad_input;
 mod busy_catalog;
@@ -23,6 +24,8 @@ mod order;
 mod output;
 mod promises;
 mod readme;
+mod refused;
+mod several;
 mod shapes;
 mod sidecar;
 mod simulate;

@@ -270,6 +270,7 @@ pub(crate) fn plan(id: &str, key: &IntegrationKey, minute: i64) -> StoredPlan {
         absences: vec![(repo(1), Presence::Gone)],
         shrunk_to: None,
         reason: "a guard".to_owned(),
+        is_chosen: false,
         rules_hash: None,
     }
 }
