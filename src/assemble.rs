@@ -9,7 +9,7 @@ use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use secrecy::SecretString;
 use tokio::sync::Mutex;
 use url::Url;
@@ -20,16 +20,20 @@ use crate::catalog::directory::{DirectoryCatalog, DirectorySettings, MAX_FILE_BY
 use crate::clock::Clock;
 use crate::commands::{Exit, Failure};
 use crate::config::{
-    Auth, CatalogConfig, Config, Connector, Environment, FirstSync, Integration, RulesRef, Secret, SecretFrom,
+    self, Auth, CatalogConfig, Config, Connector, ConnectorType, Environment, FirstSync, Integration, RulesRef, Secret,
+    SecretFrom, Secrets,
 };
 use crate::correlate::Rules;
+use crate::credentials::{CredentialError, Kind, Vault};
 use crate::error::Report;
 use crate::model::{DetailKind, IntegrationKey, SecondaryKind};
 use crate::plan::Guard;
 use crate::source::Source;
 use crate::source::bitbucket_cloud::{BitbucketCloud, CloudSettings, TOKEN_URL};
-use crate::source::http::{Credential, CredentialSettings, HttpSettings, Reserve, SecretError, SecretSource};
-use crate::store::{Store, StoreError};
+use crate::source::http::{
+    Credential, CredentialSettings, HttpSettings, Reserve, SecretError, SecretSource, SettingsError,
+};
+use crate::store::Store;
 
 /// An integration with its rules and its catalog: all that planning and importing need, no network.
 pub struct Parts {
@@ -73,16 +77,44 @@ impl Parts {
 /// Makes and keeps what syncs work with.
 pub struct Assembler {
     config: Arc<Config>,
-    environment: Environment,
+    vault: Arc<Vault>,
+    secrets: Secrets,
     clock: Clock,
     catalogs: Mutex<BTreeMap<String, Arc<dyn Catalog>>>,
-    connections: Mutex<BTreeMap<String, Arc<BitbucketCloud>>>,
+    connections: Mutex<BTreeMap<String, Connection>>,
 }
+
+/// A connection, and what it was made with.
+type Connection = (Vec<StoredLogin>, Arc<BitbucketCloud>);
+/// What a connection took from the credential store beside secrets: name, kind, expiry. Another kind makes another
+/// connection.
+type StoredLogin = (String, Option<(String, Option<NaiveDate>)>);
 
 impl Assembler {
     /// Makes nothing yet.
     pub fn new(config: Arc<Config>, environment: Environment, clock: Clock) -> Self {
-        Self { config, environment, clock, catalogs: Mutex::default(), connections: Mutex::default() }
+        let vault = Arc::new(Vault::new(&config, &environment));
+        let secrets = Secrets { environment, stored: Some(vault.clone()) };
+        Self { config, vault, secrets, clock, catalogs: Mutex::default(), connections: Mutex::default() }
+    }
+
+    /// The stored credentials, as they were last read from the store.
+    pub fn vault(&self) -> &Vault {
+        &self.vault
+    }
+
+    /// What secrets of the config are resolved from.
+    pub fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
+    /// The day a credential ends: as its entry says, else as the credential store knows.
+    pub fn expiry(&self, credential: &config::Credential) -> Option<NaiveDate> {
+        let stored = credential.auth.secrets().into_iter().filter_map(|secret| match &secret.from {
+            SecretFrom::Credential { name, .. } => self.vault.record(name).ok()?.expires,
+            _ => None,
+        });
+        credential.expires.or_else(|| stored.min())
     }
 
     /// Rules and catalog of an integration.
@@ -146,19 +178,25 @@ impl Assembler {
                 "add it under `connectors`",
             ));
         };
+        if let Some(store) = store.filter(|_| self.config.uses_credentials()) {
+            self.vault.refresh(store.credentials().await?);
+        }
+        let logins = self.stored_logins(connector);
         let mut connections = self.connections.lock().await;
-        if let Some(connection) = connections.get(&connector.name) {
+        if let Some((made_with, connection)) = connections.get(&connector.name)
+            && *made_with == logins
+        {
             let connection = connection.for_workspace(&integration.workspace).map_err(|e| unusable(connector, &e))?;
             return self.with_git(Arc::new(connection), connector, integration);
         }
         let settings = self.settings(connector, &integration.workspace, store).await?;
         let connection = Arc::new(BitbucketCloud::new(settings).map_err(|error| unusable(connector, &error))?);
-        connections.insert(connector.name.clone(), connection.clone());
+        connections.insert(connector.name.clone(), (logins, connection.clone()));
         self.with_git(connection, connector, integration)
     }
 
     fn secret(&self, secret: &Secret) -> Arc<dyn SecretSource> {
-        Arc::new(ConfiguredSecret { secret: secret.clone(), environment: self.environment.clone() })
+        Arc::new(ConfiguredSecret { secret: secret.clone(), secrets: self.secrets.clone() })
     }
 
     /// Whether any integration of the connector fetches details of pull requests.
@@ -168,12 +206,24 @@ impl Assembler {
         kinds.any(|kind| kind.of() == Some(SecondaryKind::PullRequests))
     }
 
+    fn stored_logins(&self, connector: &Connector) -> Vec<StoredLogin> {
+        let secrets = connector.auth.iter().flat_map(|credential| credential.auth.secrets());
+        let stored = secrets.filter_map(|secret| match &secret.from {
+            SecretFrom::Credential { name, .. } => {
+                let record = self.vault.record(name).ok();
+                Some((name.clone(), record.map(|record| (record.kind, record.expires))))
+            }
+            _ => None,
+        });
+        stored.collect()
+    }
+
     async fn settings(
         &self,
         connector: &Connector,
         workspace: &str,
         store: Option<&dyn Store>,
-    ) -> Result<CloudSettings, StoreError> {
+    ) -> Result<CloudSettings, Failure> {
         let budget = match store {
             Some(store) => store.budget(&connector.name).await?,
             None => None,
@@ -190,12 +240,32 @@ impl Assembler {
                 Auth::Basic { username, password } => {
                     Credential::Basic { username: secret(username), password: secret(password) }
                 }
+                Auth::Stored { name, login } => {
+                    let user = || {
+                        secret(&Secret {
+                            from: SecretFrom::Credential { name: name.clone(), part: config::Part::User },
+                            place: login.place,
+                        })
+                    };
+                    match self.vault.login(name).map_err(|error| unusable_credential(connector, &error))?.kind {
+                        Kind::Basic if connector.kind == ConnectorType::BitbucketCloud => {
+                            let credential = format!("the stored credential {name}");
+                            return Err(unusable(connector, &SettingsError::AppPassword { credential }));
+                        }
+                        Kind::ApiToken => Credential::ApiToken { email: user(), token: secret(login) },
+                        Kind::OAuth => {
+                            Credential::OAuth { key: user(), secret: secret(login), token_url: token_url(connector) }
+                        }
+                        Kind::Basic => Credential::Basic { username: user(), password: secret(login) },
+                        Kind::AccessToken | Kind::Secret => Credential::AccessToken(secret(login)),
+                    }
+                }
                 Auth::SshKey { .. } => continue,
             };
             credentials.push(CredentialSettings {
-                name: format!("credential {} ({})", index + 1, credential.auth.as_str()),
+                name: credential_name(index, credential),
                 credential: kind,
-                expires: credential.expires,
+                expires: self.expiry(credential),
             });
         }
         Ok(CloudSettings {
@@ -233,7 +303,21 @@ fn token_url(connector: &Connector) -> Url {
     url
 }
 
-fn unusable(connector: &Connector, error: &crate::source::http::SettingsError) -> Failure {
+/// What people call a credential of a connector; also names its budget in the store.
+pub fn credential_name(index: usize, credential: &config::Credential) -> String {
+    let what = match &credential.auth {
+        Auth::Stored { name, .. } => name,
+        auth => auth.as_str(),
+    };
+    format!("credential {} ({what})", index + 1)
+}
+
+fn unusable_credential(connector: &Connector, error: &CredentialError) -> Failure {
+    let report = Report::new(format!("the connector {} cannot be used", connector.name), error, Some(error.mend()));
+    Failure { report, exit: Exit::Usage }
+}
+
+fn unusable(connector: &Connector, error: &SettingsError) -> Failure {
     let mend = Some(error.mend().to_owned());
     let report = Report::new(format!("the connector {} cannot be used", connector.name), error, mend);
     Failure { report, exit: Exit::Usage }
@@ -264,12 +348,12 @@ pub fn rules(integration: &Integration) -> Result<Rules, Failure> {
 /// A secret of the config, read anew whenever the client asks.
 struct ConfiguredSecret {
     secret: Secret,
-    environment: Environment,
+    secrets: Secrets,
 }
 
 impl SecretSource for ConfiguredSecret {
     fn read(&self) -> Result<SecretString, SecretError> {
-        self.secret.resolve(&self.environment).map_err(|error| SecretError(format!("{error}; {}", error.mend())))
+        self.secret.resolve(&self.secrets).map_err(|error| SecretError(format!("{error}; {}", error.mend())))
     }
 
     fn variable(&self) -> Option<&str> {

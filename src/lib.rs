@@ -33,7 +33,8 @@
 //!
 //! The edge holds no decision:
 //!
-//! - [`config`]: the file, with every fault at its line; [`assemble`] makes sources, catalogs and rules of it.
+//! - [`config`]: the file, with every fault at its line; [`credentials`]: secrets that are stored, encrypted; [`assemble`]
+//!   makes sources, catalogs and rules of both.
 //! - [`commands`]: what can be done, as requests and answers. [`cli`] parses and prints them, [`server`] takes them from a second
 //!   terminal, [`sidecar`] runs syncs on schedule.
 //! - [`error`]: one report for people (what, because, mend). [`clock`]: time as an argument. [`ids`]: ids that sort by when.
@@ -94,6 +95,8 @@ pub mod catalog;
 pub mod store;
 
 pub mod config;
+
+pub mod credentials;
 
 pub mod assemble;
 

@@ -105,12 +105,12 @@ impl Assembler {
             passphrase: passphrase.map(|secret| self.secret(secret)),
             known_hosts: connector.known_hosts.clone(),
             folder: self.git_folder(&integration.key()),
-            path: self.environment.get("PATH").unwrap_or("/usr/local/bin:/usr/bin:/bin").to_owned(),
+            path: self.secrets.environment.get("PATH").unwrap_or("/usr/local/bin:/usr/bin:/bin").to_owned(),
         })
     }
 
     fn variables(&self) -> Vec<(String, String)> {
-        let of_us = |name: &&str| Some(((*name).to_owned(), self.environment.get(name)?.to_owned()));
+        let of_us = |name: &&str| Some(((*name).to_owned(), self.secrets.environment.get(name)?.to_owned()));
         VARIABLES.iter().filter_map(of_us).collect()
     }
 

@@ -71,6 +71,11 @@ pub(super) fn request(cli: &Cli) -> Result<Request, Failure> {
             }
         }
         Command::Store(Store::Check) => Request::StoreCheck,
+        Command::Credential(args::Credential::List) => Request::CredentialList { name: None },
+        Command::Credential(args::Credential::Info(of)) => Request::CredentialList { name: Some(of.name) },
+        Command::Credential(args::Credential::Delete(of)) => {
+            Request::CredentialDelete { name: of.name, dry_run: false }
+        }
         _ => return Err(Failure::usage("this command is not a request", "please report this")),
     })
 }

@@ -19,9 +19,9 @@ use crate::error::{Report, escape_control};
 use crate::ids::Ids;
 use crate::sidecar;
 use crate::simulator::{self, DataCenterOptions, ServeOptions, Tls};
-use crate::store::Store;
 use crate::store::decisions_file::DecisionsFile;
 use crate::store::sled::SledStore;
+use crate::store::{ExportOf, Store};
 
 /// An app over a store of our own.
 pub struct Local {
@@ -274,7 +274,7 @@ fn unreadable(file: &Path, error: &io::Error) -> Failure {
 }
 
 /// `store export`: to a file that is there whole or not at all, or to stdout.
-pub(super) async fn export_store(start: &Start, screen: &Screen, file: &Path) -> Result<Exit, Failure> {
+pub(super) async fn export_store(start: &Start, screen: &Screen, file: &Path, of: ExportOf) -> Result<Exit, Failure> {
     let config = load(start)?;
     if file != Path::new("-") && start.working_directory.join(file).exists() && !start.cli.global.yes {
         return Err(Failure::refused(
@@ -283,7 +283,7 @@ pub(super) async fn export_store(start: &Start, screen: &Screen, file: &Path) ->
         ));
     }
     let lines = match remote::RunFile::read(&config.store) {
-        Some(run) => match remote::ask(&run, &request::Request::StoreExport, &|_| {}).await {
+        Some(run) => match remote::ask(&run, &request::Request::StoreExport { of }, &|_| {}).await {
             Some(answer) => Some(exported(answer?)?),
             None => None,
         },
@@ -294,13 +294,13 @@ pub(super) async fn export_store(start: &Start, screen: &Screen, file: &Path) ->
         if file != Path::new("-") {
             return Err(no_store(&config));
         }
-        let nothing = exported(answer_of_nothing(start, config, &request::Request::StoreExport).await?)?;
+        let nothing = exported(answer_of_nothing(start, config, &request::Request::StoreExport { of }).await?)?;
         return printed(io::stdout().lock().write_all(nothing.as_bytes()), Exit::Done);
     }
     if file == Path::new("-") {
         let lines = match lines {
             Some(lines) => lines,
-            None => exported(local_export(start, config).await?)?,
+            None => exported(local_export(start, config, of).await?)?,
         };
         return printed(io::stdout().lock().write_all(lines.as_bytes()), Exit::Done);
     }
@@ -310,7 +310,7 @@ pub(super) async fn export_store(start: &Start, screen: &Screen, file: &Path) ->
         None => {
             let store = SledStore::open(&config.store, &Clock::System).await?;
             let mut kept = whole_file_begun(&path)?;
-            let records = store.export(&mut kept.out).await?;
+            let records = store.export(&mut kept.out, of).await?;
             kept.finish()?;
             records
         }
@@ -319,9 +319,9 @@ pub(super) async fn export_store(start: &Start, screen: &Screen, file: &Path) ->
     printed(screen.print(&data, |_| format!("wrote {records} records to {}", path.display())), Exit::Done)
 }
 
-async fn local_export(start: &Start, config: Config) -> Result<request::Answer, Failure> {
+async fn local_export(start: &Start, config: Config, of: ExportOf) -> Result<request::Answer, Failure> {
     let local = Local::open(start, config).await?;
-    execute(&local.app, request::Request::StoreExport, &|_| {}).await
+    execute(&local.app, request::Request::StoreExport { of }, &|_| {}).await
 }
 
 fn exported(answer: request::Answer) -> Result<String, Failure> {

@@ -8,9 +8,11 @@ pub mod remote;
 pub mod render;
 
 mod ask;
+mod credential;
 pub mod local;
+mod prompt;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
@@ -23,12 +25,13 @@ use self::ask::request;
 use self::local::Local;
 use self::output::{Format, Screen};
 use self::progress::ProgressView;
-use crate::commands::answer::CheckRow;
+use crate::commands::answer::{CheckRow, CredentialDeletion};
 use crate::commands::request::{Answer, DiscoveredFilter, Request, StateFilter};
 use crate::commands::{Exit, Failure, check, execute};
-use crate::config::{Environment, starter};
+use crate::config::{Config, Environment, starter};
 use crate::correlate;
 use crate::error::Report;
+use crate::store::{ExportOf, SealedCredential};
 
 /// What the program was started with, read once in `main`.
 #[derive(Clone)]
@@ -57,7 +60,13 @@ pub async fn run(start: Start) -> Result<Exit, Failure> {
         Command::Run(of) => local::run_sidecar(&start, of.listen.as_deref()).await,
         Command::Rules(Rules::Check { file }) => check_rules(&screen, &file),
         Command::Store(Store::Import { file }) => local::import_store(&start, &screen, &file).await,
-        Command::Store(Store::Export { file }) => local::export_store(&start, &screen, &file).await,
+        Command::Store(Store::Export { file, with_credentials }) => {
+            let of = if with_credentials { ExportOf::WithCredentials } else { ExportOf::WithoutCredentials };
+            local::export_store(&start, &screen, &file, of).await
+        }
+        Command::Credential(args::Credential::Add(of)) => credential::add(&start, &screen, of).await,
+        Command::Credential(args::Credential::Update(of)) => credential::update(&start, &screen, of).await,
+        Command::Credential(args::Credential::Rekey(of)) => credential::rekey(&start, &screen, of).await,
         Command::Simulate(of) => local::simulate(&start, of).await,
         Command::Config(ConfigCommand::Schema) => {
             let schema = crate::config::schema::schema();
@@ -81,6 +90,7 @@ pub async fn run(start: Start) -> Result<Exit, Failure> {
         | Command::Imported(_)
         | Command::Integration(_)
         | Command::Activity(_)
+        | Command::Credential(_)
         | Command::Store(Store::Check) => answered(&start, &screen, request(&start.cli)?).await,
     }
 }
@@ -97,6 +107,16 @@ async fn answered(start: &Start, screen: &Screen, request: Request) -> Result<Ex
                 lost.repositories, lost.links
             );
             confirm(&question, &render::deleted(&lost))?;
+        }
+    }
+    if let Request::CredentialDelete { name, .. } = &request
+        && !start.cli.global.yes
+    {
+        let lost = ask(start, &Request::CredentialDelete { name: name.clone(), dry_run: true }).await?;
+        if let Answer::CredentialDeleted(CredentialDeletion { used_by, .. }) = lost
+            && !used_by.is_empty()
+        {
+            confirm(&format!("Forget the credential {name}?"), &format!("{name} is used by {}", used_by.join(", ")))?;
         }
     }
     let answer = ask(start, &request).await?;
@@ -129,31 +149,69 @@ async fn answered(start: &Start, screen: &Screen, request: Request) -> Result<Ex
     }
 }
 
-/// Through the running sidecar when there is one, else by ourselves.
 async fn ask(start: &Start, request: &Request) -> Result<Answer, Failure> {
-    let view = ProgressView::new(start.cli.global.quiet);
-    let report = |progress| view.show(&progress);
-    let config = local::load(start)?;
-    if let Some(run) = remote::RunFile::read(&config.store)
-        && run.is_of(&config.path)?
-        && let Some(answer) = remote::ask(&run, request, &report).await
-    {
-        view.clear();
-        if !run.store.as_os_str().is_empty() && run.store != config.store {
-            warn!(
-                "the running sidecar works on {}; `store` in the config takes effect when it is started again",
-                run.store.display()
-            );
+    Asking::new(start, local::load(start)?).ask(request).await
+}
+
+/// Through the running sidecar when there is one, else by ourselves, over a store that stays open between questions.
+struct Asking<'a> {
+    start: &'a Start,
+    config: Config,
+    local: Option<Local>,
+    /// Whether a running sidecar answered.
+    is_remote: bool,
+}
+
+impl<'a> Asking<'a> {
+    fn new(start: &'a Start, config: Config) -> Self {
+        Self { start, config, local: None, is_remote: false }
+    }
+
+    fn has_no_store(&self) -> bool {
+        self.local.is_none() && local::StorePlace::new(&self.config.store).is_empty()
+    }
+
+    async fn ask(&mut self, request: &Request) -> Result<Answer, Failure> {
+        let view = ProgressView::new(self.start.cli.global.quiet);
+        let report = |progress| view.show(&progress);
+        if self.local.is_none()
+            && let Some(run) = remote::RunFile::read(&self.config.store)
+            && run.is_of(&self.config.path)?
+            && let Some(answer) = remote::ask(&run, request, &report).await
+        {
+            view.clear();
+            self.is_remote = true;
+            if !run.store.as_os_str().is_empty() && run.store != self.config.store {
+                warn!(
+                    "the running sidecar works on {}; `store` in the config takes effect when it is started again",
+                    run.store.display()
+                );
+            }
+            return answer;
         }
-        return answer;
+        if request.only_reads() && self.has_no_store() {
+            return local::answer_of_nothing(self.start, self.config.clone(), request).await;
+        }
+        let local = match self.local.take() {
+            Some(local) => local,
+            None => Local::open(self.start, self.config.clone()).await?,
+        };
+        let answer = execute(&local.app, request.clone(), &report).await;
+        self.local = Some(local);
+        view.clear();
+        answer
     }
-    if request.only_reads() && local::StorePlace::new(&config.store).is_empty() {
-        return local::answer_of_nothing(start, config, request).await;
+
+    /// The sealed credentials.
+    async fn credentials(&mut self) -> Result<BTreeMap<String, SealedCredential>, Failure> {
+        if self.has_no_store() && remote::RunFile::read(&self.config.store).is_none() {
+            return Ok(BTreeMap::new());
+        }
+        match self.ask(&Request::CredentialRecords).await? {
+            Answer::CredentialRecords(records) => Ok(records),
+            _ => Err(Failure::failed(Report::plain("the sidecar answered something else", None))),
+        }
     }
-    let local = Local::open(start, config).await?;
-    let answer = execute(&local.app, request.clone(), &report).await;
-    view.clear();
-    answer
 }
 
 /// Asks yes or no on the terminal; where there is none, the refusal says what it was about.
@@ -189,8 +247,18 @@ fn init(start: &Start) -> Result<Exit, Failure> {
 async fn checked(start: &Start, screen: &Screen, names: &[String], offline: bool) -> Result<Exit, Failure> {
     let config = local::load(start)?;
     let assembler = local::assembler(start, &config);
+    let mut without_credentials = None;
+    if !offline && config.uses_credentials() {
+        match Asking::new(start, config.clone()).credentials().await {
+            Ok(records) => assembler.vault().refresh(records),
+            Err(failure) => {
+                without_credentials = Some(check::failed("credentials", "unusable", "the credential store", &failure));
+            }
+        }
+    }
+    let secrets = assembler.secrets();
     // A connector without its secrets is told at their line; asking with them would only say it again.
-    let lacking = if offline { BTreeSet::new() } else { config.lacking_secrets(&start.environment) };
+    let lacking = if offline { BTreeSet::new() } else { config.lacking_secrets(secrets) };
     if !offline && io::stdin().is_terminal() && io::stderr().is_terminal() {
         for host in check::unknown_hosts(&config, &assembler, names).await {
             accept_host(&host);
@@ -201,7 +269,8 @@ async fn checked(start: &Start, screen: &Screen, names: &[String], offline: bool
         if !lacking.is_empty() {
             rows[0].message = "every setting is understood; not every secret is there".to_owned();
         }
-        rows.splice(1..1, config.check_secrets(&start.environment).iter().map(|fault| check::of_fault(&config, fault)));
+        rows.splice(1..1, config.check_secrets(secrets).iter().map(|fault| check::of_fault(&config, fault)));
+        rows.extend(without_credentials);
         rows.extend(local::check_store(start, &config).await);
     }
     let is_bad = |row: &CheckRow| row.code != "ok" && row.code != "warning";

@@ -3,8 +3,8 @@
 use super::output::{Screen, Styled, Tone, count, duration, minute, or_dash};
 use crate::commands::Exit;
 use crate::commands::answer::{
-    Change, CheckRow, CommitRow, Deletion, DiscoveredRow, DiscoveredState, ImportReport, ImportRow, ImportedDetail,
-    ImportedRow, IntegrationRow, PullRequestRow, RowResult,
+    Change, CheckRow, CommitRow, CredentialRow, Deletion, DiscoveredRow, DiscoveredState, ImportReport, ImportRow,
+    ImportedDetail, ImportedRow, IntegrationRow, PullRequestRow, RowResult,
 };
 use crate::commands::request::{Answer, Explained};
 use crate::error::escape_control;
@@ -40,6 +40,14 @@ pub fn print(screen: &Screen, answer: &Answer) -> std::io::Result<()> {
         Answer::Commits(rows) => screen.print(rows, |screen| commits(screen, rows)),
         Answer::Details(rows) => screen.print(rows, |screen| details(screen, rows)),
         Answer::Store(report) => screen.print(report, |screen| store(screen, report)),
+        Answer::Credentials(rows) => screen.print(rows, |screen| credentials(screen, rows)),
+        Answer::Credential(row) => screen.print(row, |_| credential(row)),
+        Answer::CredentialRecords(records) => {
+            screen.print(records, |_| records.keys().cloned().collect::<Vec<_>>().join("\n"))
+        }
+        Answer::CredentialDeleted(deletion) => {
+            screen.print(deletion, |_| format!("forgot the credential {}", deletion.name))
+        }
         Answer::Export(lines) => {
             use std::io::Write;
             std::io::stdout().lock().write_all(lines.as_bytes())
@@ -682,6 +690,45 @@ pub fn check(screen: &Screen, rows: &[CheckRow]) -> String {
         }
     }
     text
+}
+
+fn credentials(screen: &Screen, rows: &[CredentialRow]) -> String {
+    if rows.is_empty() {
+        return "no credential is stored: `catalog-sync credential add NAME`".to_owned();
+    }
+    let table = screen.table_of(
+        ["CREDENTIAL", "KIND", "STATE", "CREATED (UTC)", "UPDATED (UTC)", "EXPIRES", "USED BY"],
+        &["CREATED (UTC)", "UPDATED (UTC)"],
+        rows.iter().map(|row| {
+            let tone = if row.problem.is_none() { Tone::Good } else { Tone::Bad };
+            [
+                row.name.clone().into(),
+                row.kind.clone().into(),
+                Styled::new(row.state.replace('_', " "), tone),
+                minute(row.created_at).into(),
+                minute(row.updated_at).into(),
+                or_dash(row.expires).into(),
+                or_dash(Some(row.used_by.join(", ")).filter(|users| !users.is_empty())).into(),
+            ]
+        }),
+    );
+    let problems = rows.iter().filter_map(|row| row.problem.as_deref()).map(escape_control);
+    let problems: Vec<String> = problems.map(|problem| format!("\n\n{problem}")).collect();
+    format!("{table}{}", problems.concat())
+}
+
+fn credential(row: &CredentialRow) -> String {
+    let users = if row.used_by.is_empty() { "nothing".to_owned() } else { row.used_by.join(", ") };
+    let mut text = vec![
+        format!("{}  {}  {}", row.name, row.kind, row.state.replace('_', " ")),
+        format!("created   {} UTC", minute(row.created_at)),
+        format!("updated   {} UTC", minute(row.updated_at)),
+        format!("expires   {}", or_dash(row.expires)),
+        format!("used by   {users}"),
+        format!("key       {}", row.key_id),
+    ];
+    text.extend(row.problem.clone());
+    text.iter().map(|line| escape_control(line)).collect::<Vec<_>>().join("\n")
 }
 
 fn store(screen: &Screen, report: &StoreReport) -> String {

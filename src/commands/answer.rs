@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -307,6 +307,40 @@ pub struct Deletion {
     /// It is not in the config any more: nothing brings it back.
     #[serde(default)]
     pub is_orphaned: bool,
+}
+
+/// A stored credential, for `credential list` and `info`: everything but what is secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CredentialRow {
+    /// Name.
+    pub name: String,
+    /// `access_token`, `api_token`, `oauth`, `basic`, `secret`.
+    pub kind: String,
+    /// `readable`; else why not: `other_key`, `no_key`, `broken`, `unknown_version`.
+    pub state: String,
+    /// Why it cannot be read, with the mend.
+    pub problem: Option<String>,
+    /// When it was added.
+    pub created_at: DateTime<Utc>,
+    /// When it was last changed.
+    pub updated_at: DateTime<Utc>,
+    /// The day it ends, where known.
+    pub expires: Option<NaiveDate>,
+    /// What uses it: `connector acme`, sorted.
+    pub used_by: Vec<String>,
+    /// Id of the key it is sealed under: tells keys apart without telling them.
+    pub key_id: String,
+}
+
+/// `credential delete`: what would be, or was, forgotten.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CredentialDeletion {
+    /// Name.
+    pub name: String,
+    /// What uses it: `connector acme`, sorted.
+    pub used_by: Vec<String>,
+    /// It was only asked what would be lost.
+    pub dry_run: bool,
 }
 
 /// A row of `activity pull-requests`.

@@ -185,7 +185,8 @@ pub fn of_fault(config: &Config, fault: &Fault) -> CheckRow {
     row("config", code, &place, &message, fault.mend.as_deref())
 }
 
-fn failed(about: &str, code: &str, subject: &str, failure: &Failure) -> CheckRow {
+/// What could not be looked at.
+pub fn failed(about: &str, code: &str, subject: &str, failure: &Failure) -> CheckRow {
     let mut message = vec![failure.report.what.clone()];
     message.extend(failure.report.because.iter().filter(|because| **because != failure.report.what).cloned());
     row(about, code, subject, &message.join(": "), failure.report.mend.as_deref())

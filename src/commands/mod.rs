@@ -4,6 +4,7 @@
 pub mod activity;
 pub mod answer;
 pub mod check;
+pub mod credential;
 pub mod decisions;
 pub mod discovered;
 pub mod import;
@@ -175,7 +176,11 @@ pub async fn execute(
             activity::commits(app, &repository, integration.as_deref(), limit).await
         }
         Request::StoreCheck => store::check(app).await,
-        Request::StoreExport => store::export(app).await,
+        Request::StoreExport { of } => store::export(app, of).await,
+        Request::CredentialList { name } => credential::list(app, name.as_deref()).await,
+        Request::CredentialRecords => credential::records(app).await,
+        Request::CredentialChange { changes, rekey } => credential::change(app, changes, rekey).await,
+        Request::CredentialDelete { name, dry_run } => credential::delete(app, &name, dry_run).await,
     }
 }
 

@@ -1,18 +1,19 @@
 //! What can be asked, as data: the CLI makes it from arguments, a running sidecar receives it from a
 //! second terminal. Holds values, never places on the host or secrets.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use super::answer::{
-    CommitRow, Deletion, DiscoveredRow, DryRun, ImportReport, ImportedDetail, ImportedRow, IntegrationRow,
-    PullRequestRow,
+    CommitRow, CredentialDeletion, CredentialRow, Deletion, DiscoveredRow, DryRun, ImportReport, ImportedDetail,
+    ImportedRow, IntegrationRow, PullRequestRow,
 };
 use crate::correlate::Explanation;
 use crate::error::escape_control;
 use crate::model::{Action, Detail, DetailKind, SyncRecord};
-use crate::store::StoreReport;
+use crate::store::{CredentialChange, ExportOf, SealedCredential, StoreReport};
 
 /// Which rows of `discovered list`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -213,7 +214,32 @@ pub enum Request {
     /// `store check`.
     StoreCheck,
     /// `store export`: the lines come as the answer.
-    StoreExport,
+    StoreExport {
+        /// With credentials or without.
+        #[serde(default)]
+        of: ExportOf,
+    },
+    /// `credential list` and `info`.
+    CredentialList {
+        /// Only this one.
+        name: Option<String>,
+    },
+    /// The sealed records: for who has the key.
+    CredentialRecords,
+    /// `credential add`, `update` and `rekey`. Sealed by who asks: no secret travels, not even to this process.
+    CredentialChange {
+        /// All of them, or none.
+        changes: Vec<CredentialChange>,
+        /// Under a new key, which takes effect afterwards.
+        rekey: bool,
+    },
+    /// `credential delete`.
+    CredentialDelete {
+        /// Which.
+        name: String,
+        /// Only tell who uses it.
+        dry_run: bool,
+    },
 }
 
 impl Request {
@@ -231,7 +257,9 @@ impl Request {
             | Self::ActivityCommits { .. }
             | Self::ActivityDetails { .. }
             | Self::StoreCheck
-            | Self::StoreExport => true,
+            | Self::StoreExport { .. }
+            | Self::CredentialList { .. }
+            | Self::CredentialRecords => true,
             Self::SyncNow { .. }
             | Self::SyncApprove { .. }
             | Self::DiscoveredImport { .. }
@@ -240,7 +268,9 @@ impl Request {
             | Self::ImportedUnlink { .. }
             | Self::IntegrationSuspend { .. }
             | Self::IntegrationAutoImport { .. }
-            | Self::IntegrationDelete { .. } => false,
+            | Self::IntegrationDelete { .. }
+            | Self::CredentialChange { .. }
+            | Self::CredentialDelete { .. } => false,
         }
     }
 }
@@ -287,7 +317,14 @@ impl fmt::Display for Request {
             Self::ActivityCommits { .. } => f.write_str("activity commits"),
             Self::ActivityDetails { .. } => f.write_str("activity"),
             Self::StoreCheck => f.write_str("store check"),
-            Self::StoreExport => f.write_str("store export"),
+            Self::StoreExport { .. } => f.write_str("store export"),
+            Self::CredentialList { .. } | Self::CredentialRecords => f.write_str("credential list"),
+            Self::CredentialChange { rekey: true, .. } => f.write_str("credential rekey"),
+            Self::CredentialChange { changes, .. } => {
+                let names: Vec<String> = changes.iter().map(|change| change.name.clone()).collect();
+                write!(f, "credential update {}", named(&names))
+            }
+            Self::CredentialDelete { name, .. } => write!(f, "credential delete {}", escape_control(name)),
         }
     }
 }
@@ -328,6 +365,14 @@ pub enum Answer {
     Store(StoreReport),
     /// Of `store export`: JSON lines.
     Export(String),
+    /// Of `credential list`; of `add`, `update`, `rekey`: those that were changed.
+    Credentials(Vec<CredentialRow>),
+    /// Of `credential info`.
+    Credential(Box<CredentialRow>),
+    /// Sealed records by name.
+    CredentialRecords(BTreeMap<String, SealedCredential>),
+    /// Of `credential delete`.
+    CredentialDeleted(CredentialDeletion),
 }
 
 /// `discovered show`.

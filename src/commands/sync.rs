@@ -1,5 +1,6 @@
 //! `sync now|history|show|approve`.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tracing::warn;
@@ -8,13 +9,14 @@ use super::answer::{Change, DryRun, ImportRow, RepositoryName, RowResult};
 use super::request::Answer;
 use super::{App, Exit, Failure, integration};
 use crate::apply::{StepOutcome, StepResult};
-use crate::config::{Cadence, Integration};
+use crate::assemble::credential_name;
+use crate::config::{Cadence, Integration, Secret, SecretFrom};
 use crate::engine::{self, EngineError, Progress, Run};
 use crate::error::Report;
 use crate::model::{Action, ImportAction, Outcome, Presence, SyncError, SyncId, SyncRecord, Trigger};
 use crate::plan::EditPurpose;
 use crate::schedule;
-use crate::source::expiry_in_words;
+use crate::source::{Source, expiry_in_words};
 use crate::store::sled::SledStore;
 use crate::store::{Store, StoreError};
 
@@ -204,6 +206,7 @@ async fn run(
         progress,
     })
     .await;
+    let refused = refused(app, integration, source.as_ref());
     if options.dry_run {
         // Its store is a scratch copy; the requests were sent all the same.
         app.store.save_budget(&integration.connector, &source.budget_snapshot()).await?;
@@ -215,13 +218,49 @@ async fn run(
             warn!(integration = %integration.name, "scratch repositories could not be removed: {error}");
         }
     }
-    result.map_err(|error| {
+    let mut synced = result.map_err(|error| {
         let mend = error.mend();
         match error {
             EngineError::Store(error) => error.into(),
             error => Failure::refused(error.to_string(), mend.unwrap_or_default()),
         }
-    })
+    })?;
+    if !refused.is_empty() {
+        synced.record.notes.extend(refused);
+        store.save_sync(&integration.key(), &synced.record).await?;
+    }
+    Ok(synced)
+}
+
+/// Credentials that were refused (401): nothing more is sent with them, and whoever has the next one must know where
+/// it goes and whether a restart is needed (P6.10, P6.11). Others may have carried the sync to its end.
+fn refused(app: &App, integration: &Integration, source: &dyn Source) -> Vec<String> {
+    let names = source.refused_credentials();
+    let Some(connector) = app.config.connector_of(integration).filter(|_| !names.is_empty()) else { return Vec::new() };
+    let credentials = connector.api_credentials().enumerate();
+    let refused = credentials.map(|(index, credential)| (credential_name(index, credential), credential));
+    let said = refused.filter(|(name, _)| names.contains(name)).map(|(name, credential)| {
+        let places: BTreeSet<String> = credential.auth.secrets().into_iter().filter_map(way_to_replace).collect();
+        let places = places.into_iter().collect::<Vec<_>>().join("; ");
+        format!("connector {}: {name} was refused (401), and nothing more is sent with it; {places}", connector.name)
+    });
+    said.inspect(|words| warn!(connector = %connector.name, "{words}")).collect()
+}
+
+/// How a secret is replaced, and when the new one counts.
+fn way_to_replace(secret: &Secret) -> Option<String> {
+    match &secret.from {
+        SecretFrom::Env(name) => Some(format!(
+            "the environment variable {name} was read at start: for a new value, set it and start catalog-sync again"
+        )),
+        SecretFrom::File(path) => {
+            Some(format!("the file {} is read again at each sync: write the new secret into it", path.display()))
+        }
+        SecretFrom::Credential { name, .. } => {
+            Some(format!("`catalog-sync credential update {name}` replaces it, without a restart"))
+        }
+        SecretFrom::Plain(_) => None,
+    }
 }
 
 /// Credentials that ended or end soon: said on stderr and in the record, before syncs stop (P6.11).
@@ -229,8 +268,8 @@ fn expiring(app: &App, integration: &Integration) -> Vec<String> {
     let Some(connector) = app.config.connector_of(integration) else { return Vec::new() };
     let today = app.clock.now().date_naive();
     let said = connector.api_credentials().enumerate().filter_map(|(index, credential)| {
-        let words = expiry_in_words(credential.expires?, today)?;
-        Some(format!("connector {}: credential {} ({}) {words}", connector.name, index + 1, credential.auth.as_str()))
+        let words = expiry_in_words(app.assembler.expiry(credential)?, today)?;
+        Some(format!("connector {}: {} {words}", connector.name, credential_name(index, credential)))
     });
     said.inspect(
         |words| warn!(connector = %connector.name, "{words}; make a new one and replace the secret and `expires`"),

@@ -49,6 +49,29 @@ pub(super) fn check(
     }
 }
 
+/// A fault where the key of the credential store lies in the store, or where it would go into git: whoever has a
+/// backup of the store would have what opens it.
+pub(super) fn check_key(
+    key: (&Path, &Node),
+    store: &Path,
+    catalogs: &BTreeMap<String, CatalogConfig>,
+    faults: &mut Faults,
+) {
+    let (path, node) = key;
+    let real_key = real(path);
+    let of_catalogs =
+        catalogs.values().map(|catalog| (format!("the catalog `{}`", catalog.name), catalog.directory.path.as_path()));
+    let mut places = std::iter::once(("the store".to_owned(), store)).chain(of_catalogs);
+    if let Some((what, place)) = places.find(|(_, place)| real_key.starts_with(real(place))) {
+        let fault = Fault::of(node, format!("the key of the credential store lies in {what} ({})", place.display()));
+        faults.push(
+            fault.because("whoever gets a copy of that would have the key as well").mend(
+                "name a file outside of it, for example `key: { file: ./credentials.key }`, and move the key there",
+            ),
+        );
+    }
+}
+
 /// The directories of a catalog, with the values that name them.
 fn directories<'a>(root: &'a Node, catalog: &'a CatalogConfig) -> Vec<(&'a Path, Option<&'a Node>)> {
     let block = root.get("catalogs").and_then(|all| all.get(&catalog.name));

@@ -157,6 +157,7 @@ fn read_credential(
     let oauth = map.get("oauth");
     let basic = map.get("basic");
     let ssh_key = map.get("ssh_key");
+    let stored = map.get("credential");
     let app_password = map.get("app_password");
     let expires = map.optional("expires", faults, date);
     map.finish(faults);
@@ -164,14 +165,14 @@ fn read_credential(
         faults.push(app_password_ended(node));
         return None;
     }
-    let given: Vec<&Node> = [access_token, api_token, oauth, basic, ssh_key].into_iter().flatten().collect();
+    let given: Vec<&Node> = [access_token, api_token, oauth, basic, ssh_key, stored].into_iter().flatten().collect();
     if given.len() != 1 {
         let fault = match given.len() {
             0 => Fault::of(node, "this credential is of no kind we know"),
             _ => Fault::of(node, "this credential is of several kinds"),
         };
         faults.push(fault.mend(
-            "each entry of `auth` has one of access_token, api_token, oauth, basic, ssh_key; begin each with `- `",
+            "each entry of `auth` has one of access_token, api_token, oauth, basic, ssh_key, credential; begin each with `- `",
         ));
         return None;
     }
@@ -184,6 +185,11 @@ fn read_credential(
         map.finish(faults);
         Some((first?, second?))
     };
+    if let Some(node) = stored {
+        let login = secret::read_login(node, context, faults)?;
+        let name = node.text().unwrap_or_default().to_owned();
+        return Some(Credential { auth: Auth::Stored { name, login }, expires, place: node.place });
+    }
     let auth = match (access_token, api_token, oauth, basic, ssh_key) {
         (Some(node), ..) => Auth::AccessToken(secret::read(node, context, faults)?),
         (_, Some(node), ..) => {

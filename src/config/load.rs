@@ -12,8 +12,9 @@ use super::faults::{Fault, FaultReport};
 use super::fields::{self, Faults, Fields};
 use super::located::{self, Node, Value};
 use super::model::{Config, Retention, RulesRef, Server};
-use super::secret::Environment;
+use super::secret::{self, Environment, Secrets};
 use super::{apart, catalogs, integrations, server};
+use crate::credentials::KeyPlace;
 
 /// The file's name where nobody names another.
 pub const FILE_NAME: &str = "catalog-sync.yaml";
@@ -191,19 +192,19 @@ impl Config {
 
     /// Looks at every secret and tells those that have no value, and secret files that others can read.
     /// Loading does not: `check --offline` needs no secret.
-    pub fn check_secrets(&self, environment: &Environment) -> Vec<Fault> {
+    pub fn check_secrets(&self, secrets: &Secrets) -> Vec<Fault> {
         let of_connectors = self.connectors.values().flat_map(|connector| {
             let auth = connector.auth.iter().flat_map(|credential| credential.auth.secrets());
             auth.chain(&connector.webhook_secrets)
         });
         let of_tokens = self.server.tokens.iter().map(|token| &token.token);
         let mut faults: Vec<Fault> =
-            of_connectors.chain(of_tokens).filter_map(|secret| secret.fault(environment)).collect();
+            of_connectors.chain(of_tokens).filter_map(|secret| secret.fault(secrets)).collect();
         let short = self.server.tokens.iter().filter(|token| {
             use secrecy::ExposeSecret as _;
             token
                 .token
-                .resolve(environment)
+                .resolve(secrets)
                 .is_ok_and(|value| value.expose_secret().chars().count() < server::TOKEN_CHARACTERS)
         });
         faults.extend(short.map(|token| server::short_token(&token.name, token.token.place)));
@@ -211,8 +212,8 @@ impl Config {
     }
 
     /// Connectors of which a secret has no value.
-    pub fn lacking_secrets(&self, environment: &Environment) -> BTreeSet<String> {
-        let is_lacking = |secret: &super::Secret| secret.fault(environment).is_some_and(|fault| fault.is_error());
+    pub fn lacking_secrets(&self, secrets: &Secrets) -> BTreeSet<String> {
+        let is_lacking = |secret: &super::Secret| secret.fault(secrets).is_some_and(|fault| fault.is_error());
         let lacks = |connector: &&super::Connector| {
             connector.auth.iter().flat_map(|credential| credential.auth.secrets()).any(is_lacking)
         };
@@ -261,6 +262,8 @@ fn shorten(path: &Path, working_directory: &Path) -> PathBuf {
 pub(super) struct Context {
     /// What relative paths of the file are relative to.
     folder: PathBuf,
+    /// Whether the config names a key for it.
+    pub has_credential_store: bool,
     pub now: DateTime<Utc>,
 }
 
@@ -279,16 +282,16 @@ impl Context {
 fn read_config(root: &Node, path: &Path, options: &LoadOptions<'_>, faults: &mut Faults) -> Option<Config> {
     let path = options.working_directory.join(path);
     let folder = path.parent().unwrap_or(options.working_directory).to_owned();
-    let context = Context { folder, now: options.now };
+    let has_credential_store = root.get("credentials").is_some();
+    let context = Context { folder, has_credential_store, now: options.now };
 
     let mut file = Fields::of("config", root, faults)?;
     let store = store(&mut file, &context, options, faults);
     let decisions = file.optional("decisions", faults, |node, faults| context.path(node, faults));
     let retention = file.get("retention");
     let retention = retention.and_then(|node| read_retention(node, faults)).unwrap_or_default();
-    if let Some(node) = file.get("credentials") {
-        read_credential_store(node, faults);
-    }
+    let credentials = file.get("credentials");
+    let credential_key = credentials.and_then(|node| read_credential_store(node, &context, faults));
     let server = file.get("server").and_then(|node| server::read(node, &context, faults));
     let server = listen(server.unwrap_or_default(), options, faults);
     let connectors_node = file.need("connectors", "say how to reach Bitbucket: `connectors: { acme: { … } }`", faults);
@@ -309,8 +312,22 @@ fn read_config(root: &Node, path: &Path, options: &LoadOptions<'_>, faults: &mut
         let is_given = options.store.is_some() || options.environment.get(STORE_VARIABLE).is_some();
         let node = root.get("store").filter(|_| !is_given);
         apart::check(root, (store, node), &catalogs, faults);
+        if let (Some(KeyPlace::File(path)), Some(node)) = (&credential_key, credentials) {
+            let node = node.get("key").and_then(|key| key.get("file")).unwrap_or(node);
+            apart::check_key((path, node), store, &catalogs, faults);
+        }
     }
-    Some(Config { path, store: store?, decisions, retention, server, connectors, catalogs, integrations })
+    Some(Config {
+        path,
+        store: store?,
+        decisions,
+        retention,
+        credential_key,
+        server,
+        connectors,
+        catalogs,
+        integrations,
+    })
 }
 
 /// By name; `None` for a block that is there and has faults, so that what refers to it is not blamed.
@@ -411,11 +428,10 @@ fn read_retention(node: &Node, faults: &mut Faults) -> Option<Retention> {
     Some(retention)
 }
 
-/// Checked, and refused: a promise of encryption is not one to ignore quietly.
-fn read_credential_store(node: &Node, faults: &mut Faults) {
-    let Some(mut map) = Fields::of("credential store", node, faults) else { return };
-    map.get("key");
+fn read_credential_store(node: &Node, context: &Context, faults: &mut Faults) -> Option<KeyPlace> {
+    let mut map = Fields::of("credential store", node, faults)?;
+    let key = map.need("key", "write `key: { file: ./credentials.key }`, or `key: { env: NAME }`", faults);
+    let key = key.and_then(|node| secret::read_key(node, context, faults));
     map.finish(faults);
-    let fault = Fault::of(node, "the encrypted credential store is not in this version");
-    faults.push(fault.mend("remove this block, and give secrets as `{ env: NAME }` or `{ file: PATH }`"));
+    key
 }

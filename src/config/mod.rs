@@ -36,5 +36,5 @@ pub use model::{
     FirstSync, GitMode, Guard, Identity, Integration, KindSettings, Percent, Place, Proxy, Registration,
     RepositoryFilters, Retention, Role, RulesRef, Server, Tls, Token,
 };
-pub use secret::{Environment, Secret, SecretError, SecretFrom};
+pub use secret::{Environment, Part, Secret, SecretError, SecretFrom, Secrets};
 pub use url::{ConnectorUrl, Host, RepositoryRef, Transport, UrlError};

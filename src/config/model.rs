@@ -1,6 +1,6 @@
 //! The typed config. Field names are the keys of the file (contract, section 1).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -10,8 +10,9 @@ use ::url::Url;
 use chrono::NaiveDate;
 
 use super::filters::RepositoryGlob;
-use super::secret::Secret;
+use super::secret::{Secret, SecretFrom};
 use super::url::ConnectorUrl;
+use crate::credentials::KeyPlace;
 pub use crate::model::Registration;
 use crate::model::{DetailKind, EntityFormat, IntegrationKey, SecondaryKind};
 
@@ -44,6 +45,8 @@ pub struct Config {
     pub decisions: Option<PathBuf>,
     /// How long records are kept.
     pub retention: Retention,
+    /// Where the key of the credential store is, where one is used.
+    pub credential_key: Option<KeyPlace>,
     /// API, health, webhooks.
     pub server: Server,
     /// By name.
@@ -63,6 +66,29 @@ impl Config {
     /// The connector of an integration; there for every integration of a loaded config.
     pub fn connector_of(&self, integration: &Integration) -> Option<&Connector> {
         self.connectors.get(&integration.connector)
+    }
+
+    /// Every secret a connector names, with what names it: `connector acme`.
+    fn named_secrets(&self) -> impl Iterator<Item = (String, &Secret)> {
+        let of_connectors = self.connectors.values().flat_map(|connector| {
+            let auth = connector.auth.iter().flat_map(|credential| credential.auth.secrets());
+            auth.chain(&connector.webhook_secrets).map(|secret| (format!("connector {}", connector.name), secret))
+        });
+        let of_tokens = self.server.tokens.iter().map(|token| (format!("server token {}", token.name), &token.token));
+        of_connectors.chain(of_tokens)
+    }
+
+    /// What uses a stored credential: `connector acme`, sorted.
+    pub fn users_of_credential(&self, name: &str) -> Vec<String> {
+        let uses = |secret: &Secret| matches!(&secret.from, SecretFrom::Credential { name: used, .. } if used == name);
+        let users: BTreeSet<String> =
+            self.named_secrets().filter(|(_, secret)| uses(secret)).map(|(user, _)| user).collect();
+        users.into_iter().collect()
+    }
+
+    /// Whether anything uses the credential store.
+    pub fn uses_credentials(&self) -> bool {
+        self.named_secrets().any(|(_, secret)| matches!(secret.from, SecretFrom::Credential { .. }))
     }
 
     /// The catalog of an integration; there for every integration of a loaded config.
@@ -293,6 +319,13 @@ pub enum Auth {
         /// The password.
         password: Secret,
     },
+    /// A credential of the credential store, whichever kind it is of.
+    Stored {
+        /// Its name.
+        name: String,
+        /// Its secret part.
+        login: Secret,
+    },
     /// A private key for SSH URLs.
     SshKey {
         /// PEM file.
@@ -310,6 +343,7 @@ impl Auth {
             Self::ApiToken { .. } => "api_token",
             Self::OAuth { .. } => "oauth",
             Self::Basic { .. } => "basic",
+            Self::Stored { .. } => "credential",
             Self::SshKey { .. } => "ssh_key",
         }
     }
@@ -321,6 +355,7 @@ impl Auth {
             Self::ApiToken { email, token } => vec![email, token],
             Self::OAuth { key, secret } => vec![key, secret],
             Self::Basic { username, password } => vec![username, password],
+            Self::Stored { login, .. } => vec![login],
             Self::SshKey { passphrase, .. } => passphrase.iter().collect(),
         }
     }

@@ -61,7 +61,7 @@ blocks! {
         decisions: Option<String>,
         /// How long records are kept.
         retention: Option<Retention>,
-        /// The encrypted credential store. Not in this version.
+        /// The encrypted credential store: only where `{ credential: NAME }` is used.
         credentials: Option<CredentialStore>,
         /// The sidecar's listeners and who may use them. All of it optional.
         server: Option<Server>,
@@ -94,7 +94,8 @@ blocks! {
 
     /// The encrypted credential store.
     CredentialStore {
-        /// The key that encrypts it; never inside the store.
+        /// The key that encrypts it: 32 bytes as base64 or hex, `{ env: NAME }` or `{ file: PATH }`, never inside the store.
+        /// A file that is not there is made by the first `credential add`.
         key: Secret,
     }
 
@@ -194,7 +195,7 @@ blocks! {
         webhook_secrets: Option<OneOrMany<Secret>>,
     }
 
-    /// One credential: one of access_token, api_token, oauth, basic, ssh_key.
+    /// One credential: one of access_token, api_token, oauth, basic, ssh_key, credential.
     Credential {
         /// Access token of a workspace or project.
         access_token: Option<Secret>,
@@ -206,6 +207,8 @@ blocks! {
         basic: Option<Basic>,
         /// Private key for SSH URLs: commits come over SSH; discovery still needs one of the others.
         ssh_key: Option<SshKey>,
+        /// Name of a credential of the credential store, of whichever kind.
+        credential: Option<Name>,
         /// Recognised only to say that they ended on 2026-07-28.
         #[schemars(extend("deprecated" = true))]
         app_password: Option<serde_json::Value>,
@@ -440,9 +443,9 @@ blocks! {
         file: String,
     }
 
-    /// The encrypted credential store. Not in this version.
+    /// The encrypted credential store.
     FromStore {
-        /// Name of the credential.
+        /// Name of the credential, as given to `catalog-sync credential add`.
         credential: Name,
     }
 }

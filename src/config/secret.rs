@@ -11,6 +11,7 @@ use super::faults::Fault;
 use super::fields::{self, Faults, Fields, nearest};
 use super::load::Context;
 use super::located::{Node, Value};
+use crate::credentials::KeyPlace;
 
 /// A secret file larger than this is a mistake in the path, not a token or a key.
 const MAX_SECRET_FILE_BYTES: u64 = 64 * 1024;
@@ -56,10 +57,51 @@ pub enum SecretFrom {
     /// `{ file: PATH }`: read each time it is resolved, so a rotated file is picked up. Absolute, or
     /// relative to the working directory like every resolved path of the config.
     File(PathBuf),
-    /// `{ credential: NAME }`: the encrypted credential store.
-    Credential(String),
+    /// `{ credential: NAME }`: the encrypted credential store; read each time it is resolved.
+    Credential {
+        /// Its name.
+        name: String,
+        /// What of it.
+        part: Part,
+    },
     /// Written into the config as it is; loading warns.
     Plain(SecretString),
+}
+
+/// What of a stored credential a place of the config means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Its secret.
+    Secret,
+    /// Its user name, e-mail address or consumer key: where one stands.
+    User,
+    /// All of it: a whole entry of `auth`.
+    Login,
+}
+
+/// Where `{ credential: NAME }` leads: [`crate::credentials::Vault`].
+pub trait StoredSecrets: Send + Sync + fmt::Debug {
+    /// A part of a credential, as it is now; of [`Part::Login`] its secret.
+    ///
+    /// # Errors
+    /// [`SecretError`], which names the credential and never its secret.
+    fn part(&self, name: &str, part: Part) -> Result<SecretString, SecretError>;
+}
+
+/// What secrets are resolved from.
+#[derive(Clone, Debug, Default)]
+pub struct Secrets {
+    /// As it was at start.
+    pub environment: Environment,
+    /// The credential store, where it is at hand.
+    pub stored: Option<Arc<dyn StoredSecrets>>,
+}
+
+impl From<Environment> for Secrets {
+    /// Without the credential store.
+    fn from(environment: Environment) -> Self {
+        Self { environment, stored: None }
+    }
 }
 
 /// A secret of the config. Neither `Debug` nor `Display` shows its value, and it cannot be serialised.
@@ -76,17 +118,20 @@ impl Secret {
     ///
     /// # Errors
     /// [`SecretError`], which names the source and never the value.
-    pub fn resolve(&self, environment: &Environment) -> Result<SecretString, SecretError> {
+    pub fn resolve(&self, secrets: &Secrets) -> Result<SecretString, SecretError> {
         match &self.from {
-            SecretFrom::Env(name) => match environment.get(name) {
+            SecretFrom::Env(name) => match secrets.environment.get(name) {
                 Some(value) => Ok(SecretString::from(value)),
-                None if environment.names().any(|there| there == name) => {
+                None if secrets.environment.names().any(|there| there == name) => {
                     Err(SecretError::EmptyVariable { name: name.clone() })
                 }
                 None => Err(SecretError::NoVariable { name: name.clone() }),
             },
             SecretFrom::File(path) => read_file(path),
-            SecretFrom::Credential(name) => Err(SecretError::NoCredentialStore { name: name.clone() }),
+            SecretFrom::Credential { name, part } => match &secrets.stored {
+                Some(stored) => stored.part(name, *part),
+                None => Err(SecretError::NotAtHand { name: name.clone() }),
+            },
             SecretFrom::Plain(value) => Ok(value.clone()),
         }
     }
@@ -113,7 +158,7 @@ impl fmt::Display for Secret {
         match &self.from {
             SecretFrom::Env(name) => write!(f, "environment variable {name}"),
             SecretFrom::File(path) => write!(f, "file {}", path.display()),
-            SecretFrom::Credential(name) => write!(f, "credential {name}"),
+            SecretFrom::Credential { name, .. } => write!(f, "credential {name}"),
             SecretFrom::Plain(_) => f.write_str("a plain string in the config"),
         }
     }
@@ -130,7 +175,10 @@ impl fmt::Debug for Secret {
 impl PartialEq for Secret {
     fn eq(&self, other: &Self) -> bool {
         match (&self.from, &other.from) {
-            (SecretFrom::Env(a), SecretFrom::Env(b)) | (SecretFrom::Credential(a), SecretFrom::Credential(b)) => a == b,
+            (SecretFrom::Env(a), SecretFrom::Env(b)) => a == b,
+            (SecretFrom::Credential { name: a, part: of }, SecretFrom::Credential { name: b, part }) => {
+                a == b && of == part
+            }
             (SecretFrom::File(a), SecretFrom::File(b)) => a == b,
             (SecretFrom::Plain(a), SecretFrom::Plain(b)) => a.expose_secret() == b.expose_secret(),
             _ => false,
@@ -177,11 +225,19 @@ pub enum SecretError {
         /// The file.
         path: PathBuf,
     },
-    /// `{ credential: NAME }`, which this version does not have.
-    #[error("the credential {name} cannot be read: the encrypted credential store is not in this version")]
-    NoCredentialStore {
+    /// `{ credential: NAME }` where no credential store is open.
+    #[error("the credential {name} cannot be read: the credential store is not at hand here")]
+    NotAtHand {
         /// Its name.
         name: String,
+    },
+    /// `{ credential: NAME }`, and the credential store says no.
+    #[error("{message}")]
+    Stored {
+        /// Why, with its causes.
+        message: String,
+        /// What to do.
+        mend: String,
     },
 }
 
@@ -196,15 +252,16 @@ impl SecretError {
             Self::Unreadable { .. } => "check that the file is there and readable for this user".to_owned(),
             Self::EmptyFile { .. } => "write the secret into it; one newline at its end is fine".to_owned(),
             Self::NotASecret { .. } => "name the file that holds the secret and nothing else".to_owned(),
-            Self::NoCredentialStore { .. } => "use `{ env: NAME }` or `{ file: PATH }`".to_owned(),
+            Self::NotAtHand { .. } => "use `{ env: NAME }` or `{ file: PATH }` here".to_owned(),
+            Self::Stored { mend, .. } => mend.clone(),
         }
     }
 }
 
 impl Secret {
     /// What is wrong with it now: no value, or a file that others can read.
-    pub(super) fn fault(&self, environment: &Environment) -> Option<Fault> {
-        let error = match self.resolve(environment) {
+    pub(super) fn fault(&self, secrets: &Secrets) -> Option<Fault> {
+        let error = match self.resolve(secrets) {
             Ok(_) => return self.open_file_warning(),
             Err(error) => error,
         };
@@ -214,7 +271,7 @@ impl Secret {
         }
         let near = match &self.from {
             SecretFrom::Env(name) if matches!(error, SecretError::NoVariable { .. }) => {
-                nearest(name, environment.names())
+                nearest(name, secrets.environment.names())
             }
             _ => None,
         };
@@ -262,7 +319,7 @@ pub(super) fn read(node: &Node, context: &Context, faults: &mut Faults) -> Optio
         );
         return Some(Secret { from: SecretFrom::Plain(SecretString::from(text.as_str())), place: node.place });
     }
-    read_reference(node, context, faults)
+    read_reference(node, Part::Secret, context, faults)
 }
 
 /// The same for what may be secret and mostly is not (a user's name): plain text is fine.
@@ -270,7 +327,7 @@ pub(super) fn read_or_text(node: &Node, context: &Context, faults: &mut Faults) 
     if let Value::Text { text, .. } = &node.value {
         return Some(Secret { from: SecretFrom::Plain(SecretString::from(text.as_str())), place: node.place });
     }
-    read_reference(node, context, faults)
+    read_reference(node, Part::User, context, faults)
 }
 
 /// The name in `$NAME` or `${NAME}`, as a shell would expand it.
@@ -281,9 +338,46 @@ fn shell_variable(text: &str) -> Option<&str> {
     (!name.is_empty() && name.len() <= 64 && name.chars().all(fits)).then_some(name)
 }
 
-const FORMS: &str = "write `{ env: NAME }` or `{ file: PATH }`";
+/// The key of the credential store: in the environment or in a file, and nowhere else.
+pub(super) fn read_key(node: &Node, context: &Context, faults: &mut Faults) -> Option<KeyPlace> {
+    if node.text().is_some() {
+        let fault = Fault::of(node, "the key stands in the config as plain text");
+        faults.push(fault.because("whoever can read the file, its backups or its git history has it").mend(KEY_FORMS));
+        return None;
+    }
+    let mut map = Fields::of("secret", node, faults)?;
+    let (env, file, credential) = (map.get("env"), map.get("file"), map.get("credential"));
+    map.finish(faults);
+    match (env, file, credential) {
+        (Some(node), None, None) => Some(KeyPlace::Env(variable(node, faults)?)),
+        (None, Some(node), None) => Some(KeyPlace::File(context.path(node, faults)?)),
+        _ => {
+            let fault = Fault::of(node, "this does not say where the key of the credential store is");
+            faults.push(fault.mend(KEY_FORMS));
+            None
+        }
+    }
+}
 
-fn read_reference(node: &Node, context: &Context, faults: &mut Faults) -> Option<Secret> {
+/// The name of a stored credential that stands for a whole entry of `auth`.
+pub(super) fn read_login(node: &Node, context: &Context, faults: &mut Faults) -> Option<Secret> {
+    stored(node, Part::Login, context, faults)
+}
+
+fn stored(node: &Node, part: Part, context: &Context, faults: &mut Faults) -> Option<Secret> {
+    let name = fields::name(node, faults)?;
+    if !context.has_credential_store {
+        let fault = Fault::of(node, "the config names no key for the credential store");
+        faults.push(fault.mend("add `credentials: { key: { file: ./credentials.key } }` at the top of the config"));
+        return None;
+    }
+    Some(Secret { from: SecretFrom::Credential { name, part }, place: node.place })
+}
+
+const FORMS: &str = "write `{ env: NAME }`, `{ file: PATH }` or `{ credential: NAME }`";
+const KEY_FORMS: &str = "write `{ file: ./credentials.key }` or `{ env: NAME }`";
+
+fn read_reference(node: &Node, part: Part, context: &Context, faults: &mut Faults) -> Option<Secret> {
     let mut map = Fields::of("secret", node, faults)?;
     let env = map.get("env");
     let file = map.get("file");
@@ -299,12 +393,7 @@ fn read_reference(node: &Node, context: &Context, faults: &mut Faults) -> Option
     let from = match (env, file, credential) {
         (Some(node), ..) => SecretFrom::Env(variable(node, faults)?),
         (_, Some(node), _) => SecretFrom::File(context.path(node, faults)?),
-        (_, _, Some(node)) => {
-            fields::name(node, faults)?;
-            let fault = Fault::of(node, "the encrypted credential store is not in this version");
-            faults.push(fault.mend(FORMS));
-            return None;
-        }
+        (_, _, Some(node)) => return stored(node, part, context, faults),
         _ => return None,
     };
     Some(Secret { from, place: given[0].place })

@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::{Cadence, Config, ConfigError, Environment, FaultReport, FirstSync, LoadOptions, Registration, RulesRef};
+use super::{
+    Cadence, Config, ConfigError, Environment, FaultReport, FirstSync, LoadOptions, Part, Registration, RulesRef,
+    SecretFrom, Secrets,
+};
 use crate::model::SecondaryKind;
 
 fn now() -> DateTime<Utc> {
@@ -312,7 +315,9 @@ fn credentials_are_checked_p6_4() {
             "{ access_token: { env: A }, api_token: { email: e, token: { env: B } } }",
             "6: this credential is of several kinds",
         ),
-        ("{ access_token: { credential: labs } }", "6: the encrypted credential store is not in this version"),
+        ("{ access_token: { credential: labs } }", "6: the config names no key for the credential store"),
+        ("{ credential: labs }", "6: the config names no key for the credential store"),
+        ("{ credential: labs, access_token: { env: A } }", "6: this credential is of several kinds"),
         ("{ access_token: {} }", "6: this secret says nowhere where it is"),
         ("{ access_token: { env: A, file: b } }", "6: this secret is in two places"),
         ("{ access_token: { env: not-a-name } }", "6: this is not the name of an environment variable"),
@@ -339,6 +344,49 @@ fn credentials_are_checked_p6_4() {
     sound(&auth(
         "[{ access_token: { env: A } }, { oauth: { key: k, secret: { file: f } } }, { api_token: { email: { env: E }, token: { env: T } } }]",
     ));
+}
+
+/// The key is named, never written down, and lies neither in the store nor in what goes into git (P6.10).
+#[test]
+fn the_key_of_the_credential_store_is_checked_p6_10() {
+    let with = |credentials: &str| format!("credentials: {credentials}{SMALL}");
+    let stored = |auth: &str| with("{ key: { env: KEY } }").replace("{ access_token: { env: BITBUCKET_TOKEN } }", auth);
+    let inside = "the key of the credential store lies in";
+    for (block, wanted) in [
+        ("{}", "1: this credential store has no `key`".to_owned()),
+        ("{ key: hunter2 }", "1: the key stands in the config as plain text".to_owned()),
+        ("{ key: { credential: a } }", "1: this does not say where the key of the credential store is".to_owned()),
+        ("{ key: { env: A, file: b } }", "1: this does not say where the key of the credential store is".to_owned()),
+        ("{ key: { file: data/key } }", format!("1: {inside} the store (/work-here/data)")),
+        ("{ key: { file: x/../data/sub/key } }", format!("1: {inside} the store (/work-here/data)")),
+        ("{ key: { file: catalog/key } }", format!("1: {inside} the catalog `main` (/work-here/catalog)")),
+        ("{ kye: { env: A } }", "1: `kye` is not a key of a credential store".to_owned()),
+    ] {
+        let (_, report) = read(&with(block));
+        let said: Vec<String> = report.faults.iter().map(|f| format!("{}: {}", f.place.line, f.what)).collect();
+        assert!(said.contains(&wanted), "{block}: {said:?}");
+        assert!(!report.to_string().contains("hunter2"), "{report}");
+    }
+    says(&stored("{ credential: Labs }"), &["6: `Labs` is not a name"]);
+    let config =
+        sound(&stored("[ { credential: labs, expires: 2027-03-31 }, { access_token: { credential: other } } ]"));
+    assert_eq!(config.users_of_credential("labs"), ["connector acme"]);
+    assert_eq!(config.users_of_credential("other"), ["connector acme"]);
+    assert!(config.users_of_credential("none").is_empty() && config.uses_credentials());
+    assert!(!sound(SMALL).uses_credentials());
+    let auth = &config.connectors["acme"].auth[0];
+    assert_eq!((auth.auth.as_str(), auth.expires), ("credential", "2027-03-31".parse().ok()));
+    let user = sound(&stored("{ api_token: { email: { credential: me }, token: { credential: me } } }"));
+    let parts: Vec<Option<Part>> = user.connectors["acme"].auth[0]
+        .auth
+        .secrets()
+        .iter()
+        .map(|secret| match &secret.from {
+            SecretFrom::Credential { part, .. } => Some(*part),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(parts, [Some(Part::User), Some(Part::Secret)]);
 }
 
 #[test]
@@ -451,7 +499,7 @@ fn a_plain_secret_is_masked_in_the_line_shown() {
       6 |     auth: { access_token: *** }
         |                           ^^^
       because whoever can read the file, its backups or its git history has it
-      mend: write `{ env: NAME }` or `{ file: PATH }`
+      mend: write `{ env: NAME }`, `{ file: PATH }` or `{ credential: NAME }`
     ");
 }
 
@@ -459,7 +507,7 @@ fn a_plain_secret_is_masked_in_the_line_shown() {
 fn secrets_are_looked_at_only_when_asked() {
     let text = small_with("{ access_token: { env: BITBUCKET_TOKEN } }", "{ access_token: { env: BITBUCKET_TOKN } }");
     let config = sound(&text);
-    let environment = Environment::new([("BITBUCKET_TOKEN", "x")]);
+    let environment = Environment::new([("BITBUCKET_TOKEN", "x")]).into();
     let faults = config.check_secrets(&environment);
     assert_eq!(faults.len(), 1);
     assert_eq!(faults[0].what, "the environment variable BITBUCKET_TOKN is not set");
@@ -473,7 +521,7 @@ fn secret_files_are_read_again_and_trimmed_p6_10() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("token");
     let config = sound(&small_with("{ env: BITBUCKET_TOKEN }", &format!("{{ file: \"{}\" }}", file.display())));
-    let environment = Environment::default();
+    let environment = Secrets::default();
     let auth = config.connectors["acme"].auth[0].auth.clone();
     let secret = auth.secrets()[0].clone();
     let value = || secret.resolve(&environment).map(|value| value.expose_secret().to_owned());
@@ -498,7 +546,7 @@ fn secret_files_that_others_can_read_are_a_warning() {
     let config = sound(&small_with("{ env: BITBUCKET_TOKEN }", &format!("{{ file: \"{}\" }}", file.display())));
     for (mode, warnings) in [(0o600, 0), (0o640, 0), (0o644, 1)] {
         std::fs::set_permissions(&file, PermissionsExt::from_mode(mode)).unwrap();
-        let faults = config.check_secrets(&Environment::default());
+        let faults = config.check_secrets(&Secrets::default());
         assert_eq!((faults.len(), faults.iter().any(super::Fault::is_error)), (warnings, false), "{mode:o}");
     }
 }

@@ -231,6 +231,11 @@ pub trait Source: Send + Sync {
         Ok(())
     }
 
+    /// Names of the credentials that were refused (401) and are left alone since (P6.11), in the order of the config.
+    fn refused_credentials(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// What was spent and what is left.
     fn usage(&self) -> Usage;
 

@@ -1,6 +1,7 @@
 //! What every store promises: one suite, run against each implementation. A second store passes it by
 //! calling [`contract!`] with a [`Home`] of its own.
 
+pub(crate) mod credentials;
 pub(crate) mod discovery;
 pub(crate) mod durability;
 pub(crate) mod linking;
@@ -55,6 +56,11 @@ macro_rules! contract {
                 an_item_stored_again_is_replaced,
                 coverage_comes_by_kind_and_repository,
                 items_are_stored_once_whatever_the_order, many_items_come_back, long_items_come_back,
+            }
+            credentials::{
+                credentials_are_kept_replaced_and_forgotten,
+                several_credentials_change_together_or_not_at_all,
+                exports_leave_credentials_out_unless_asked_for,
             }
             durability::{
                 everything_survives_reopening,

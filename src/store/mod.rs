@@ -238,6 +238,51 @@ pub struct DetailBatch {
     pub coverage: DetailCoverage,
 }
 
+/// A credential as kept: readable by whoever has the key, and by nobody else. Its name is not in it: it is
+/// part of what the seal covers, so that a record put under another name does not open
+/// ([`crate::credentials`]).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SealedCredential {
+    /// Of the way it is sealed.
+    pub version: u32,
+    /// `access_token`, `basic`, …
+    pub kind: String,
+    /// Tells keys apart without telling them.
+    pub key_id: String,
+    /// When it was added.
+    pub created_at: DateTime<Utc>,
+    /// When it was last changed.
+    pub updated_at: DateTime<Utc>,
+    /// The day it ends, where known.
+    pub expires: Option<chrono::NaiveDate>,
+    /// Random, new with each sealing: tells versions of a record apart.
+    pub nonce: String,
+    /// The secret, encrypted.
+    pub sealed: String,
+}
+
+/// One credential replaced by another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CredentialChange {
+    /// Which.
+    pub name: String,
+    /// The nonce of the record that is there; `None`: there is none yet.
+    pub instead_of: Option<String>,
+    /// From now on.
+    pub credential: SealedCredential,
+}
+
+/// What an export holds beside everything else.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExportOf {
+    /// No credential.
+    #[default]
+    WithoutCredentials,
+    /// Credentials, still encrypted.
+    WithCredentials,
+}
+
 /// Health of a store, for `store check`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoreReport {
@@ -432,6 +477,14 @@ pub trait Store: Send + Sync {
     /// Keeps them.
     async fn save_budget(&self, connector: &str, snapshot: &Value) -> Result<(), StoreError>;
 
+    /// Every credential, encrypted, by its name. Takes no lease.
+    async fn credentials(&self) -> Result<BTreeMap<String, SealedCredential>, StoreError>;
+    /// Replaces credentials, all of them or none; `false`: one of them is not what the change is `instead_of`,
+    /// and nothing was written.
+    async fn change_credentials(&self, changes: Vec<CredentialChange>) -> Result<bool, StoreError>;
+    /// Forgets a credential, also one whose record cannot be read; whether it was there.
+    async fn delete_credential(&self, name: &str) -> Result<bool, StoreError>;
+
     /// Drops syncs, plans and journal entries older than these instants; returns how many records went.
     /// Syncs under way stay.
     async fn expire(&self, syncs_before: DateTime<Utc>, journal_before: DateTime<Utc>) -> Result<u64, StoreError>;
@@ -441,9 +494,10 @@ pub trait Store: Send + Sync {
     async fn rebuild_indexes(&self) -> Result<u64, StoreError>;
     /// Writes everything as JSON lines, in a stable order, but request counters and what follows from other
     /// records; returns the number of records. The first line tells schema, the last line the number of
-    /// records, so that an export that broke off is told from a whole one.
-    async fn export(&self, out: &mut (dyn std::io::Write + Send)) -> Result<u64, StoreError>;
-    /// Reads an export into an empty store; returns the number of records.
+    /// records, so that an export that broke off is told from a whole one. Credentials only when asked for.
+    async fn export(&self, out: &mut (dyn std::io::Write + Send), of: ExportOf) -> Result<u64, StoreError>;
+    /// Reads an export into an empty store, credentials included where it has some; returns the number of
+    /// records.
     ///
     /// # Errors
     /// [`StoreError::NotEmpty`]; [`StoreError::Malformed`] with the line, nothing imported then.

@@ -7,6 +7,7 @@ mod approving;
 mod bad_input;
 mod busy_catalog;
 mod checks;
+mod credentials;
 mod decisions;
 mod details;
 mod discover;

@@ -52,7 +52,15 @@ fn every_command_of_the_contract_is_there() {
         "rules check rules.yaml",
         "activity pull-requests payments",
         "activity commits payments --limit 3",
+        "credential add acme --kind api_token --expires 2027-03-31 --stdin",
+        "credential add acme --file login.json",
+        "credential list",
+        "credential info acme",
+        "credential update acme --expires 2027-03-31 --keep-secret",
+        "credential delete acme --yes",
+        "credential rekey --old-key-file old.key",
         "store check",
+        "store export - --with-credentials",
         "store export dump.jsonl",
         "store import -",
         "simulate --repositories 1000 --pull-requests 60 --commits 80 --seed 7 --latency 50ms --rate-limit 1000",
@@ -111,6 +119,7 @@ fn help_reads_well() {
       integration  Integrations and their switches
       rules        Rules files
       activity     Pull requests and commits of a repository
+      credential   Secrets kept in the store, encrypted
       store        The state: verify, back up, move
       simulate     Run the simulated Bitbucket by itself, for trying things out
       config       About the config file

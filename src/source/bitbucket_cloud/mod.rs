@@ -245,6 +245,10 @@ impl Source for BitbucketCloud {
         self.session.reload_secrets()
     }
 
+    fn refused_credentials(&self) -> Vec<String> {
+        self.session.refused_credentials()
+    }
+
     fn usage(&self) -> Usage {
         self.session.usage()
     }

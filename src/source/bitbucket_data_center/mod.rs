@@ -360,6 +360,10 @@ impl Source for BitbucketDataCenter {
         self.session.reload_secrets()
     }
 
+    fn refused_credentials(&self) -> Vec<String> {
+        self.session.refused_credentials()
+    }
+
     fn usage(&self) -> Usage {
         self.session.usage()
     }

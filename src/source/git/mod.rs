@@ -571,6 +571,10 @@ impl Source for WithGit {
         self.inner.begin_sync()
     }
 
+    fn refused_credentials(&self) -> Vec<String> {
+        self.inner.refused_credentials()
+    }
+
     fn usage(&self) -> Usage {
         self.inner.usage()
     }

@@ -279,6 +279,12 @@ impl Session {
         }
     }
 
+    /// Names of the credentials that were refused and are left alone since.
+    pub fn refused_credentials(&self) -> Vec<String> {
+        let refused = self.workers.iter().filter(|worker| worker.authorizer.is_refused());
+        refused.map(|worker| worker.authorizer.settings().name.clone()).collect()
+    }
+
     /// Requests spent and left, in the repository pool.
     pub fn usage(&self) -> Usage {
         let now = self.clock.now();
@@ -393,7 +399,11 @@ impl<'a> Attempts<'a> {
             match self.attempt(index).await {
                 Verdict::Done(reply) => return Ok(reply),
                 Verdict::Again => {}
-                Verdict::Failed(error) => return Err(blotted(error, &self.session.workers[index].authorizer)),
+                Verdict::Failed(error) => {
+                    // Of every credential: what one was told may hold what another sent before.
+                    let workers = self.session.workers.iter();
+                    return Err(workers.fold(error, |error, worker| blotted(error, &worker.authorizer)));
+                }
             }
         }
     }

@@ -14,8 +14,8 @@ use crate::model::{
 use crate::plan::{Edit, FieldPath, Plan, Step, Work};
 use crate::source::{Cursor, Listing};
 use crate::store::{
-    CatalogLease, CrawlLease, DiscoveryState, IntegrationState, ItemBatch, JournalEntry, LinkChange, RecordedPage,
-    Store, StoredCandidates, StoredPlan, SweepCheckpoint, Switches,
+    CatalogLease, CrawlLease, DiscoveryState, ExportOf, IntegrationState, ItemBatch, JournalEntry, LinkChange,
+    RecordedPage, Store, StoredCandidates, StoredPlan, SweepCheckpoint, Switches,
 };
 
 pub(crate) fn at(minute: i64) -> DateTime<Utc> {
@@ -293,7 +293,14 @@ pub(crate) async fn catalog(store: &dyn Store) -> CatalogLease {
 /// Everything a store shows, as text.
 pub(crate) async fn exported(store: &dyn Store) -> String {
     let mut text = Vec::new();
-    store.export(&mut text).await.expect("exports");
+    store.export(&mut text, ExportOf::WithoutCredentials).await.expect("exports");
+    String::from_utf8(text).expect("JSON is UTF-8")
+}
+
+/// The same with its credentials.
+pub(crate) async fn exported_with_credentials(store: &dyn Store) -> String {
+    let mut text = Vec::new();
+    store.export(&mut text, ExportOf::WithCredentials).await.expect("exports");
     String::from_utf8(text).expect("JSON is UTF-8")
 }
 

@@ -12,7 +12,7 @@ use crate::model::{
     Coverage, Decision, Detail, DetailCoverage, EntityRef, IntegrationKey, Item, KnownRepository, Link, RepoKey,
     SyncRecord,
 };
-use crate::store::{IntegrationState, JournalEntry, StoredCandidates, StoredPlan, Switches};
+use crate::store::{IntegrationState, JournalEntry, SealedCredential, StoredCandidates, StoredPlan, Switches};
 
 pub(super) const META: u8 = b'm';
 pub(super) const DELETIONS: u8 = b'D';
@@ -37,6 +37,7 @@ pub(super) const DETAILS: u8 = b't';
 pub(super) const DETAIL_COVERAGE: u8 = b'T';
 pub(super) const SYNCS: u8 = b'y';
 pub(super) const PLANS: u8 = b'p';
+pub(super) const CREDENTIALS: u8 = b'k';
 
 pub(super) const LINKS_BY_ENTITY: u8 = b'L';
 pub(super) const JOURNAL_BY_TIME: u8 = b'J';
@@ -49,6 +50,8 @@ pub(super) const PLANS_BY_TIME: u8 = b'P';
 pub(super) enum Role {
     /// Kept and exported.
     Record,
+    /// Kept, encrypted; exported when asked for.
+    Credential,
     /// Follows from records: entries without a value.
     Index,
     /// Means something to this store or this machine only: neither exported nor derived.
@@ -91,6 +94,7 @@ pub(super) const BOOKS: &[Book] = &[
     record::<DetailCoverage>(DETAIL_COVERAGE, "detail_coverage", &[Text, Text, Text, Text, Text, Text]),
     record::<StoredSync>(SYNCS, "syncs", &[Text]),
     record::<StoredPlan>(PLANS, "plans", &[Text]),
+    Book { role: Role::Credential, ..record::<SealedCredential>(CREDENTIALS, "credentials", &[Text]) },
     index(LINKS_BY_ENTITY, "links_by_entity", &[Text, Text, Text, Text]),
     index(JOURNAL_BY_TIME, "journal_by_time", &[Time, Text, Number]),
     index(SYNCS_BY_TIME, "syncs_by_time", &[Time, Text]),

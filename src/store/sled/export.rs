@@ -16,7 +16,7 @@ use super::keys::{self, Key};
 use super::open::{SCHEMA, blocking};
 use super::{check, codec};
 use crate::error::escape_control;
-use crate::store::StoreError;
+use crate::store::{ExportOf, StoreError};
 
 const FORMAT: u32 = 1;
 
@@ -45,11 +45,12 @@ struct Line {
 }
 
 /// Writers wait until it is done, so that it shows one instant.
-pub(super) async fn export(store: &SledStore, out: &mut (dyn Write + Send)) -> Result<u64, StoreError> {
+pub(super) async fn export(store: &SledStore, out: &mut (dyn Write + Send), of: ExportOf) -> Result<u64, StoreError> {
     let _still = store.gate.read().await;
     write_line(out, &Header { catalog_sync_export: FORMAT, schema: SCHEMA })?;
     let mut records = 0;
-    for book in books_of(Role::Record) {
+    let credentials = books_of(Role::Credential).filter(|_| of == ExportOf::WithCredentials);
+    for book in books_of(Role::Record).chain(credentials) {
         let mut after = None;
         loop {
             let tree = store.tree.clone();
@@ -140,8 +141,13 @@ pub(super) async fn import(store: &SledStore, input: &mut (dyn BufRead + Send)) 
     Ok(records)
 }
 
+/// Books that an import may fill.
+fn kept() -> impl Iterator<Item = &'static Book> {
+    books_of(Role::Record).chain(books_of(Role::Credential))
+}
+
 fn is_empty(tree: &Tree) -> Result<bool, StoreError> {
-    for book in books_of(Role::Record) {
+    for book in kept() {
         if tree.scan(&[book.tag], None).next().transpose()?.is_some() {
             return Ok(false);
         }
@@ -154,7 +160,7 @@ pub(super) fn drop_broken_import(draft: &mut Draft<'_>) -> Result<(), StoreError
     if !draft.has(&importing_key())? {
         return Ok(());
     }
-    for book in books_of(Role::Record).chain(books_of(Role::Index)) {
+    for book in kept().chain(books_of(Role::Index)) {
         for entry in draft.tree.scan(&[book.tag], None) {
             draft.remove_bare(entry?.0.to_vec());
             draft.apply_when_large()?;
@@ -263,7 +269,7 @@ impl Progress {
             return Ok(());
         }
         let Line { book: name, key, value } = serde_json::from_slice(line).map_err(unreadable)?;
-        let book = books_of(Role::Record).find(|book| book.name == name);
+        let book = kept().find(|book| book.name == name);
         let book = book.ok_or_else(|| fault(number, format!("there is no book {name}")))?;
         let key = keys::from_json(book.tag, &key, book.shape)
             .ok_or_else(|| fault(number, format!("{key} is no key of {name}")))?;

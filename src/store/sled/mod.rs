@@ -7,6 +7,7 @@ mod books;
 mod check;
 mod codec;
 mod commit;
+mod credentials;
 mod details;
 mod draft;
 mod export;
@@ -37,8 +38,9 @@ use self::draft::{Draft, Tree};
 use self::leases::Leases;
 use self::open::blocking;
 use super::{
-    CatalogLease, CrawlLease, DetailBatch, DiscoveryState, IntegrationState, ItemBatch, JournalEntry, LinkChange,
-    RecordedPage, Store, StoreError, StoreReport, StoredCandidates, StoredPlan, Switches,
+    CatalogLease, CrawlLease, CredentialChange, DetailBatch, DiscoveryState, ExportOf, IntegrationState, ItemBatch,
+    JournalEntry, LinkChange, RecordedPage, SealedCredential, Store, StoreError, StoreReport, StoredCandidates,
+    StoredPlan, Switches,
 };
 use crate::clock::Clock;
 use crate::model::{
@@ -85,7 +87,7 @@ impl SledStore {
     /// Those of either store.
     pub async fn scratch_copy(of: &dyn Store, folder: &Path) -> Result<Self, StoreError> {
         let mut lines = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::fast());
-        of.export(&mut lines).await?;
+        of.export(&mut lines, ExportOf::WithoutCredentials).await?;
         let packed = lines.finish().map_err(|source| StoreError::Io { doing: "copy itself".to_owned(), source })?;
         let path = folder.join(format!("{}{}", open::SCRATCH, ulid::Ulid::new()));
         let scratch = Self::over(open::open(path, true, Clock::System.now()).await?);
@@ -458,6 +460,19 @@ impl Store for SledStore {
         self.write(move |draft| links::save_snapshot(draft, &catalog, &snapshot)).await
     }
 
+    async fn credentials(&self) -> Result<BTreeMap<String, SealedCredential>, StoreError> {
+        self.read(credentials::all).await
+    }
+
+    async fn change_credentials(&self, changes: Vec<CredentialChange>) -> Result<bool, StoreError> {
+        self.write(move |draft| credentials::change(draft, &changes)).await
+    }
+
+    async fn delete_credential(&self, name: &str) -> Result<bool, StoreError> {
+        let name = name.to_owned();
+        self.write(move |draft| credentials::delete(draft, &name)).await
+    }
+
     async fn expire(&self, syncs_before: DateTime<Utc>, journal_before: DateTime<Utc>) -> Result<u64, StoreError> {
         self.write(move |draft| syncs::expire(draft, syncs_before, journal_before)).await
     }
@@ -470,8 +485,8 @@ impl Store for SledStore {
         self.write(check::rebuild_indexes).await
     }
 
-    async fn export(&self, out: &mut (dyn std::io::Write + Send)) -> Result<u64, StoreError> {
-        export::export(self, out).await
+    async fn export(&self, out: &mut (dyn std::io::Write + Send), of: ExportOf) -> Result<u64, StoreError> {
+        export::export(self, out, of).await
     }
 
     async fn import(&self, input: &mut (dyn std::io::BufRead + Send)) -> Result<u64, StoreError> {

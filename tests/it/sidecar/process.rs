@@ -13,15 +13,20 @@ use serde_json::Value;
 use crate::harness::{Bench, Running, generated, number};
 
 /// A sidecar whose log is in `log` of its bench.
-struct Sidecar<'a> {
+pub struct Sidecar<'a> {
     bench: &'a Bench,
     running: Running,
 }
 
 impl<'a> Sidecar<'a> {
-    fn start(bench: &'a Bench) -> Self {
+    pub fn start(bench: &'a Bench) -> Self {
+        Self::with(bench, &[])
+    }
+
+    /// With more arguments.
+    pub fn with(bench: &'a Bench, args: &[&str]) -> Self {
         let log = fs::File::create(bench.path("log")).expect("a log");
-        let mut command = bench.command(&["run", "--listen", "127.0.0.1:0"]);
+        let mut command = bench.command(&[&["run", "--listen", "127.0.0.1:0"], args].concat());
         let child = command.stderr(log).stdout(std::process::Stdio::null()).spawn().expect("the program");
         let sidecar = Self { bench, running: Running(Some(child)) };
         sidecar.until("it runs", || sidecar.log().contains("running"));
@@ -35,11 +40,11 @@ impl<'a> Sidecar<'a> {
         sidecar
     }
 
-    fn log(&self) -> String {
+    pub fn log(&self) -> String {
         self.bench.read("log")
     }
 
-    fn until(&self, what: &str, is_so: impl Fn() -> bool) {
+    pub fn until(&self, what: &str, is_so: impl Fn() -> bool) {
         let begun = Instant::now();
         while !is_so() {
             assert!(begun.elapsed() < Duration::from_secs(90), "{what}: waited in vain\n{}", self.log());
@@ -57,7 +62,7 @@ impl<'a> Sidecar<'a> {
     }
 
     /// SIGTERM, exit 0, `run.json` removed.
-    fn stopped(self) {
+    pub fn stopped(self) {
         let bench = self.bench;
         self.signal("TERM");
         let status = self.ended();

@@ -72,7 +72,7 @@ async fn a_large_sweep_stays_small() {
     assert_eq!(walked, count);
     tell("walk over all records", began);
     let began = Instant::now();
-    store.export(&mut std::io::sink()).await.expect("exports");
+    store.export(&mut std::io::sink(), crate::store::ExportOf::WithCredentials).await.expect("exports");
     tell("export", began);
     let began = Instant::now();
     let report = store.check().await.expect("checks");
