@@ -372,6 +372,10 @@ impl Source for BitbucketDataCenter {
         self.session.budget_snapshot()
     }
 
+    fn credentials(&self) -> Vec<CredentialSettings> {
+        self.session.credentials().cloned().collect()
+    }
+
     fn listing_credential(&self) -> String {
         self.session.listing_credential()
     }
