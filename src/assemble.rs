@@ -20,8 +20,8 @@ use crate::catalog::directory::{DirectoryCatalog, DirectorySettings, MAX_FILE_BY
 use crate::clock::Clock;
 use crate::commands::{Exit, Failure};
 use crate::config::{
-    self, Auth, CatalogConfig, Config, Connector, ConnectorType, Environment, FirstSync, Integration, RulesRef, Secret,
-    SecretFrom, Secrets,
+    self, Auth, CatalogConfig, Config, Connector, ConnectorType, ConnectorUrl, Environment, FirstSync, Host,
+    Integration, RulesRef, Secret, SecretFrom, Secrets, WHOLE_INSTANCE,
 };
 use crate::correlate::Rules;
 use crate::credentials::{CredentialError, Kind, Vault};
@@ -30,6 +30,7 @@ use crate::model::{DetailKind, IntegrationKey, SecondaryKind};
 use crate::plan::Guard;
 use crate::source::Source;
 use crate::source::bitbucket_cloud::{BitbucketCloud, CloudSettings, TOKEN_URL};
+use crate::source::bitbucket_data_center::{self, BitbucketDataCenter, DataCenterSettings};
 use crate::source::http::{
     Credential, CredentialSettings, HttpSettings, Reserve, SecretError, SecretSource, SettingsError,
 };
@@ -81,11 +82,11 @@ pub struct Assembler {
     secrets: Secrets,
     clock: Clock,
     catalogs: Mutex<BTreeMap<String, Arc<dyn Catalog>>>,
-    connections: Mutex<BTreeMap<String, Connection>>,
+    connections: Mutex<BTreeMap<String, MadeWith>>,
 }
 
 /// A connection, and what it was made with.
-type Connection = (Vec<StoredLogin>, Arc<BitbucketCloud>);
+type MadeWith = (Vec<StoredLogin>, Connection);
 /// What a connection took from the credential store beside secrets: name, kind, expiry. Another kind makes another
 /// connection.
 type StoredLogin = (String, Option<(String, Option<NaiveDate>)>);
@@ -183,16 +184,36 @@ impl Assembler {
         }
         let logins = self.stored_logins(connector);
         let mut connections = self.connections.lock().await;
-        if let Some((made_with, connection)) = connections.get(&connector.name)
-            && *made_with == logins
-        {
-            let connection = connection.for_workspace(&integration.workspace).map_err(|e| unusable(connector, &e))?;
-            return self.with_git(Arc::new(connection), connector, integration);
+        let made_so = |made: &&MadeWith| made.0 == logins;
+        if let Some((_, connection)) = connections.get(&connector.name).filter(made_so) {
+            let source = connection.of(&integration.workspace).map_err(|error| unusable(connector, &error))?;
+            return self.with_git(source, connector, integration);
         }
-        let settings = self.settings(connector, &integration.workspace, store).await?;
-        let connection = Arc::new(BitbucketCloud::new(settings).map_err(|error| unusable(connector, &error))?);
-        connections.insert(connector.name.clone(), (logins, connection.clone()));
-        self.with_git(connection, connector, integration)
+        let budget = match store {
+            Some(store) => store.budget(&connector.name).await?,
+            None => None,
+        };
+        let connection = self.connect(connector, &integration.workspace, budget)?;
+        let source = connection.of(&integration.workspace).map_err(|error| unusable(connector, &error))?;
+        connections.insert(connector.name.clone(), (logins, connection));
+        self.with_git(source, connector, integration)
+    }
+
+    fn connect(
+        &self,
+        connector: &Connector,
+        workspace: &str,
+        budget: Option<serde_json::Value>,
+    ) -> Result<Connection, Failure> {
+        let made = match connector.kind {
+            ConnectorType::BitbucketCloud => {
+                BitbucketCloud::new(self.cloud(connector, workspace, budget)?).map(Connection::Cloud)
+            }
+            ConnectorType::BitbucketDataCenter => {
+                BitbucketDataCenter::new(self.data_center(connector, budget)?).map(Connection::DataCenter)
+            }
+        };
+        made.map_err(|error| unusable(connector, &error))
     }
 
     fn secret(&self, secret: &Secret) -> Arc<dyn SecretSource> {
@@ -218,16 +239,7 @@ impl Assembler {
         stored.collect()
     }
 
-    async fn settings(
-        &self,
-        connector: &Connector,
-        workspace: &str,
-        store: Option<&dyn Store>,
-    ) -> Result<CloudSettings, Failure> {
-        let budget = match store {
-            Some(store) => store.budget(&connector.name).await?,
-            None => None,
-        };
+    fn credentials(&self, connector: &Connector) -> Result<Vec<CredentialSettings>, Failure> {
         let mut credentials = Vec::new();
         for (index, credential) in connector.api_credentials().enumerate() {
             let secret = |secret: &Secret| self.secret(secret);
@@ -252,6 +264,10 @@ impl Assembler {
                             let credential = format!("the stored credential {name}");
                             return Err(unusable(connector, &SettingsError::AppPassword { credential }));
                         }
+                        Kind::ApiToken | Kind::OAuth if connector.kind == ConnectorType::BitbucketDataCenter => {
+                            let credential = format!("the stored credential {name}");
+                            return Err(unusable(connector, &SettingsError::CloudOnly { credential }));
+                        }
                         Kind::ApiToken => Credential::ApiToken { email: user(), token: secret(login) },
                         Kind::OAuth => {
                             Credential::OAuth { key: user(), secret: secret(login), token_url: token_url(connector) }
@@ -268,16 +284,20 @@ impl Assembler {
                 expires: self.expiry(credential),
             });
         }
+        Ok(credentials)
+    }
+
+    fn cloud(
+        &self,
+        connector: &Connector,
+        workspace: &str,
+        budget: Option<serde_json::Value>,
+    ) -> Result<CloudSettings, Failure> {
         Ok(CloudSettings {
             api_url: connector.api_url.clone(),
             workspace: workspace.to_owned(),
-            credentials,
-            http: HttpSettings {
-                allow_http: connector.allow_http,
-                proxy: connector.proxy.as_ref().map(|proxy| proxy.url_with_userinfo().clone()),
-                ca_bundle: connector.ca_bundle.clone(),
-                ..HttpSettings::default()
-            },
+            credentials: self.credentials(connector)?,
+            http: http(connector, HttpSettings::default()),
             requests_per_hour: connector.requests_per_hour.map(u64::from),
             reserve: Reserve::Percent(connector.reserve.0),
             details: self.wants_details(connector),
@@ -288,6 +308,60 @@ impl Assembler {
             seed: RandomState::new().build_hasher().finish(),
             budget,
         })
+    }
+
+    fn data_center(
+        &self,
+        connector: &Connector,
+        budget: Option<serde_json::Value>,
+    ) -> Result<DataCenterSettings, Failure> {
+        let base_url = match &connector.url.host {
+            Host::DataCenter { base } => base.clone(),
+            // The config holds no Data Center connector with a URL of bitbucket.org.
+            Host::Cloud => connector.api_url.clone(),
+        };
+        Ok(DataCenterSettings {
+            base_url,
+            project: None,
+            credentials: self.credentials(connector)?,
+            http: http(connector, bitbucket_data_center::default_http()),
+            requests_per_second: connector.requests_per_second,
+            test_repository: connector.test_repository.clone().or_else(|| {
+                let ConnectorUrl { workspace, repository, .. } = &connector.url;
+                Some(format!("{}/{}", workspace.as_ref()?, repository.as_ref()?))
+            }),
+            reads_users: false,
+            clock: self.clock.clone(),
+            seed: RandomState::new().build_hasher().finish(),
+            budget,
+        })
+    }
+}
+
+/// What the integrations of one connector share: credentials and their limits.
+enum Connection {
+    Cloud(BitbucketCloud),
+    DataCenter(BitbucketDataCenter),
+}
+
+impl Connection {
+    /// For one workspace (Cloud), one project, or the whole instance (Data Center).
+    fn of(&self, workspace: &str) -> Result<Arc<dyn Source>, SettingsError> {
+        Ok(match self {
+            Self::Cloud(cloud) => Arc::new(cloud.for_workspace(workspace)?),
+            Self::DataCenter(instance) => {
+                Arc::new(instance.for_project((workspace != WHOLE_INSTANCE).then_some(workspace))?)
+            }
+        })
+    }
+}
+
+fn http(connector: &Connector, defaults: HttpSettings) -> HttpSettings {
+    HttpSettings {
+        allow_http: connector.allow_http,
+        proxy: connector.proxy.as_ref().map(|proxy| proxy.url_with_userinfo().clone()),
+        ca_bundle: connector.ca_bundle.clone(),
+        ..defaults
     }
 }
 

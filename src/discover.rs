@@ -169,6 +169,7 @@ pub async fn discover(run: &Discovery<'_>) -> Result<Discovered, DiscoverError> 
 fn sweep_is_due(run: &Discovery<'_>, discovery: &DiscoveryState) -> bool {
     let every = chrono::Duration::from_std(run.behaviour.sweep_every).unwrap_or(chrono::Duration::MAX);
     run.behaviour.full
+        || !run.source.tells_changes()
         || discovery.sweep_next
         || discovery.sweep.is_some()
         || discovery.watermark.is_none()

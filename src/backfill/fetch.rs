@@ -549,13 +549,17 @@ async fn fetch(
     let mut page = ask_page(source, store, integration, &repo, kind, &ask, cursor.as_ref()).await?;
     let mut head = None;
     if let Some(branch) = branch.filter(|_| page.items.is_empty() && page.next.is_none()) {
-        let whole = Ask::Commits { include: vec![branch], exclude: vec![] };
-        head = head_of(&source.secondary(&repo, &whole, None).await?);
-        // The branch may have moved since the empty answer: ask what its head, by its hash, brings.
-        if let (Some(found), Ask::Commits { exclude, .. }) = (&head, &ask) {
-            ask = Ask::Commits { include: vec![found.hash.clone()], exclude: exclude.clone() };
-            page = ask_page(source, store, integration, &repo, kind, &ask, None).await?;
-            head = head.filter(|_| page.items.is_empty());
+        // An empty answer that tells on which head it stands leaves nothing to ask.
+        head = page.head.take();
+        if head.is_none() {
+            let whole = Ask::Commits { include: vec![branch], exclude: vec![] };
+            head = head_of(&source.secondary(&repo, &whole, None).await?);
+            // The branch may have moved since the empty answer: ask what its head, by its hash, brings.
+            if let (Some(found), Ask::Commits { exclude, .. }) = (&head, &ask) {
+                ask = Ask::Commits { include: vec![found.hash.clone()], exclude: exclude.clone() };
+                page = ask_page(source, store, integration, &repo, kind, &ask, None).await?;
+                head = head.filter(|_| page.items.is_empty());
+            }
         }
     }
     let mut stored = HashMap::new();

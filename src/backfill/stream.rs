@@ -122,12 +122,12 @@ impl Stream {
                 && unavailable.source_updated_on == repo.updated_on
                 && (terms.now - ASK_AGAIN_AFTER..=terms.now).contains(&unavailable.asked_at)
         });
-        let has_newest = kind != SecondaryKind::Commits || repo.default_branch.is_some();
+        let has_newest = kind != SecondaryKind::Commits || repo.branch_to_ask().is_some();
         let is_out = refused_lately || rests && !was_refused || !has_newest && coverage.waiting_since().is_none();
         let branch_moved = match &coverage.ranges {
             Ranges::PullRequests(_) => false,
             Ranges::Commits(ranges) => {
-                ranges.branch != repo.default_branch || ranges.head.is_none() && !ranges.former.is_empty()
+                ranges.branch.as_deref() != repo.branch_to_ask() || ranges.head.is_none() && !ranges.former.is_empty()
             }
         };
         let is_changed = has_newest
@@ -254,7 +254,7 @@ impl Stream {
             })),
             Ranges::PullRequests(ranges) => ranges.resume().map(Walk::PullRequests),
             Ranges::Commits(ranges) if newest_first => {
-                let branch = self.repo.default_branch.as_deref()?;
+                let branch = self.repo.branch_to_ask()?;
                 Some(Walk::Commits(Box::new(ranges.newer(branch, terms.settings.first_sync, terms.now))))
             }
             Ranges::Commits(ranges) => ranges.resume().map(Box::new).map(Walk::Commits),
@@ -341,7 +341,7 @@ impl Stream {
 
     fn settle_commits(&mut self, walk: &mut CommitWalk, fetched: Fetched, room: u64, terms: Terms) -> Settled {
         let Ranges::Commits(ranges) = &mut self.coverage.ranges else { unreachable!("kinds agree") };
-        let branch = self.repo.default_branch.clone().unwrap_or_default();
+        let branch = self.repo.branch_to_ask().unwrap_or_default().to_owned();
         if let Some(head) = fetched.head {
             ranges.rewound(&branch, head);
             return Settled { items: vec![], goes_on: false };

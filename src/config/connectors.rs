@@ -18,7 +18,7 @@ const URL_FORM: &str = "write `url: https://bitbucket.org/WORKSPACE`";
 
 pub(super) fn read(name: &str, place: Place, node: &Node, context: &Context, faults: &mut Faults) -> Option<Connector> {
     let mut map = Fields::of("connector", node, faults)?;
-    let type_node = map.need("type", "write `type: bitbucket_cloud`", faults);
+    let type_node = map.need("type", "write `type: bitbucket_cloud`, or `bitbucket_data_center`", faults);
     let kind = type_node.and_then(|node| fields::one_of(node, &TYPES, faults));
     let description = map.optional("description", faults, fields::prose);
     let tags = map.read("tags", Vec::new(), faults, fields::texts);
@@ -45,14 +45,30 @@ pub(super) fn read(name: &str, place: Place, node: &Node, context: &Context, fau
     });
     map.finish(faults);
 
-    if kind == Some(ConnectorType::BitbucketDataCenter) {
-        let fault = Fault::of(type_node.unwrap_or(node), "Data Center connectors are not in this version");
-        faults.push(fault.mend("use `type: bitbucket_cloud`, or wait for the version that has them"));
-        return None;
+    let is_data_center = kind == Some(ConnectorType::BitbucketDataCenter);
+    let without_effect = [
+        ("requests_per_second", requests_per_second.is_some() && !is_data_center, "it is for Data Center"),
+        ("requests_per_hour", requests_per_hour.is_some() && is_data_center, "Data Center limits by the second"),
+    ];
+    for (key, is_there, because) in without_effect {
+        if let Some(node) = node.get(key).filter(|_| is_there) {
+            let other = if is_data_center { "requests_per_second" } else { "requests_per_hour" };
+            let fault = Fault::of(node, format!("`{key}` has no effect")).because(because);
+            faults.push(fault.mend(format!("use `{other}`")).warning());
+        }
     }
-    if let Some(node) = node.get("requests_per_second").filter(|_| requests_per_second.is_some()) {
-        let fault = Fault::of(node, "`requests_per_second` has no effect").because("it is for Data Center");
-        faults.push(fault.mend("use `requests_per_hour`").warning());
+    let url = url.map(|url| match &api_url {
+        Some(api_url) if is_data_center => url.at_api(api_url),
+        _ => url,
+    });
+    if let Some(node) = url_node.filter(|_| is_data_center)
+        && let Some(Host::DataCenter { base }) = url.as_ref().map(|url| &url.host)
+        && base.scheme() == "http"
+        && !allow_http
+        && !is_loopback(base)
+    {
+        let fault = Fault::of(node, "credentials would cross the network in the clear");
+        faults.push(fault.mend("use https, or say `allow_http: true` where the network is trusted"));
     }
     if let Some(node) = node.get("webhook_secrets").filter(|_| !webhook_secrets.is_empty()) {
         faults.push(Fault::of(node, "this has no effect").because("this version has no webhooks yet").warning());
@@ -194,10 +210,18 @@ fn read_credential(
         (Some(node), ..) => Auth::AccessToken(secret::read(node, context, faults)?),
         (_, Some(node), ..) => {
             let (email, token) = pair(node, "api_token block", "email", "token", faults)?;
+            if kind == Some(ConnectorType::BitbucketDataCenter) {
+                faults.push(cloud_only(node, "Atlassian API tokens"));
+                return None;
+            }
             Auth::ApiToken { email, token }
         }
         (_, _, Some(node), ..) => {
             let (key, secret) = pair(node, "oauth block", "key", "secret", faults)?;
+            if kind == Some(ConnectorType::BitbucketDataCenter) {
+                faults.push(cloud_only(node, "OAuth consumers"));
+                return None;
+            }
             Auth::OAuth { key, secret }
         }
         (_, _, _, Some(node), _) => {
@@ -213,6 +237,12 @@ fn read_credential(
         _ => return None,
     };
     Some(Credential { auth, expires, place: given[0].place })
+}
+
+fn cloud_only(node: &Node, what: &str) -> Fault {
+    Fault::of(node, format!("{what} are for Bitbucket Cloud"))
+        .because("the connector is `bitbucket_data_center`")
+        .mend("make an HTTP access token and write `access_token: { env: NAME }`, or use `basic`")
 }
 
 fn app_password_ended(node: &Node) -> Fault {

@@ -21,9 +21,14 @@ use crate::model::{DetailKind, IntegrationKey, SecondaryKind};
 use crate::schedule::Cron;
 
 /// The rules files that ship in the binary, by their name without `.yaml`.
-pub const BUILTIN_RULES: [&str; 3] = ["bitbucket-cloud", "bitbucket-cloud-annotations", "harness-idp"];
+pub const BUILTIN_RULES: [&str; 4] =
+    ["bitbucket-cloud", "bitbucket-cloud-annotations", "bitbucket-data-center", "harness-idp"];
 
 const DEFAULT_RULES: &str = BUILTIN_RULES[0];
+/// Where none are named, for Data Center.
+const DATA_CENTER_RULES: &str = BUILTIN_RULES[2];
+/// What stands for the workspace where an integration serves a whole instance of Data Center.
+pub const WHOLE_INSTANCE: &str = "*";
 const DEFAULT_KIND: &str = "Component";
 const DEFAULT_TYPE: &str = "service";
 const DEFAULT_FIRST_SYNC: u64 = 50;
@@ -134,7 +139,10 @@ fn read(
     let entity_type = type_node.and_then(|node| read_type(node, registration, faults));
     let rules = match map.get("rules") {
         Some(node) => read_rules(node, context, faults),
-        None => Some(RulesRef::Builtin(DEFAULT_RULES.to_owned())),
+        None => {
+            let is_data_center = connector.is_some_and(|one| one.kind == ConnectorType::BitbucketDataCenter);
+            Some(RulesRef::Builtin(if is_data_center { DATA_CENTER_RULES } else { DEFAULT_RULES }.to_owned()))
+        }
     };
     let kinds_node = map.get("secondary_kinds");
     let (secondary_kinds, details) = match kinds_node {
@@ -211,6 +219,9 @@ fn workspace(map: &mut Fields<'_>, connector: Option<&Connector>, faults: &mut F
         None => None,
     };
     let connector = connector?;
+    if connector.kind == ConnectorType::BitbucketDataCenter && written.is_none() && connector.url.workspace.is_none() {
+        return Some(WHOLE_INSTANCE.to_owned());
+    }
     match (written, &connector.url.workspace) {
         (Some(written), Some(of_url)) if written.to_lowercase() != of_url.to_lowercase() => {
             let what = format!("the integration's workspace is `{written}`, the url of its connector names `{of_url}`");
@@ -232,6 +243,8 @@ fn workspace(map: &mut Fields<'_>, connector: Option<&Connector>, faults: &mut F
 fn read_workspace(node: &Node, faults: &mut Faults) -> Option<String> {
     let text = fields::text(node, faults)?;
     let plain = text.strip_prefix('{').and_then(|text| text.strip_suffix('}')).unwrap_or(&text);
+    // A person's project of Data Center.
+    let plain = plain.strip_prefix('~').unwrap_or(plain);
     let fits = plain.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
         && plain.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c));
     if !fits {

@@ -29,7 +29,7 @@ pub mod located;
 
 pub use faults::{Fault, FaultReport, Severity};
 pub use filters::RepositoryGlob;
-pub use integrations::BUILTIN_RULES;
+pub use integrations::{BUILTIN_RULES, WHOLE_INSTANCE};
 pub use load::{ConfigError, LoadOptions, Loaded, Stamp};
 pub use model::{
     AlsoRead, Auth, Cadence, CatalogConfig, CommitsVia, Config, Connector, ConnectorType, Credential, DirectoryCatalog,

@@ -319,7 +319,7 @@ blocks! {
         /// Type of registered entities. Not with `registration: merge`.
         #[schemars(extend("default" = "service"), rename = "type")]
         entity_type: Option<String>,
-        /// Rules that ship with catalog-sync (bitbucket-cloud, bitbucket-cloud-annotations, harness-idp), or the path of a rules file.
+        /// Rules that ship with catalog-sync (bitbucket-cloud, bitbucket-cloud-annotations, bitbucket-data-center, harness-idp), or the path of a rules file.
         #[schemars(extend("default" = "bitbucket-cloud"))]
         rules: Option<String>,
         /// What is fetched of each repository. Left out: pull requests and commits; `{}`: nothing. Which kinds is locked after the first sync, the numbers are not.

@@ -298,6 +298,17 @@ impl ConnectorUrl {
         Ok(Self { host: Host::DataCenter { base }, transport, workspace: project, repository, api_base })
     }
 
+    /// The same, with the API where somebody says that it is: an SSH URL does not tell the web address.
+    pub fn at_api(self, api_url: &Url) -> Self {
+        let path = api_url.path().trim_end_matches('/');
+        let context = path.find("/rest/api/").map_or(path, |at| &path[..at]);
+        let mut base = api_url.clone();
+        base.set_path(context);
+        let mut api_base = base.clone();
+        api_base.set_path(&format!("{context}/rest/api/1.0"));
+        Self { host: Host::DataCenter { base }, api_base, ..self }
+    }
+
     /// Which Bitbucket, as identities name it.
     pub fn instance(&self) -> InstanceId {
         match &self.host {

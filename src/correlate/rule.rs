@@ -17,6 +17,7 @@ use super::path::{Path, scalar_text};
 pub const BUILTIN: &[(&str, &str)] = &[
     ("bitbucket-cloud", include_str!("../../rules/bitbucket-cloud.yaml")),
     ("bitbucket-cloud-annotations", include_str!("../../rules/bitbucket-cloud-annotations.yaml")),
+    ("bitbucket-data-center", include_str!("../../rules/bitbucket-data-center.yaml")),
     ("harness-idp", include_str!("../../rules/harness-idp.yaml")),
 ];
 

@@ -118,6 +118,15 @@ pub struct Repository {
     pub updated_on: Option<DateTime<Utc>>,
 }
 
+impl Repository {
+    /// What commits are asked by: the default branch; [`HEAD`] where listings do not name it (Data Center). `None`: it
+    /// has no branch, and so no commit.
+    pub fn branch_to_ask(&self) -> Option<&str> {
+        let is_named_in_listings = self.key.instance == InstanceId::cloud();
+        self.default_branch.as_deref().or(if is_named_in_listings { None } else { Some(HEAD) })
+    }
+}
+
 /// SHA-256 (first 16 bytes) of a record without the parts that change by themselves (`size`, avatars,
 /// `updated_on`): equal fingerprints mean nothing that a rule or a field could read has changed.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

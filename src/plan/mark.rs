@@ -65,9 +65,13 @@ pub(crate) fn fields(
             fields.push(own(ours("project-key"), project_key));
             fields.push(own(ours("default-branch"), default_branch));
             fields.push(own(ours("visibility"), visibility));
-            if repository.key.instance == InstanceId::cloud() {
+            let is_cloud = repository.key.instance == InstanceId::cloud();
+            if is_cloud {
                 let slug = FieldPath::of(&["metadata", "annotations", "bitbucket.org/project-slug"]);
                 fields.push(property(slug, text(&repository.full_name), Mode::Set));
+            }
+            // Data Center: where its page lies, which needs no branch.
+            if is_cloud || url.is_some() {
                 let location = FieldPath::of(&["metadata", "annotations", "backstage.io/source-location"]);
                 fields.push(property(location, source_location(repository), Mode::Set));
             }
@@ -121,9 +125,14 @@ fn link(url: &str) -> Option<String> {
         .then(|| url.to_owned())
 }
 
-/// `url:https://bitbucket.org/acme/payments/src/main/`; `None` for an empty repository.
+/// `url:https://bitbucket.org/acme/payments/src/main/`; `None` for an empty repository. Of Data Center the page with its
+/// files, `…/projects/PAY/repos/payments/browse/`: listings do not tell the branch.
 fn source_location(repository: &Repository) -> Option<Value> {
     let url = link(&repository.url)?;
+    if repository.key.instance != InstanceId::cloud() {
+        let page = url.strip_suffix("/browse").unwrap_or(&url);
+        return Some(json!(format!("url:{page}/browse/")));
+    }
     let branch = repository.default_branch.as_deref()?;
     Some(json!(format!("url:{url}/src/{}/", utf8_percent_encode(branch, BRANCH))))
 }

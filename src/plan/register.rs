@@ -11,7 +11,7 @@ use super::step::{FieldPath, NewEntity, put};
 use super::{mark, value};
 use crate::catalog::{Abilities, backstage, harness};
 use crate::error::escape_control;
-use crate::model::{EntityFormat, EntityRef, ImportAction, Repository};
+use crate::model::{EntityFormat, EntityRef, ImportAction, InstanceId, Repository};
 
 /// Owner of a new entity that nobody named one for.
 pub const UNKNOWN_OWNER: &str = "unknown";
@@ -290,13 +290,21 @@ fn folder(abilities: &Abilities) -> Result<PathBuf, Unregistrable> {
 
 fn file(repository: &Repository, abilities: &Abilities, name: &str) -> Result<PathBuf, Unregistrable> {
     let bad = || Unregistrable::Name { slug: escape_control(&repository.slug) };
-    let workspace = segment(&repository.workspace, 63).ok_or_else(bad)?;
+    // On Data Center the project is what there is of a workspace: the instance's host comes before it.
+    let instance = &repository.key.instance;
+    let workspace = if *instance == InstanceId::cloud() { repository.workspace.as_str() } else { host_of(instance) };
+    let workspace = segment(workspace, 63).ok_or_else(bad)?;
     let project = match repository.project_key.as_deref() {
         Some(key) => segment(key, 63).ok_or_else(bad)?,
         None => "no-project".to_owned(),
     };
     let name = segment(name, 63 - ".yaml".len()).ok_or_else(bad)?;
     Ok(folder(abilities)?.join(workspace).join(project).join(format!("{name}.yaml")))
+}
+
+/// `https://git.acme.dev:8443/bitbucket` → `git.acme.dev:8443/bitbucket`.
+fn host_of(instance: &InstanceId) -> &str {
+    instance.0.split_once("://").map_or(instance.0.as_str(), |(_, host)| host)
 }
 
 /// One segment of a path, `[a-z0-9][a-z0-9._-]*`, at most `longest` bytes. What is cut off leaves a short

@@ -8,6 +8,7 @@ mod bad_input;
 mod busy_catalog;
 mod checks;
 mod credentials;
+mod data_center;
 mod decisions;
 mod details;
 mod discover;
