@@ -37,7 +37,7 @@ pub(super) const DETAILS: u8 = b't';
 pub(super) const DETAIL_COVERAGE: u8 = b'T';
 pub(super) const SYNCS: u8 = b'y';
 pub(super) const PLANS: u8 = b'p';
-pub(super) const CREDENTIALS: u8 = b'k';
+pub(super) const CREDENTIALS: u8 = b'K';
 
 pub(super) const LINKS_BY_ENTITY: u8 = b'L';
 pub(super) const JOURNAL_BY_TIME: u8 = b'J';
@@ -101,6 +101,19 @@ pub(super) const BOOKS: &[Book] = &[
     index(SYNCS_BY_INTEGRATION, "syncs_by_integration", &[Text, Text, Text, Time, Text]),
     index(PLANS_BY_TIME, "plans_by_time", &[Time, Text]),
 ];
+
+// Two books under one tag would be one book; two branches that each add one do not compile together then.
+const _: () = {
+    let mut one = 0;
+    while one < BOOKS.len() {
+        let mut other = one + 1;
+        while other < BOOKS.len() {
+            assert!(BOOKS[one].tag != BOOKS[other].tag, "two books have one tag");
+            other += 1;
+        }
+        one += 1;
+    }
+};
 
 /// The book of a tag.
 pub(super) fn book(tag: u8) -> Option<&'static Book> {
