@@ -385,7 +385,7 @@ blocks! {
         pull_request_files: Option<Detail>,
         /// Pipelines (Cloud). Off unless named.
         pipelines: Option<Detail>,
-        /// Build statuses of commits (Data Center). Off unless named; a request each.
+        /// Build statuses of commits (Data Center). Not in this version.
         builds: Option<Detail>,
         /// Not in this version.
         users: Option<serde_json::Value>,

@@ -287,10 +287,9 @@ fn connectors_are_checked_p6_1_p6_4_p6_7() {
         sound(&connector(fine));
     }
     sound(&connector("allow_http: true\n    api_url: http://api.acme.dev/2.0"));
-    sound(
-        &small_with("bitbucket_cloud", "bitbucket_data_center")
-            .replace("https://bitbucket.org/acme", "https://git.acme.dev/scm/"),
-    );
+    let data_center = small_with("bitbucket_cloud", "bitbucket_data_center")
+        .replace("https://bitbucket.org/acme", "https://git.acme.dev/scm/");
+    sound(&data_center);
     says(
         &small_with("https://bitbucket.org/acme", "https://git.acme.dev/scm/"),
         &["5: this is not a URL of bitbucket.org, and the connector is `bitbucket_cloud`"],

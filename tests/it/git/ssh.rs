@@ -80,33 +80,26 @@ impl Sshd {
             repositories.display(),
         );
         write(&place("serve"), &serve, 0o700);
-        // A port that was free just now may be taken: then the next.
-        for _ in 0..10 {
-            let free =
-                std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
-            let config = format!(
-                "Port {free}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\nUsePAM no\nStrictModes no\n\
+        let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
+        let config = format!(
+            "Port {free}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\nUsePAM no\nStrictModes no\n\
                  PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\nAcceptEnv GIT_PROTOCOL\nForceCommand {}\n\
                  MaxStartups 100\n",
-                place("host").display(),
-                place("authorized").display(),
-                place("serve").display(),
-            );
-            write(&place("sshd_config"), &config, 0o600);
-            let process = Command::new(SSHD)
-                .args(["-D", "-e", "-f"])
-                .arg(place("sshd_config"))
-                .stdin(Stdio::null())
-                .stderr(fs::File::create(place("log")).expect("a log"))
-                .spawn()
-                .expect("sshd");
-            let mut sshd = Self { folder, port: free, user: user.clone(), process };
-            if sshd.answers() {
-                return Some(sshd);
-            }
-            unreachable!("sshd does not start: {}", fs::read_to_string(sshd.place("log")).unwrap_or_default());
-        }
-        None
+            place("host").display(),
+            place("authorized").display(),
+            place("serve").display(),
+        );
+        write(&place("sshd_config"), &config, 0o600);
+        let process = Command::new(SSHD)
+            .args(["-D", "-e", "-f"])
+            .arg(place("sshd_config"))
+            .stdin(Stdio::null())
+            .stderr(fs::File::create(place("log")).expect("a log"))
+            .spawn()
+            .expect("sshd");
+        let mut sshd = Self { folder, port: free, user: user.clone(), process };
+        assert!(sshd.answers(), "sshd: {}", fs::read_to_string(sshd.place("log")).unwrap_or_default());
+        Some(sshd)
     }
 
     fn answers(&mut self) -> bool {
@@ -174,7 +167,7 @@ fn says(lab: &Lab, ssh: SshSettings, code: FindingCode, words: &[&str]) {
 #[test]
 fn check_connects_over_ssh_or_says_why_not_p6_6() {
     let lab = Lab::new(small(3));
-    let Some(sshd) = Sshd::start(&lab.server.path("x").parent().unwrap().to_owned()) else { return };
+    let Some(sshd) = Sshd::start(lab.server.path("x").parent().unwrap()) else { return };
     let folder = sshd.folder.path().to_owned();
     let known = || Some(sshd.known_hosts("known", "host"));
     for (name, passphrase, kind) in [
