@@ -284,8 +284,8 @@ Examples:
     Ignore(Repositories),
     /// Take ignored repositories back into the list, and forget that others were unlinked
     ///
-    /// Of an unlinked repository the tombstone goes. While its entity still bears its mark, the next sync links it again;
-    /// to keep it apart, take the mark out of the file first.
+    /// Of an unlinked repository the tombstone goes: it waits for a person like a new one, or for auto-import. The mark its
+    /// entity still bears does not link it again by itself.
     Restore(Repositories),
 }
 

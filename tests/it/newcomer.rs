@@ -250,9 +250,10 @@ fn a_hint_goes_with_the_decision_it_was_about() {
     assert!(hint(&bench).as_str().is_some_and(|hint| hint.contains("it was unlinked from")));
     bench.run(&["discovered", "restore", "payments-api"]).ok();
     assert_eq!(hint(&bench), Value::Null);
-    // As its help says: the mark links it again.
+    // As its help says: it waits for a person, whatever mark its entity bears.
     bench.sync_exits(0);
-    assert_eq!(len(&bench.json(&["imported", "list"])), 1);
+    assert_eq!(len(&bench.json(&["imported", "list"])), 0);
+    assert_eq!(len(&bench.json(&["discovered", "list"])), 1);
 }
 
 #[test]
