@@ -87,6 +87,7 @@ pub(super) fn read_all(
         }
         integrations.push(integration);
     }
+    refuse_parts_of_wholes(&integrations, faults);
     for integration in &integrations {
         let taken = |old: &String| integrations.iter().any(|other| other.name == *old);
         if let Some(old) = integration.renamed_from.as_ref().filter(|old| taken(old)) {
@@ -99,6 +100,27 @@ pub(super) fn read_all(
         }
     }
     integrations
+}
+
+/// A project of an instance that is served whole into the same catalog would be served twice.
+fn refuse_parts_of_wholes(integrations: &[Integration], faults: &mut Faults) {
+    for whole in integrations.iter().filter(|one| one.workspace == WHOLE_INSTANCE) {
+        let is_part = |one: &&Integration| {
+            one.workspace != WHOLE_INSTANCE && one.instance == whole.instance && one.catalog == whole.catalog
+        };
+        for part in integrations.iter().filter(is_part) {
+            let what = format!(
+                "`{}` syncs the project `{}` into the catalog `{}`, and `{}` (line {}) the whole instance",
+                part.name, part.workspace, part.catalog, whole.name, whole.place.line
+            );
+            let fault = Fault::at(part.place, part.name.chars().count(), what);
+            faults.push(
+                fault
+                    .because("two would undo each other's work")
+                    .mend("remove one, or give it another catalog; `rules` and `repositories` can tell projects apart"),
+            );
+        }
+    }
 }
 
 /// Names are looked at in all integrations, whatever else is wrong with them.

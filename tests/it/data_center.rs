@@ -187,6 +187,11 @@ fn connectors_of_data_center_are_checked_p6_4() {
         .says(&["write `type: bitbucket_cloud`"]);
     with("{ access_token: { env: T } }", "http://git.acme.dev/").exits(2).says(&["in the clear", "allow_http"]);
     with("{ basic: { username: ci, password: { env: T } } }", &base).ok();
+    // A project beside the whole instance, into one catalog.
+    instance.integration("");
+    let part = "  - name: part\n    connector: dc\n    catalog: main\n    workspace: PAY\n";
+    bench.config(&format!("{}{part}", bench.read("catalog-sync.yaml")));
+    bench.run(&["check", "--offline"]).exits(2).says(&["`part` syncs the project `PAY`", "the whole instance"]);
     instance.integration("secondary_kinds: { pull_requests: {}, reviews: {} }");
     bench.run(&["check", "--offline"]).exits(2).says(&["`reviews` of Data Center are not in this version"]);
 }
