@@ -291,17 +291,18 @@ async fn lock(run: &Run<'_>, lease: &CrawlLease) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// A sync that still runs according to its record, while we hold the lease, ended without a word: a panic in
-/// a process that lives on.
 /// A reason that ends in advice gets the whole command; one that does not, the advice.
 fn with_command(reason: &str, id: &SyncId) -> String {
     let command = format!("`catalog-sync sync approve {id}`");
-    match reason.contains("`sync approve`") {
-        true => reason.replace("`sync approve`", &command),
-        false => format!("{reason}; look, then {command}"),
+    if reason.contains("`sync approve`") {
+        reason.replace("`sync approve`", &command)
+    } else {
+        format!("{reason}; look, then {command}")
     }
 }
 
+/// A sync that still runs according to its record, while we hold the lease, ended without a word: a panic in
+/// a process that lives on.
 async fn interrupt_stale(run: &Run<'_>) -> Result<(), StoreError> {
     for mut stale in run.store.syncs(Some(&run.parts.key), 1).await? {
         if stale.outcome == Outcome::Running {
