@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::import::{Chosen as Choice, Material, carry_out, gather};
 use super::judge::Judged;
+use super::known::served;
 use super::survey::Survey;
-use super::{Progress, Run, Stop, served};
+use super::{Progress, Run, Stop};
 use crate::apply::{StepOutcome, StepResult};
 use crate::assemble::Parts;
 use crate::model::{

@@ -1,0 +1,144 @@
+//! Backfill as a stage: pull requests and commits first, then what hangs on them (P5.5).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
+
+use super::forbidden::{mark_forbidden, note_refused, welcome_back};
+use super::known::{is_inaccessible, known, served};
+use super::{Progress, Run, Stop};
+use crate::backfill;
+use crate::backfill::details::{self, DetailInputs};
+use crate::model::{RepoKey, Secondary, SecondaryKind, SyncRecord};
+use crate::store::CrawlLease;
+
+pub(super) async fn backfilling(
+    run: &Run<'_>,
+    lease: &CrawlLease,
+    record: &mut SyncRecord,
+    unserved: &mut BTreeSet<RepoKey>,
+) -> Result<(), Stop> {
+    if run.dry_run || run.parts.integration.secondary_kinds.is_empty() {
+        return Ok(());
+    }
+    let stages = |done: &backfill::Progress, finished: bool| {
+        (run.progress)(Progress {
+            integration: run.parts.integration.name.clone(),
+            stage: "backfill".to_owned(),
+            done: done.pages,
+            total: Some(done.planned.max(done.pages)),
+            finished,
+        });
+    };
+    let latest = Mutex::new(backfill::Progress::default());
+    let report = backfill::run(backfill::BackfillInputs {
+        source: run.source,
+        store: run.store,
+        lease,
+        integration: &run.parts.key,
+        // The inaccessible ones as well: what was refused there is asked for again.
+        repositories: known(run, |known| known.presence.is_served() || is_inaccessible(known)).await?,
+        pull_requests: run.parts.kind(SecondaryKind::PullRequests),
+        commits: run.parts.kind(SecondaryKind::Commits),
+        start_date: run.parts.start_date(),
+        now: run.clock.now(),
+        asks_again: record.sweep,
+        rotation_share: backfill::ROTATION_SHARE,
+        concurrency: backfill::CONCURRENCY.min(run.source.most_at_once()),
+        stop: run.stop.clone(),
+        progress: &|progress| {
+            *latest.lock().unwrap_or_else(PoisonError::into_inner) = progress;
+            stages(&progress, false);
+        },
+        interval: run.interval,
+    })
+    .await?;
+    let last = *latest.lock().unwrap_or_else(PoisonError::into_inner);
+    if last.pages > 0 {
+        stages(&last, true);
+    }
+    unserved.extend(mark_forbidden(run, lease, record, &report.unreadable).await?);
+    for repo in welcome_back(run, lease, &report.readable_again).await? {
+        unserved.remove(&repo);
+    }
+    note_refused(record, &report.refused);
+    let failed: BTreeSet<&str> = report.errors.iter().filter_map(|error| error.repository.as_deref()).collect();
+    record.repositories.failed += failed.len() as u64;
+    record.secondary =
+        Secondary { pull_requests: report.pull_requests, commits: report.commits, details: BTreeMap::new() };
+    // What is refused waits like everything else that is not there yet.
+    for (kind, held_back) in &report.held_back {
+        let counts = match kind {
+            SecondaryKind::PullRequests => &mut record.secondary.pull_requests,
+            SecondaryKind::Commits => &mut record.secondary.commits,
+        };
+        if let Some(counts) = counts {
+            counts.repositories_waiting += held_back;
+        }
+    }
+    record.oldest_pull_request_check = report.oldest_pull_request_check;
+    record.errors.extend(report.errors);
+    if report.unauthorized {
+        // The refusal itself is among the errors; nothing was concluded from it.
+        return Err(Stop::Refused);
+    }
+    if report.stopped {
+        return Err(Stop::Cancelled);
+    }
+    if report.rate_limited {
+        let resume_at = run.source.usage().resume_at;
+        return Err(Stop::RateLimited { resume_at });
+    }
+    detailing(run, lease, record).await
+}
+
+/// What hangs on the pull requests and commits stored (P5.5).
+async fn detailing(run: &Run<'_>, lease: &CrawlLease, record: &mut SyncRecord) -> Result<(), Stop> {
+    let kinds = run.parts.detail_kinds();
+    if kinds.is_empty() {
+        return Ok(());
+    }
+    let progress = |done, total, finished| {
+        (run.progress)(Progress {
+            integration: run.parts.integration.name.clone(),
+            stage: "details".to_owned(),
+            done,
+            total: Some(total),
+            finished,
+        });
+    };
+    let latest = Mutex::new((0, 0));
+    let report = details::run(DetailInputs {
+        source: run.source,
+        store: run.store,
+        lease,
+        integration: &run.parts.key,
+        repositories: served(run, |_| true).await?.into_iter().map(|known| known.repository).collect(),
+        kinds,
+        now: run.clock.now(),
+        concurrency: backfill::CONCURRENCY.min(run.source.most_at_once()),
+        stop: run.stop.clone(),
+        progress: &|done, planned| {
+            *latest.lock().unwrap_or_else(PoisonError::into_inner) = (done, planned);
+            progress(done, planned, false);
+        },
+        interval: run.interval,
+    })
+    .await?;
+    let (done, planned) = *latest.lock().unwrap_or_else(PoisonError::into_inner);
+    if planned > 0 {
+        progress(done, planned, true);
+    }
+    record.secondary.details = report.counts;
+    record.errors.extend(report.errors);
+    record.notes.extend(report.notes);
+    if report.unauthorized {
+        return Err(Stop::Refused);
+    }
+    if report.stopped {
+        return Err(Stop::Cancelled);
+    }
+    if report.rate_limited {
+        return Err(Stop::RateLimited { resume_at: run.source.usage().resume_at });
+    }
+    Ok(())
+}
