@@ -1,0 +1,107 @@
+//! Answers as tables and text for people: a file per family of answers. What they mean as an exit code is told here.
+
+mod activity;
+mod check;
+mod credential;
+mod discovered;
+mod import;
+mod imported;
+mod integration;
+mod store;
+mod sync;
+
+use self::activity::{commits, details, pull_requests};
+use self::credential::{credential, credentials};
+use self::discovered::{discovered, explain};
+use self::import::{import, import_rows};
+use self::imported::{link, links};
+use self::integration::integrations;
+use self::store::store;
+use self::sync::{sync, syncs};
+use super::output::Screen;
+use crate::commands::Exit;
+use crate::commands::answer::RowResult;
+use crate::commands::request::Answer;
+use crate::model::{Outcome, SyncRecord};
+
+pub use self::check::check;
+pub use self::discovered::{none_in_state, nothing_matches};
+pub use self::integration::{deleted, integration};
+pub use self::sync::history;
+
+/// Prints an answer in the format asked for.
+///
+/// # Errors
+/// A broken pipe, or whatever stdout says.
+pub fn print(screen: &Screen, answer: &Answer) -> std::io::Result<()> {
+    match answer {
+        Answer::Syncs(records) => screen.print(records, |screen| syncs(screen, records)),
+        Answer::Sync(record) => screen.print(record, |screen| sync(screen, record)),
+        Answer::DryRuns(runs) => screen.print(runs, |screen| {
+            runs.iter()
+                .map(|run| format!("{}\n\n{}", sync(screen, &run.record), import_rows(screen, &run.plan, true)))
+                .collect::<Vec<_>>()
+                .join("\n")
+        }),
+        Answer::Discovered(rows) => screen.print(rows, |screen| discovered(screen, rows)),
+        Answer::Explained(explained) => screen.print(explained, |screen| explain(screen, explained)),
+        Answer::Imported(report) => screen.print(report, |screen| import(screen, report)),
+        Answer::Links(rows) => screen.print(rows, |screen| links(screen, rows)),
+        Answer::Link(detail) => screen.print(detail, |screen| link(screen, detail)),
+        Answer::Unlinked(rows) => screen
+            .print(rows, |screen| format!("{}\nunlinked; entities and files stay as they are", links(screen, rows))),
+        Answer::Integrations(rows) => screen.print(rows, |screen| integrations(screen, rows)),
+        Answer::Deleted(deletion) => screen.print(deletion, |_| deleted(deletion)),
+        Answer::PullRequests(rows) => screen.print(rows, |screen| pull_requests(screen, rows)),
+        Answer::Commits(rows) => screen.print(rows, |screen| commits(screen, rows)),
+        Answer::Details(rows) => screen.print(rows, |screen| details(screen, rows)),
+        Answer::Store(report) => screen.print(report, |screen| store(screen, report)),
+        Answer::Credentials(rows) => screen.print(rows, |screen| credentials(screen, rows)),
+        Answer::Credential(row) => screen.print(row, |_| credential(row)),
+        Answer::CredentialRecords(records) => {
+            screen.print(records, |_| records.keys().cloned().collect::<Vec<_>>().join("\n"))
+        }
+        Answer::CredentialDeleted(deletion) => {
+            screen.print(deletion, |_| format!("forgot the credential {}", deletion.name))
+        }
+        Answer::Export(lines) => {
+            use std::io::Write;
+            std::io::stdout().lock().write_all(lines.as_bytes())
+        }
+    }
+}
+
+/// The exit code an answer means: the first of 1, 4, 3, 0 that occurred (contract, section 2).
+pub fn exit(answer: &Answer) -> Exit {
+    let exits: Vec<Exit> = match answer {
+        Answer::Syncs(records) => records.iter().map(of_sync).collect(),
+        Answer::DryRuns(runs) => runs.iter().map(|run| of_sync(&run.record)).collect(),
+        Answer::Imported(report) => report
+            .rows
+            .iter()
+            .map(|row| match row.result {
+                RowResult::Failed => Exit::Partly,
+                RowResult::Held => Exit::Refused,
+                RowResult::Done | RowResult::Unchanged => Exit::Done,
+            })
+            .collect(),
+        Answer::Store(report) if !report.faults.is_empty() => vec![Exit::Failed],
+        _ => Vec::new(),
+    };
+    let all_failed = !exits.is_empty() && exits.iter().all(|exit| *exit == Exit::Partly);
+    let worst = [Exit::Failed, Exit::Refused, Exit::Partly].into_iter().find(|exit| exits.contains(exit));
+    match (answer, worst) {
+        // An import of which nothing came about has failed, not half succeeded.
+        (Answer::Imported(_), Some(Exit::Partly)) if all_failed => Exit::Failed,
+        (_, worst) => worst.unwrap_or(Exit::Done),
+    }
+}
+
+fn of_sync(record: &SyncRecord) -> Exit {
+    match record.outcome {
+        Outcome::Completed | Outcome::RateLimited | Outcome::Running => Exit::Done,
+        Outcome::Partial => Exit::Partly,
+        Outcome::Held | Outcome::Refused => Exit::Refused,
+        Outcome::Failed | Outcome::Cancelled | Outcome::Interrupted => Exit::Failed,
+    }
+}
