@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use cap_std::fs::Dir;
 
-use super::index::Stamp;
+use super::file::Stamp;
 
 /// Listings by folder, relative to the root.
 #[derive(Debug, Default)]

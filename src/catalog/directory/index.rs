@@ -1,103 +1,24 @@
-//! Which document is where: every YAML file beneath the roots, read again only when it changed.
+//! Which document is where, of the files that a walk has found.
 //!
 //! Holds refs, places and hashes, not the documents.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-use cap_std::ambient_authority;
-use cap_std::fs::{Dir, Metadata, MetadataExt as _};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::claims::{self, Claim};
-use super::documents::{self, Found};
+use super::claims::Claim;
+use super::file::{FileRecord, Slot};
 use super::git::Tree;
-use super::write::{self, Hash, Leftover};
+use super::walk::{Root, Walk};
 use crate::catalog::{CatalogError, FileProblem, Reading};
-use crate::model::{ClaimedName, EntityFormat, EntityRef, Place, RepoKey};
-
-/// A directory that is read.
-#[derive(Clone, Debug)]
-pub(super) struct Root {
-    /// As configured.
-    pub path: PathBuf,
-    /// `also_read`.
-    pub read_only: bool,
-}
-
-impl Root {
-    /// Opens it; everything below is reached through this handle only.
-    pub(super) fn open(&self) -> Result<Dir, CatalogError> {
-        Dir::open_ambient_dir(&self.path, ambient_authority())
-            .map_err(|source| CatalogError::Unreadable { root: self.path.clone(), source })
-    }
-
-    fn shown(&self, file: &Path) -> PathBuf {
-        if self.read_only { self.path.join(file) } else { file.to_owned() }
-    }
-}
-
-/// What tells a file from another without reading it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Stamp {
-    size: u64,
-    device: u64,
-    inode: u64,
-    modified_ns: i128,
-    changed_ns: i128,
-}
-
-impl Stamp {
-    pub(super) fn of(metadata: &Metadata) -> Self {
-        let ns = |seconds: i64, ns: i64| i128::from(seconds) * 1_000_000_000 + i128::from(ns);
-        Self {
-            size: metadata.size(),
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            modified_ns: ns(metadata.mtime(), metadata.mtime_nsec()),
-            changed_ns: ns(metadata.ctime(), metadata.ctime_nsec()),
-        }
-    }
-
-    /// Changed so shortly before it was read that it may have changed again within the same tick.
-    fn is_fresh(&self, read_at: SystemTime) -> bool {
-        let read_ns = read_at.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_nanos() as i128);
-        self.changed_ns.max(self.modified_ns) > read_ns - 2_000_000_000
-    }
-}
-
-/// One entity document of a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Slot {
-    entity_ref: EntityRef,
-    format: EntityFormat,
-    document: u32,
-    line: u32,
-    /// The repository that its mark names.
-    marked: Option<RepoKey>,
-}
-
-/// What is known of a file.
-#[derive(Clone, Debug)]
-struct FileRecord {
-    stamp: Option<Stamp>,
-    read_at: SystemTime,
-    hash: Hash,
-    slots: Vec<Slot>,
-    /// Line, reason, whether it is a fault.
-    problems: Vec<(Option<usize>, String, bool)>,
-    /// Entities it held when it could last be read whole.
-    lost: Vec<EntityRef>,
-    /// Names it may define beside those.
-    claims: Vec<Claim>,
-}
+use crate::model::{ClaimedName, EntityFormat, EntityRef, Place};
 
 /// Root (by position) and path beneath it: the order of everything.
-type Key = (usize, PathBuf);
+pub(super) type Key = (usize, PathBuf);
 
 /// The index of a catalog.
 #[derive(Debug, Default)]
@@ -352,8 +273,13 @@ impl Index {
         }
     }
 
+    /// What is known of a file.
+    pub(super) fn file(&self, key: &Key) -> Option<&FileRecord> {
+        self.files.get(key)
+    }
+
     /// What a file held last.
-    fn held(&self, key: &Key) -> Vec<EntityRef> {
+    pub(super) fn held(&self, key: &Key) -> Vec<EntityRef> {
         match self.files.get(key) {
             Some(file) => file.refs(),
             None => self.remembered.get(key).cloned().unwrap_or_default(),
@@ -361,7 +287,7 @@ impl Index {
     }
 
     /// Every entity last known beneath a folder.
-    fn held_beneath(&self, root: usize, folder: &Path) -> Vec<EntityRef> {
+    pub(super) fn held_beneath(&self, root: usize, folder: &Path) -> Vec<EntityRef> {
         let files = self.files.iter().map(|(key, file)| (key, file.refs()));
         let remembered = self.remembered.iter().map(|(key, refs)| (key, refs.clone()));
         files
@@ -394,258 +320,4 @@ fn place(roots: &[Root], (root, file): &Key, slot: &Slot) -> Place {
         line: slot.line as usize,
         read_only_under: roots.get(*root).filter(|root| root.read_only).map(|root| root.path.clone()),
     }
-}
-
-impl FileRecord {
-    /// Entities it holds, and those it held and cannot show now.
-    fn refs(&self) -> Vec<EntityRef> {
-        self.slots.iter().map(|slot| slot.entity_ref.clone()).chain(self.lost.iter().cloned()).collect()
-    }
-
-    /// A file left alone as a whole.
-    fn problem(reason: String, is_fault: bool, held: Vec<EntityRef>, claims: Vec<Claim>, now: SystemTime) -> Self {
-        let lost = if is_fault { held } else { Vec::new() };
-        let hash = write::hash(reason.as_bytes());
-        let problems = vec![(None, reason, is_fault)];
-        Self { stamp: None, read_at: now, hash, slots: Vec::new(), problems, lost, claims }
-    }
-
-    fn read(stamp: Option<Stamp>, bytes: &[u8], now: SystemTime, held: Vec<EntityRef>) -> Self {
-        let hash = write::hash(bytes);
-        let text = match std::str::from_utf8(bytes) {
-            Ok(text) => text,
-            Err(error) => {
-                let line = 1 + bytes[..error.valid_up_to()].iter().filter(|&&byte| byte == b'\n').count();
-                let problems = vec![(Some(line), "not UTF-8".to_owned(), true)];
-                let claims = claims::of_document(&String::from_utf8_lossy(bytes), 1);
-                return Self { stamp, read_at: now, hash, slots: Vec::new(), problems, lost: held, claims };
-            }
-        };
-        let (mut slots, mut problems, mut claims) = (Vec::new(), Vec::new(), Vec::new());
-        for (at, document) in documents::read(text).into_iter().enumerate() {
-            match document.found {
-                Found::Entity { format, identity, .. } => slots.push(Slot {
-                    entity_ref: identity.entity_ref,
-                    format,
-                    document: at as u32,
-                    line: document.line as u32,
-                    marked: identity.mark.map(|mark| mark.repository),
-                }),
-                Found::NotOurs => {}
-                Found::Problem { line, reason, is_fault, claims: of_document } => {
-                    problems.push((Some(line), reason, is_fault));
-                    claims.extend(of_document);
-                }
-            }
-        }
-        let mut lost = Vec::new();
-        // An empty text is what a file looks like while it is being written.
-        if problems.iter().any(|(.., is_fault)| *is_fault) {
-            lost = held;
-            lost.sort();
-            lost.dedup();
-            lost.retain(|entity_ref| slots.iter().all(|slot: &Slot| slot.entity_ref != *entity_ref));
-        }
-        Self { stamp, read_at: now, hash, slots, problems, lost, claims }
-    }
-}
-
-/// One root being walked.
-struct Walk<'a> {
-    previous: &'a Index,
-    files: &'a mut BTreeMap<Key, FileRecord>,
-    heads: &'a mut BTreeMap<Tree, String>,
-    leftovers: &'a mut Vec<PathBuf>,
-    root: usize,
-    canonical: &'a [PathBuf],
-    cap: u64,
-    now: SystemTime,
-    read_only: bool,
-    /// Files that links lead to, so that none counts twice.
-    targets: BTreeSet<PathBuf>,
-}
-
-/// Folders deeper than this are nobody's catalog.
-const MAX_DEPTH: usize = 64;
-
-impl Walk<'_> {
-    /// An error means that the directory itself cannot be listed.
-    fn directory(&mut self, dir: &Dir, path: &Path, depth: usize) -> io::Result<()> {
-        let mut names = Vec::new();
-        for entry in dir.entries()? {
-            names.push(entry?.file_name());
-        }
-        names.sort();
-        for name in names {
-            let path = path.join(&name);
-            let shown = name.to_string_lossy();
-            if shown.eq_ignore_ascii_case(".git") {
-                self.note_tree(&path);
-                continue;
-            }
-            let metadata = match dir.symlink_metadata(&name) {
-                Ok(metadata) => metadata,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                Err(error) => {
-                    self.problem(path, error.to_string(), true);
-                    continue;
-                }
-            };
-            if metadata.is_dir() {
-                self.folder(dir, Path::new(&name), path, depth);
-            } else if write::is_temporary(&shown) {
-                self.temporary(dir, &shown, path);
-            } else if is_catalog_file(&shown) {
-                self.file(dir, Path::new(&name), path, &metadata);
-            } else if metadata.is_symlink() {
-                self.linked_folder(dir, Path::new(&name), path);
-            }
-        }
-        Ok(())
-    }
-
-    fn note_tree(&mut self, path: &Path) {
-        let top =
-            path.parent().map_or_else(|| self.canonical[self.root].clone(), |top| self.canonical[self.root].join(top));
-        if let Some(tree) = Tree::at(&top) {
-            let head = tree.head();
-            self.heads.entry(tree).or_insert(head);
-        }
-    }
-
-    fn folder(&mut self, dir: &Dir, name: &Path, path: PathBuf, depth: usize) {
-        let absolute = self.canonical[self.root].join(&path);
-        let is_another_root = self.canonical.iter().enumerate().any(|(at, root)| at != self.root && *root == absolute);
-        if is_another_root {
-            return;
-        }
-        if depth >= MAX_DEPTH {
-            return self.problem(path, "nested too deeply".to_owned(), true);
-        }
-        let listed = dir.open_dir(name).and_then(|dir| self.directory(&dir, &path, depth + 1));
-        match listed {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => {
-                let held = self.previous.held_beneath(self.root, &path);
-                let claims = claims::of_path(&path);
-                let problem = FileRecord::problem(error.to_string(), true, held, claims, self.now);
-                self.files.insert((self.root, path), problem);
-            }
-        }
-    }
-
-    /// What lies inside is indexed where it lies; what lies outside is not followed.
-    fn linked_folder(&mut self, dir: &Dir, name: &Path, path: PathBuf) {
-        if dir.metadata(name).is_err()
-            && std::fs::metadata(self.canonical[self.root].join(&path)).is_ok_and(|target| target.is_dir())
-        {
-            self.problem(path, "a link that leads out of the catalog; not followed".to_owned(), true);
-        }
-    }
-
-    fn temporary(&mut self, dir: &Dir, name: &str, path: PathBuf) {
-        if self.read_only {
-            return;
-        }
-        match write::leftover(dir, name, self.now, false) {
-            Ok(Leftover::InUse) => {}
-            Ok(Leftover::Ours) => self.leftovers.push(path),
-            Ok(Leftover::Foreign) => self.problem(
-                path,
-                "left by an interrupted write, and holds a text of somebody else: look at it, then remove it"
-                    .to_owned(),
-                true,
-            ),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => self.problem(path, format!("left by an interrupted write: {error}"), true),
-        }
-    }
-
-    fn file(&mut self, dir: &Dir, name: &Path, path: PathBuf, metadata: &Metadata) {
-        let key = (self.root, path.clone());
-        if metadata.is_symlink() {
-            return self.linked_file(dir, name, path);
-        }
-        if !metadata.is_file() {
-            return;
-        }
-        let record = self.record(dir, name, &key, metadata);
-        self.files.insert(key, record);
-    }
-
-    fn record(&self, dir: &Dir, name: &Path, key: &Key, metadata: &Metadata) -> FileRecord {
-        let stamp = Stamp::of(metadata);
-        let known = self.previous.files.get(key);
-        if let Some(known) = known
-            && known.stamp == Some(stamp)
-            && !stamp.is_fresh(known.read_at)
-        {
-            return known.clone();
-        }
-        let held = || self.previous.held(key);
-        let (path, now) = (&key.1, self.now);
-        let too_large = |claims| {
-            let reason = format!("larger than {} bytes", self.cap);
-            FileRecord { stamp: Some(stamp), ..FileRecord::problem(reason, true, held(), claims, now) }
-        };
-        let look_through = || dir.open(name).and_then(|file| claims::of_large(file, path));
-        let unread =
-            |error: io::Error| FileRecord::problem(error.to_string(), true, held(), claims::of_path(path), now);
-        if metadata.len() > self.cap {
-            return look_through().map_or_else(unread, too_large);
-        }
-        match dir.open(name).and_then(|file| write::read_capped(&file, self.cap)) {
-            Ok(Some(bytes)) => match known {
-                Some(known) if known.hash == write::hash(&bytes) && known.stamp.is_some() => {
-                    FileRecord { stamp: Some(stamp), read_at: self.now, ..known.clone() }
-                }
-                _ => FileRecord::read(Some(stamp), &bytes, self.now, held()),
-            },
-            Ok(None) => look_through().map_or_else(unread, too_large),
-            Err(error) => unread(error),
-        }
-    }
-
-    /// A link to a file inside is read under its own name only where the target would not be read anyway.
-    fn linked_file(&mut self, dir: &Dir, name: &Path, path: PathBuf) {
-        let key = (self.root, path.clone());
-        let absolute = self.canonical[self.root].join(&path);
-        let Ok(target) = std::fs::canonicalize(&absolute) else {
-            return self.problem(path, "a link that leads nowhere".to_owned(), true);
-        };
-        let Ok(inside) = target.strip_prefix(&self.canonical[self.root]) else {
-            return self.problem(path, "a link that leads out of the catalog; not followed".to_owned(), true);
-        };
-        let in_git = inside.iter().any(|part| part.eq_ignore_ascii_case(".git"));
-        let is_read_anyway = inside.file_name().is_some_and(|name| is_catalog_file(&name.to_string_lossy()));
-        if in_git || is_read_anyway || !self.targets.insert(inside.to_owned()) {
-            return;
-        }
-        let found = Dir::open_ambient_dir(&self.canonical[self.root], ambient_authority())
-            .and_then(|root| Ok((root.metadata(inside)?, root)));
-        match found {
-            Ok((metadata, root)) if metadata.is_file() => {
-                let record = self.record(&root, inside, &key, &metadata);
-                self.files.insert(key, record);
-            }
-            Ok(_) => {}
-            Err(error) => self.problem(path, error.to_string(), true),
-        }
-        let _ = (dir, name);
-    }
-
-    fn problem(&mut self, path: PathBuf, reason: String, is_fault: bool) {
-        let key = (self.root, path);
-        let held = self.previous.held(&key);
-        let is_temporary = key.1.file_name().is_some_and(|name| write::is_temporary(&name.to_string_lossy()));
-        let claims = if is_temporary { Vec::new() } else { claims::of_path(&key.1) };
-        self.files.insert(key, FileRecord::problem(reason, is_fault, held, claims, self.now));
-    }
-}
-
-/// `*.yaml` and `*.yml`, but for the lock files and backups of editors.
-fn is_catalog_file(name: &str) -> bool {
-    let lower = name.to_lowercase();
-    (lower.ends_with(".yaml") || lower.ends_with(".yml")) && !name.starts_with(".#")
 }

@@ -1,12 +1,13 @@
 //! A directory of YAML files: read as a whole, edited with every comment kept.
 //!
-//! `index` knows which document is where; `documents` reads a file; `layout` and `splice` make an edit
-//! on the text, `verify` proves it, `write` puts it in place; `git` tells whether somebody is at work.
+//! `walk` finds the files, `file` and `index` know which document is where; `documents` reads a file; `layout` and `splice`
+//! make an edit on the text, `verify` proves it, `write` puts it in place; `git` tells whether somebody is at work.
 
 mod claims;
 mod documents;
 mod edit;
 mod emit;
+mod file;
 mod folders;
 mod git;
 mod index;
@@ -16,6 +17,7 @@ mod scalar;
 mod splice;
 mod steps;
 mod verify;
+mod walk;
 mod write;
 
 #[cfg(test)]
@@ -38,8 +40,9 @@ use serde_json::Value;
 
 use self::documents::Found;
 use self::folders::Folders;
-use self::index::{Index, Root};
+use self::index::Index;
 use self::late::Late;
+use self::walk::Root;
 use super::{Abilities, Applied, Catalog, CatalogError, Reading};
 use crate::clock::Clock;
 use crate::model::{Entity, EntityFormat, EntityRef, Place};
