@@ -48,9 +48,16 @@ pub struct Start {
 
 /// Runs one command.
 ///
+/// Boxed here: a future is compiled where it is driven, and the whole program would be compiled a second time
+/// in the binary.
+///
 /// # Errors
 /// [`Failure`], to be printed to stderr; its exit code is the program's.
-pub async fn run(start: Start) -> Result<Exit, Failure> {
+pub fn run(start: Start) -> futures::future::LocalBoxFuture<'static, Result<Exit, Failure>> {
+    Box::pin(dispatch(start))
+}
+
+async fn dispatch(start: Start) -> Result<Exit, Failure> {
     let screen = Screen::new(format(&start.cli.global), has_color(&start));
     let command = start.cli.command.clone();
     match command {
