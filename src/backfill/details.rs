@@ -23,7 +23,8 @@ use crate::model::{
 use crate::source::{Source, SourceError};
 use crate::store::{CrawlLease, DetailBatch, Store, StoreError};
 
-/// Details asked of one repository in a turn; then the next repository has its turn.
+/// Details asked of one repository in a turn, or as many as one request tells of; then the next repository has its
+/// turn.
 const TURN: usize = 20;
 /// So many not found in a row, and none told, are no property of a single one: the repository has no such thing.
 const NOT_FOUND: usize = 3;
@@ -93,7 +94,11 @@ struct Taken {
     details: Vec<Detail>,
     /// Pull requests or commits that are not stored any more.
     vanished: Vec<ItemId>,
+    /// Read again without news, and not settled yet.
+    unchanged: Vec<ItemId>,
     failed: Option<SourceError>,
+    /// What it failed at: the others go first next time.
+    failed_of: Option<ItemId>,
     requests: u64,
     /// How it stands after a walk over a list; else it follows from what was stored.
     walked: Option<DetailCoverage>,
@@ -101,7 +106,16 @@ struct Taken {
 
 impl Taken {
     fn nothing(stand: usize) -> Self {
-        Self { stand, details: Vec::new(), vanished: Vec::new(), failed: None, requests: 0, walked: None }
+        Self {
+            stand,
+            details: Vec::new(),
+            vanished: Vec::new(),
+            unchanged: Vec::new(),
+            failed: None,
+            failed_of: None,
+            requests: 0,
+            walked: None,
+        }
     }
 }
 
@@ -146,18 +160,21 @@ pub async fn run(inputs: DetailInputs<'_>) -> Result<DetailReport, StoreError> {
         })
         .buffer_unordered(inputs.concurrency.max(1));
     while let Some(taken) = taken.next().await {
-        let Taken { stand, details, vanished, failed, requests, walked } = taken?;
+        let Taken { stand, details, vanished, unchanged, failed, failed_of, requests, walked } = taken?;
         let Stand { repo, coverage } = &mut stands[stand];
         let repo = &inputs.repositories[*repo];
         match walked {
             Some(walked) => *coverage = walked,
             None => {
-                coverage.waiting.retain(|of| !vanished.contains(of));
+                coverage.forget(&vanished);
                 coverage.stored(&details, now);
+                coverage.put_back(&unchanged);
+                coverage.put_back(failed_of.as_slice());
             }
         }
         if let Some(error) = failed {
-            fail(&mut report, coverage, repo, error, details.is_empty() && requests <= NOT_FOUND as u64, now);
+            let is_first = details.is_empty() && unchanged.is_empty() && requests <= NOT_FOUND as u64;
+            fail(&mut report, coverage, repo, error, is_first, now);
         }
         let count = details.len() as u64;
         store.record_details(inputs.lease, vec![DetailBatch { details, coverage: coverage.clone() }]).await?;
@@ -235,7 +252,8 @@ fn turns(inputs: &DetailInputs<'_>, stands: &[Stand]) -> Vec<Turn> {
             continue;
         }
         let Some(since) = coverage.waiting_since else { continue };
-        order.extend((0..coverage.waiting.len().div_ceil(TURN)).map(|round| (round, since, stand)));
+        let rounds = coverage.to_ask().len().div_ceil(turn_of(inputs, coverage.kind));
+        order.extend((0..rounds).map(|round| (round, since, stand)));
     }
     order.sort_unstable();
     let mut room = inputs.kinds.clone();
@@ -247,14 +265,19 @@ fn turns(inputs: &DetailInputs<'_>, stands: &[Stand]) -> Vec<Turn> {
             continue;
         }
         let Some(room) = room.get_mut(&coverage.kind) else { continue };
-        let most = usize::try_from(*room).unwrap_or(usize::MAX).min(TURN);
-        let of: Vec<ItemId> = coverage.waiting.iter().skip(round * TURN).take(most).cloned().collect();
+        let turn = turn_of(inputs, coverage.kind);
+        let most = usize::try_from(*room).unwrap_or(usize::MAX).min(turn);
+        let of: Vec<ItemId> = coverage.to_ask().skip(round * turn).take(most).cloned().collect();
         *room -= of.len() as u64;
         if !of.is_empty() {
             turns.push(Turn { stand, of });
         }
     }
     turns
+}
+
+fn turn_of(inputs: &DetailInputs<'_>, kind: DetailKind) -> usize {
+    inputs.source.details_at_once(kind).max(TURN)
 }
 
 /// What every turn asks with.
@@ -286,45 +309,91 @@ impl Asks<'_> {
         }
         let items = self.store.items(self.integration, &repo.key, parent, usize::MAX).await?;
         let items: HashMap<ItemId, Item> = items.into_iter().map(|item| (item.id(), item)).collect();
+        let stored = self.bodies(&repo, kind).await?;
+        let mut told = HashMap::new();
+        let at_once = self.source.details_at_once(kind);
+        if at_once > 1 {
+            let asked = turn.of.iter().filter_map(|of| items.get(of));
+            let asked: Vec<Item> = asked.filter(|item| known_without_asking(kind, item).is_none()).cloned().collect();
+            for asked in asked.chunks(at_once) {
+                if self.is_over() {
+                    break;
+                }
+                taken.requests += 1;
+                match self.source.details(&repo, kind, asked).await {
+                    Ok(bodies) => {
+                        let told_of = asked.iter().map(Item::id).zip(bodies);
+                        told.extend(told_of.filter_map(|(of, body)| Some((of, body?))));
+                    }
+                    Err(error) => {
+                        self.failed(&mut taken, error, None);
+                        return Ok(taken);
+                    }
+                }
+            }
+        }
         let mut missing: Vec<Detail> = Vec::new();
-        let mut is_told = false;
+        let mut is_told = !told.is_empty();
         for of in &turn.of {
             let Some(item) = items.get(of) else {
                 taken.vanished.push(of.clone());
                 continue;
             };
-            if let Some(body) = known_without_asking(kind, item) {
-                taken.details.push(Detail::new(kind, item, body, self.now));
-                continue;
-            }
-            if self.is_over() || has_failed(&turn.stand) {
-                break;
-            }
-            taken.requests += 1;
-            match self.source.detail(&repo, kind, item).await {
-                Ok(body) => {
-                    taken.details.push(Detail::new(kind, item, body, self.now));
-                    is_told = true;
-                }
-                // A property of this very pull request or commit (its fork is gone, its branches share no ancestor)
-                // is an answer, too: it is never asked for again.
-                Err(error) if is_final(&error) && (is_told || missing.len() + 1 < NOT_FOUND) => {
-                    let reason = crate::error::escape_control(&error.to_string());
-                    missing.push(Detail::new(kind, item, DetailBody::Unavailable { reason }, self.now));
-                }
-                Err(error) => {
-                    missing.clear();
-                    self.failed.lock().unwrap_or_else(PoisonError::into_inner).insert(turn.stand);
-                    if error.ends_sync() {
-                        self.halt.is_over.store(true, Ordering::SeqCst);
+            let known = known_without_asking(kind, item).or_else(|| told.remove(of));
+            let body = match known {
+                Some(body) => body,
+                None if self.is_over() || has_failed(&turn.stand) => break,
+                None => {
+                    taken.requests += 1;
+                    match self.source.detail(&repo, kind, item).await {
+                        Ok(body) => {
+                            is_told = true;
+                            body
+                        }
+                        // A property of this very pull request or commit (its fork is gone, its branches share no
+                        // ancestor) is an answer, too: it is never asked for again.
+                        Err(error) if is_final(&error) && (is_told || missing.len() + 1 < NOT_FOUND) => {
+                            let reason = crate::error::escape_control(&error.to_string());
+                            missing.push(Detail::new(kind, item, DetailBody::Unavailable { reason }, self.now));
+                            continue;
+                        }
+                        Err(error) => {
+                            missing.clear();
+                            self.failed(&mut taken, error, Some(of));
+                            break;
+                        }
                     }
-                    taken.failed = Some(error);
-                    break;
                 }
+            };
+            let detail = Detail::new(kind, item, body, self.now);
+            // What may still change is written when it did, or for the last time.
+            if detail.is_settled() || stored.get(of) != Some(&detail.body) {
+                taken.details.push(detail);
+            } else {
+                taken.unchanged.push(of.clone());
             }
         }
         taken.details.append(&mut missing);
         Ok(taken)
+    }
+
+    /// What is stored of a kind that changes by itself.
+    async fn bodies(&self, repo: &Repository, kind: DetailKind) -> Result<HashMap<ItemId, DetailBody>, StoreError> {
+        if kind != DetailKind::Builds {
+            return Ok(HashMap::new());
+        }
+        let stored = self.store.details(self.integration, &repo.key, kind, usize::MAX).await?;
+        Ok(stored.into_iter().map(|detail| (detail.of, detail.body)).collect())
+    }
+
+    fn failed(&self, taken: &mut Taken, error: SourceError, of: Option<&ItemId>) {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner).insert(taken.stand);
+        if error.ends_sync() {
+            self.halt.is_over.store(true, Ordering::SeqCst);
+        } else {
+            taken.failed_of = of.cloned();
+        }
+        taken.failed = Some(error);
     }
 
     /// The list of a repository, from its newest end to what is known.

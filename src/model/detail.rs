@@ -1,7 +1,7 @@
 //! Details: optional secondary kinds, most of them about one pull request or one commit that is stored already
 //! (product.md, P5.5). What hangs on what is not stored waits with it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
@@ -149,8 +149,11 @@ pub enum DetailBody {
         lines_added: Option<u64>,
         /// Lines in all, where the source counts them.
         lines_removed: Option<u64>,
-        /// Files in all.
+        /// Files in all, as far as the source counts them.
         total: u64,
+        /// The source cut the list: there are more files than it names.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        truncated: bool,
     },
     /// In the order of their start.
     Builds {
@@ -187,7 +190,7 @@ impl Detail {
     }
 
     /// Whether it holds for good while the version stays.
-    fn is_settled(&self) -> bool {
+    pub fn is_settled(&self) -> bool {
         let late = self.read_at - self.at > BUILDS_SETTLE;
         match &self.body {
             DetailBody::Builds { builds } => late || !builds.is_empty() && !builds.iter().any(Build::is_running),
@@ -252,6 +255,9 @@ pub struct DetailCoverage {
     pub parents: Parents,
     /// Pull requests or commits whose details are missing or out of date, newest first.
     pub waiting: Vec<ItemId>,
+    /// Those that were read and may still change by themselves, longest not read first (builds).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub again: Vec<ItemId>,
     /// Since when some of them wait.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting_since: Option<DateTime<Utc>>,
@@ -284,6 +290,7 @@ impl DetailCoverage {
             kind,
             parents: Parents::default(),
             waiting: Vec::new(),
+            again: Vec::new(),
             waiting_since: None,
             unavailable: None,
             listed: None,
@@ -294,16 +301,55 @@ impl DetailCoverage {
     pub fn look_through(&mut self, parents: Parents, items: &[Item], details: &[Detail], now: DateTime<Utc>) {
         let stored: HashMap<&ItemId, &Detail> = details.iter().map(|detail| (&detail.of, detail)).collect();
         let waits = |item: &&Item| stored.get(&item.id()).is_none_or(|detail| !detail.is_current(self.kind, item));
-        self.waiting = items.iter().filter(waits).map(Item::id).collect();
+        let is_reread =
+            |item: &&Item| stored.get(&item.id()).is_some_and(|one| one.version == version(self.kind, item));
+        let (again, new): (Vec<&Item>, Vec<&Item>) = items.iter().filter(waits).partition(is_reread);
+        self.waiting = new.into_iter().map(Item::id).collect();
+        let again: Vec<ItemId> = again.into_iter().map(Item::id).collect();
+        let still: HashSet<&ItemId> = again.iter().collect();
+        let listed: Vec<ItemId> = std::mem::take(&mut self.again).into_iter().filter(|of| still.contains(of)).collect();
+        let known: HashSet<&ItemId> = listed.iter().collect();
+        let unlisted: Vec<ItemId> = again.iter().filter(|of| !known.contains(of)).cloned().collect();
+        self.again = listed.into_iter().chain(unlisted).collect();
         self.parents = parents;
-        self.waiting_since = if self.waiting.is_empty() { None } else { self.waiting_since.or(Some(now)) };
+        self.waiting_since = if self.is_idle() { None } else { self.waiting_since.or(Some(now)) };
     }
 
     /// Takes what was just stored off the list. What is not settled is asked for in the next sync again.
     pub fn stored(&mut self, details: &[Detail], now: DateTime<Utc>) {
-        self.waiting.retain(|waiting| !details.iter().any(|detail| detail.of == *waiting && detail.is_settled()));
-        self.waiting_since = if self.waiting.is_empty() { None } else { Some(now) };
+        let stored: HashSet<&ItemId> = details.iter().map(|detail| &detail.of).collect();
+        for list in [&mut self.waiting, &mut self.again] {
+            list.retain(|waiting| !stored.contains(waiting));
+        }
+        self.again.extend(details.iter().filter(|detail| !detail.is_settled()).map(|detail| detail.of.clone()));
+        self.waiting_since = if self.is_idle() { None } else { Some(now) };
         self.unavailable = None;
+    }
+
+    /// Takes what is not there any more off the lists.
+    pub fn forget(&mut self, vanished: &[ItemId]) {
+        for list in [&mut self.waiting, &mut self.again] {
+            list.retain(|of| !vanished.contains(of));
+        }
+    }
+
+    /// Everything there is to ask: what waits first.
+    pub fn to_ask(&self) -> impl ExactSizeIterator<Item = &ItemId> {
+        let (waiting, count) = (self.waiting.len(), self.waiting.len() + self.again.len());
+        (0..count).map(move |at| if at < waiting { &self.waiting[at] } else { &self.again[at - waiting] })
+    }
+
+    fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.again.is_empty()
+    }
+
+    /// Lets the others go first: these were asked for just now, in vain or without news.
+    pub fn put_back(&mut self, asked: &[ItemId]) {
+        for list in [&mut self.waiting, &mut self.again] {
+            let (back, first): (Vec<ItemId>, Vec<ItemId>) =
+                std::mem::take(list).into_iter().partition(|waiting| asked.contains(waiting));
+            *list = first.into_iter().chain(back).collect();
+        }
     }
 
     /// In words (P5.7).
@@ -319,6 +365,9 @@ impl DetailCoverage {
         };
         let stored = known.saturating_sub(self.waiting.len() as u64);
         match (self.waiting.len(), self.waiting_since) {
+            (0, _) if !self.again.is_empty() => {
+                format!("complete, {stored} stored, {} of them may still change", self.again.len())
+            }
             (0, _) => format!("complete, {stored} stored"),
             (waiting, Some(since)) => format!("{stored} stored, {waiting} wait since {}", day(since)),
             (waiting, None) => format!("{stored} stored, {waiting} wait"),
@@ -366,7 +415,7 @@ mod tests {
     }
 
     fn files() -> DetailBody {
-        DetailBody::Files { files: vec![], lines_added: None, lines_removed: None, total: 0 }
+        DetailBody::Files { files: vec![], lines_added: None, lines_removed: None, total: 0, truncated: false }
     }
 
     /// P5.5: a comment makes reviews out of date, not the files; a push makes both.

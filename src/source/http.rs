@@ -24,6 +24,7 @@ use url::Url;
 pub use auth::{Credential, CredentialSettings, FixedSecret, SecretError, SecretSource};
 pub use bucket::Limits;
 pub use budget::Reserve;
+pub(crate) use client::Posted;
 pub(crate) use session::{Call, Pool, Reply, Session, Who};
 
 /// How bodies and time are bounded, and how the network is reached.

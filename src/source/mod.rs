@@ -214,6 +214,27 @@ pub trait Source: Send + Sync {
         Err(SourceError::NotFound { url: format!("{} of {}", kind.as_str(), repo.full_name) })
     }
 
+    /// How many pull requests or commits one request tells something of; 1: each is asked for by itself.
+    fn details_at_once(&self, kind: DetailKind) -> usize {
+        let _ = kind;
+        1
+    }
+
+    /// What one request tells of many pull requests or commits, at most as many as [`Source::details_at_once`] says:
+    /// in their order; `None`: that one has to be asked for by itself.
+    ///
+    /// # Errors
+    /// As [`Source::detail`], for all of them.
+    async fn details(
+        &self,
+        repo: &Repository,
+        kind: DetailKind,
+        of: &[Item],
+    ) -> Result<Vec<Option<DetailBody>>, SourceError> {
+        let _ = (repo, kind);
+        Ok(vec![None; of.len()])
+    }
+
     /// A page of a repository's pipelines, newest first.
     ///
     /// # Errors

@@ -15,14 +15,17 @@ use super::integration;
 use crate::backfill::details::{self, DetailInputs, DetailReport};
 use crate::model::coverage::Coverage;
 use crate::model::{
-    Commit, Detail, DetailBody, DetailKind, IngestedRecord, InstanceId, Item, ItemId, PullRequest, PullRequestState,
-    RepoKey, Repository, SecondaryKind,
+    Build, Commit, Detail, DetailBody, DetailKind, IngestedRecord, InstanceId, Item, ItemId, PullRequest,
+    PullRequestState, RepoKey, Repository, SecondaryKind,
 };
 use crate::source::{Ask, Cursor, Finding, ItemPage, Listing, RepositoryPage, Source, SourceError, Usage};
 use crate::store::sled::SledStore;
 use crate::store::{ItemBatch, Store};
 
-const KINDS: [DetailKind; 3] = [DetailKind::Reviews, DetailKind::PullRequestFiles, DetailKind::CommitFiles];
+const KINDS: [DetailKind; 4] =
+    [DetailKind::Reviews, DetailKind::PullRequestFiles, DetailKind::CommitFiles, DetailKind::Builds];
+/// Commits one request tells of, whether they have builds.
+const AT_ONCE: usize = 7;
 
 fn at(minutes: i64) -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + TimeDelta::minutes(minutes)
@@ -94,6 +97,24 @@ struct Told {
     asked: u64,
     /// How often each was asked for and told.
     of: HashMap<(RepoKey, DetailKind, ItemId), u64>,
+    /// Every build has ended.
+    has_ended: bool,
+    /// Fails whenever it is asked for.
+    never: Option<(RepoKey, DetailKind, ItemId)>,
+}
+
+/// Of three commits one has no build, one a build that ended, and one a build that runs.
+fn build_of(commit: &Item, has_ended: bool) -> DetailBody {
+    let state = match commit.at().timestamp() / 60 % 3 {
+        0 => return DetailBody::Builds { builds: vec![] },
+        1 => "successful",
+        _ if has_ended => "successful",
+        _ => "in_progress",
+    };
+    let key = "UNIT".to_owned();
+    let build =
+        Build { key, name: None, state: state.to_owned(), started_at: Some(commit.at()), ended_at: None, url: None };
+    DetailBody::Builds { builds: vec![build] }
 }
 
 struct Teller {
@@ -105,6 +126,21 @@ struct Teller {
 }
 
 impl Teller {
+    async fn meets_trouble(&self) {
+        tokio::task::yield_now().await;
+        let (asked, trouble) = {
+            let told = self.told();
+            (told.asked, told.trouble)
+        };
+        if trouble.stops_at.is_some_and(|stop| asked >= stop) {
+            self.stop.lock().unwrap_or_else(PoisonError::into_inner).cancel();
+        }
+        if trouble.dies_at.is_some_and(|dies| asked >= dies) {
+            self.kill.lock().unwrap_or_else(PoisonError::into_inner).cancel();
+            std::future::pending::<()>().await;
+        }
+    }
+
     fn told(&self) -> std::sync::MutexGuard<'_, Told> {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -117,7 +153,9 @@ impl Teller {
         if self.forbids.as_ref().is_some_and(|(forbidden, of)| *forbidden == repo.key && *of == kind) {
             return Err(SourceError::Forbidden { url: url(), required: vec![], granted: vec![] });
         }
-        if told.trouble.fails_every.is_some_and(|every| asked.is_multiple_of(every)) {
+        if told.trouble.fails_every.is_some_and(|every| asked.is_multiple_of(every))
+            || told.never.as_ref() == Some(&(repo.key.clone(), kind, of.id()))
+        {
             return Err(SourceError::Server { url: url(), status: 500, attempts: 3 });
         }
         *told.of.entry((repo.key.clone(), kind, of.id())).or_default() += 1;
@@ -126,7 +164,10 @@ impl Teller {
         }
         Ok(match kind {
             DetailKind::Reviews => DetailBody::Reviews { reviews: vec![] },
-            _ => DetailBody::Files { files: vec![], lines_added: None, lines_removed: None, total: 0 },
+            DetailKind::Builds => build_of(of, told.has_ended),
+            _ => {
+                DetailBody::Files { files: vec![], lines_added: None, lines_removed: None, total: 0, truncated: false }
+            }
         })
     }
 }
@@ -162,19 +203,29 @@ impl Source for Teller {
     }
 
     async fn detail(&self, repo: &Repository, kind: DetailKind, of: &Item) -> Result<DetailBody, SourceError> {
-        tokio::task::yield_now().await;
-        let (asked, trouble) = {
-            let told = self.told();
-            (told.asked, told.trouble)
-        };
-        if trouble.stops_at.is_some_and(|stop| asked >= stop) {
-            self.stop.lock().unwrap_or_else(PoisonError::into_inner).cancel();
-        }
-        if trouble.dies_at.is_some_and(|dies| asked >= dies) {
-            self.kill.lock().unwrap_or_else(PoisonError::into_inner).cancel();
-            std::future::pending::<()>().await;
-        }
+        self.meets_trouble().await;
         self.answer(repo, kind, of)
+    }
+
+    fn details_at_once(&self, kind: DetailKind) -> usize {
+        if kind == DetailKind::Builds { AT_ONCE } else { 1 }
+    }
+
+    async fn details(
+        &self,
+        _: &Repository,
+        kind: DetailKind,
+        of: &[Item],
+    ) -> Result<Vec<Option<DetailBody>>, SourceError> {
+        assert!(kind == DetailKind::Builds && of.len() <= AT_ONCE);
+        self.meets_trouble().await;
+        let mut told = self.told();
+        told.asked += 1;
+        if told.trouble.fails_every.is_some_and(|every| told.asked.is_multiple_of(every)) {
+            return Err(SourceError::Server { url: "http://127.0.0.1/x".to_owned(), status: 500, attempts: 3 });
+        }
+        let has_none = |body: &DetailBody| matches!(body, DetailBody::Builds { builds } if builds.is_empty());
+        Ok(of.iter().map(|of| Some(build_of(of, told.has_ended)).filter(has_none)).collect())
     }
 
     fn usage(&self) -> Usage {
@@ -279,7 +330,11 @@ impl Life {
         let after = self.details().await;
         for kind in KINDS {
             let written = after.iter().filter(|(of, detail)| of.1 == kind && before.get(*of) != Some(*detail)).count();
-            assert!(written as u64 <= self.caps[&kind], "{written} {} in one sync", kind.as_str());
+            assert!(
+                written as u64 <= self.caps.get(&kind).copied().unwrap_or(0),
+                "{written} {} in one sync",
+                kind.as_str()
+            );
         }
         report
     }
@@ -314,7 +369,11 @@ impl Life {
     async fn current(&self) -> usize {
         let details = self.details().await;
         let wanted = self.wanted();
-        wanted.iter().filter(|(of, item)| details.get(*of).is_some_and(|one| one.is_current(of.1, item))).count()
+        // Builds that were told once may change: they are asked for again, and do not wait.
+        let is_told = |of: &(RepoKey, DetailKind, ItemId), item: &Item| {
+            details.get(of).is_some_and(|one| of.1 == DetailKind::Builds || one.is_current(of.1, item))
+        };
+        wanted.iter().filter(|(of, item)| is_told(of, item)).count()
     }
 
     /// Invariant 7: what is stored and what is told to wait is all there is.
@@ -363,8 +422,24 @@ async fn details_are_capped_and_none_is_lost_in_random_lives_p5_5() {
             assert!(syncs < 500, "seed {seed} stands still: {report:?}");
         }
         assert_eq!(life.current().await, life.wanted().len(), "seed {seed}");
-        life.sync(Trouble::default()).await.expect("nobody kills it");
-        assert_eq!(life.teller.told().asked, 0, "seed {seed}: an unchanged sync asks nothing");
+        // Builds end, and those that never began are given up after a week.
+        life.teller.told().has_ended = true;
+        life.now += 60 * 24 * 60;
+        life.caps.insert(DetailKind::Builds, 10_000);
+        let mut syncs = 0;
+        loop {
+            life.sync(Trouble::default()).await.expect("nobody kills it");
+            if life.teller.told().asked == 0 {
+                break;
+            }
+            syncs += 1;
+            assert!(syncs < 5, "seed {seed}: an unchanged sync asks nothing");
+        }
+        let details = life.details().await;
+        for ((_, _, of), detail) in details.iter().filter(|(of, _)| of.1 == DetailKind::Builds) {
+            let runs = matches!(&detail.body, DetailBody::Builds { builds } if builds.iter().any(Build::is_running));
+            assert!(!runs, "seed {seed}: {of:?}");
+        }
     }
 }
 
@@ -405,6 +480,7 @@ async fn what_can_never_be_told_is_noted_once() {
 #[tokio::test]
 async fn every_repository_has_its_turn() {
     let mut life = Life::new(3, 30).await;
+    life.caps = [(DetailKind::CommitFiles, 30)].into();
     life.arrive(0, &[], 200).await;
     life.arrive(1, &[], 5).await;
     life.arrive(2, &[], 5).await;
@@ -412,4 +488,49 @@ async fn every_repository_has_its_turn() {
     let details = life.details().await;
     let of = |repo: usize| details.keys().filter(|(key, ..)| *key == life.repositories[repo].key).count();
     assert_eq!((of(0), of(1), of(2)), (20, 5, 5));
+}
+
+/// P5.5, P5.3: builds that run are asked for again in turns behind what was never read, and written only when there is
+/// news.
+#[tokio::test]
+async fn builds_that_run_are_asked_for_again_and_keep_nobody_waiting() {
+    let mut life = Life::new(1, 6).await;
+    // Ten each: none, ended, running.
+    life.arrive(0, &[], 30).await;
+    life.caps = [(DetailKind::Builds, 6)].into();
+    let mut told = 0;
+    for _ in 0..5 {
+        let report = life.sync(Trouble::default()).await.expect("nobody kills it");
+        told += report.counts[&DetailKind::Builds].stored;
+        assert_eq!(report.counts[&DetailKind::Builds].backlog, 30 - told, "what was never read goes first");
+    }
+    assert_eq!(told, 30);
+    let before = life.details().await;
+    for _ in 0..4 {
+        let report = life.sync(Trouble::default()).await.expect("nobody kills it");
+        assert_eq!((report.counts[&DetailKind::Builds].stored, report.counts[&DetailKind::Builds].backlog), (0, 0));
+    }
+    assert_eq!(life.details().await, before);
+    life.teller.told().has_ended = true;
+    let mut ended = 0;
+    for _ in 0..4 {
+        ended += life.sync(Trouble::default()).await.expect("nobody kills it").counts[&DetailKind::Builds].stored;
+    }
+    assert_eq!(ended, 10, "each of those that ran, once");
+}
+
+/// P2.11, facts 1.4: one that fails whenever it is asked for (a diff that takes too long) does not keep the others.
+#[tokio::test]
+async fn one_that_always_fails_keeps_nobody_waiting() {
+    let mut life = Life::new(1, 100).await;
+    life.arrive(0, &[1, 2, 4, 5], 0).await;
+    life.caps = [(DetailKind::Reviews, 100)].into();
+    life.teller.told().never = Some((life.repositories[0].key.clone(), DetailKind::Reviews, ItemId::Number(5)));
+    let mut backlogs = Vec::new();
+    for _ in 0..3 {
+        let report = life.sync(Trouble::default()).await.expect("nobody kills it");
+        assert_eq!(report.errors.len(), 1);
+        backlogs.push(report.counts[&DetailKind::Reviews].backlog);
+    }
+    assert_eq!(backlogs.last(), Some(&1), "{backlogs:?}");
 }

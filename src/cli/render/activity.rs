@@ -86,12 +86,17 @@ fn in_words(body: &DetailBody) -> String {
                 counts.iter().map(|(action, count)| format!("{count} {}", action.replace('_', " "))).collect();
             if counts.is_empty() { "no review".to_owned() } else { counts.join(", ") }
         }
-        DetailBody::Files { lines_added, lines_removed, total, .. } => {
+        DetailBody::Files { lines_added, lines_removed, total, truncated, files } => {
             let lines = match (lines_added, lines_removed) {
                 (Some(added), Some(removed)) => format!(", +{added} -{removed}"),
                 _ => String::new(),
             };
-            format!("{}{lines}", count(*total, "file", "files"))
+            let unnamed = match total.saturating_sub(files.len() as u64) {
+                0 if *truncated => " and more".to_owned(),
+                0 => String::new(),
+                n => format!(" ({n} not named)"),
+            };
+            format!("{}{unnamed}{lines}", count(*total, "file", "files"))
         }
         DetailBody::Builds { builds } if builds.is_empty() => "no build".to_owned(),
         DetailBody::Builds { builds } => {

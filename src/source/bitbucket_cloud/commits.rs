@@ -2,6 +2,7 @@
 
 use super::{BitbucketCloud, Cursor, Place, Who, cursor as cursor_of, place_of, wire};
 use crate::model::{Item, Repository};
+use crate::source::http::Posted;
 use crate::source::http::links::value;
 use crate::source::{ItemPage, SourceError};
 
@@ -37,7 +38,7 @@ pub(super) async fn page(
             let (relative, form) = first(&cloud.repository_path(repo)?, include, exclude);
             let place = Place::first(relative);
             call = cloud.get(&place, Who::Any)?;
-            call.form = form;
+            call.posted = form.map(Posted::Form);
             place
         }
     };

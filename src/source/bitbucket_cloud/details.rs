@@ -34,7 +34,7 @@ pub(super) async fn detail(
                 pull_request.id,
                 value(ACTIVITY_FIELDS)
             );
-            let mut reviews: Vec<Review> = all(cloud, relative).await?.iter().filter_map(wire::review).collect();
+            let mut reviews: Vec<Review> = all(cloud, relative).await?.0.iter().filter_map(wire::review).collect();
             reviews.sort();
             Ok(DetailBody::Reviews { reviews })
         }
@@ -87,29 +87,33 @@ fn of_pull_request(repo: &Repository, path: &str, pull_request: &PullRequest) ->
 }
 
 async fn files(cloud: &BitbucketCloud, relative: String) -> Result<DetailBody, SourceError> {
-    let rows = all(cloud, relative).await?;
+    let (rows, truncated) = all(cloud, relative).await?;
     let files: Vec<FileChange> = rows.iter().filter_map(wire::file_change).collect();
-    let sum = |lines: fn(&FileChange) -> Option<u64>| files.iter().map(lines).sum::<Option<u64>>();
+    let sum = |lines: fn(&FileChange) -> Option<u64>| {
+        // Of a list that was cut, nobody knows.
+        if truncated { None } else { files.iter().map(lines).sum::<Option<u64>>() }
+    };
     Ok(DetailBody::Files {
         lines_added: sum(|file| file.lines_added),
         lines_removed: sum(|file| file.lines_removed),
         total: files.len() as u64,
         files,
+        truncated,
     })
 }
 
-/// Every row, up to [`MOST_PAGES`].
-async fn all(cloud: &BitbucketCloud, relative: String) -> Result<Vec<serde_json::Value>, SourceError> {
+/// Every row, up to [`MOST_PAGES`]; and whether there are more.
+async fn all(cloud: &BitbucketCloud, relative: String) -> Result<(Vec<serde_json::Value>, bool), SourceError> {
     let mut rows = Vec::new();
     let mut next = Some(Place::first(relative));
     let mut pages = 0;
-    while let Some(place) = next.filter(|_| pages < MOST_PAGES) {
+    while let Some(place) = next.take_if(|_| pages < MOST_PAGES) {
         let page = cloud.page(&place, cloud.get(&place, Who::Any)?).await?;
         rows.extend(page.values);
         next = page.next;
         pages += 1;
     }
-    Ok(rows)
+    Ok((rows, next.is_some()))
 }
 
 #[cfg(test)]

@@ -559,6 +559,19 @@ impl Source for WithGit {
         self.inner.detail(repo, kind, of).await
     }
 
+    fn details_at_once(&self, kind: DetailKind) -> usize {
+        self.inner.details_at_once(kind)
+    }
+
+    async fn details(
+        &self,
+        repo: &Repository,
+        kind: DetailKind,
+        of: &[Item],
+    ) -> Result<Vec<Option<DetailBody>>, SourceError> {
+        self.inner.details(repo, kind, of).await
+    }
+
     async fn pipelines(&self, repo: &Repository, cursor: Option<&Cursor>) -> Result<PipelinePage, SourceError> {
         self.inner.pipelines(repo, cursor).await
     }

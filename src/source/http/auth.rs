@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use url::Url;
 
 use super::answer;
-use super::client::{Client, Fault, Request};
+use super::client::{Client, Fault, Posted, Request};
 use super::links::shown;
 use crate::source::SourceError;
 
@@ -313,11 +313,8 @@ impl Authorizer {
             let user = state.values.user.clone().unwrap_or_default();
             header(&format!("Basic {}", basic(&user, &state.values.secret)))
         };
-        let request = || Request {
-            url: token_url,
-            form: Some("grant_type=client_credentials"),
-            authorization: Some(&authorization),
-        };
+        let grant = Posted::Form("grant_type=client_credentials".to_owned());
+        let request = || Request { url: token_url, posted: Some(&grant), authorization: Some(&authorization) };
         let url = self.token_url();
         let mut attempts = 0;
         let answer = loop {

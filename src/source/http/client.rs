@@ -15,9 +15,18 @@ use crate::error::escape_control;
 /// What is sent.
 pub struct Request<'a> {
     pub url: &'a Url,
-    /// A form to be posted; `None`: a GET.
-    pub form: Option<&'a str>,
+    /// `None`: a GET.
+    pub posted: Option<&'a Posted>,
     pub authorization: Option<&'a HeaderValue>,
+}
+
+/// What is posted: a question too long for an address, never a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Posted {
+    /// `application/x-www-form-urlencoded`
+    Form(String),
+    /// `application/json`
+    Json(String),
 }
 
 /// What came back, whatever the status.
@@ -93,12 +102,12 @@ impl Client {
         if let Some(host) = link_local_host(request.url) {
             return Err(Fault::Refused(LinkLocal(host).to_string()));
         }
-        let mut builder = match request.form {
-            Some(form) => self
-                .inner
-                .post(request.url.clone())
-                .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-                .body(form.to_owned()),
+        let post = |kind: &'static str, body: &str| {
+            self.inner.post(request.url.clone()).header(CONTENT_TYPE, kind).body(body.to_owned())
+        };
+        let mut builder = match request.posted {
+            Some(Posted::Form(form)) => post("application/x-www-form-urlencoded", form),
+            Some(Posted::Json(json)) => post("application/json", json),
             None => self.inner.get(request.url.clone()),
         };
         builder = builder.header(ACCEPT, "application/json");
@@ -212,7 +221,7 @@ mod tests {
     async fn a_literal_link_local_address_is_refused() {
         let client = Client::new(&HttpSettings::default(), false).unwrap();
         let url = Url::parse("http://169.254.169.254/latest/meta-data").unwrap();
-        let result = client.send(Request { url: &url, form: None, authorization: None }).await;
+        let result = client.send(Request { url: &url, posted: None, authorization: None }).await;
         assert!(matches!(result, Err(Fault::Refused(_))));
     }
 

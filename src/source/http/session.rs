@@ -14,7 +14,7 @@ use super::answer;
 use super::auth::{Authorizer, CredentialSettings};
 use super::bucket::{Allowance, Limits};
 use super::budget::{Observed, Snapshot};
-use super::client::{Answer, Client, Fault, Request};
+use super::client::{Answer, Client, Fault, Posted, Request};
 use super::links::{ApiBase, shown};
 use super::retry::{Backoff, Jitter, Throttle, reset_s, server_date, throttled_until};
 use super::{Credential, HttpSettings, SettingsError};
@@ -55,8 +55,8 @@ pub(crate) enum Who {
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
     pub url: Url,
-    /// A form to be posted (a long question, never a change); `None`: a GET.
-    pub form: Option<String>,
+    /// `None`: a GET.
+    pub posted: Option<Posted>,
     pub pool: Pool,
     pub who: Who,
     /// Most requests when the server fails; `None`: as configured.
@@ -70,7 +70,15 @@ pub(crate) struct Call {
 impl Call {
     /// A GET of the repository pool.
     pub fn get(url: Url, who: Who) -> Self {
-        Self { url, form: None, pool: Pool::Repositories, who, attempts: None, hashes: Vec::new(), may_be_empty: false }
+        Self {
+            url,
+            posted: None,
+            pool: Pool::Repositories,
+            who,
+            attempts: None,
+            hashes: Vec::new(),
+            may_be_empty: false,
+        }
     }
 }
 
@@ -445,7 +453,7 @@ impl<'a> Attempts<'a> {
         };
         session.count_request();
         let request =
-            Request { url: &self.url, form: self.call.form.as_deref(), authorization: Some(&authorization.header) };
+            Request { url: &self.url, posted: self.call.posted.as_ref(), authorization: Some(&authorization.header) };
         let answer = match session.client.send(request).await {
             Ok(answer) => answer,
             Err(fault) => return self.faulted(fault).await,
@@ -543,7 +551,7 @@ impl<'a> Attempts<'a> {
 
     fn redirected(&mut self, answer: &Answer) -> Verdict {
         let location = answer.headers.get("location").and_then(|value| value.to_str().ok());
-        let Some(location) = location.filter(|_| self.call.form.is_none()) else {
+        let Some(location) = location.filter(|_| self.call.posted.is_none()) else {
             let message = format!("a redirect to nowhere ({})", answer.status);
             return Verdict::Failed(SourceError::NotBitbucket { url: shown(&self.url), message });
         };
