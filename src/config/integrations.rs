@@ -444,11 +444,6 @@ fn read_detail_settings(
         }
         _ => None,
     };
-    if connector == Some(ConnectorType::BitbucketDataCenter) && wrong_place.is_none() {
-        let fault = Fault::of(node, format!("`{name}` of Data Center are not in this version"));
-        faults.push(fault.mend(format!("remove `{name}`; pull requests and commits are there")));
-        return None;
-    }
     if let Some((what, mend)) = wrong_place {
         faults.push(Fault::of(node, what).mend(mend));
         return None;

@@ -50,6 +50,8 @@ pub enum Endpoint {
     Pipelines,
     /// Data Center: builds of a commit.
     BuildStatuses,
+    /// Data Center: how many builds commits have.
+    BuildTotals,
     /// Data Center: the instance's users.
     Users,
     /// Anything else.

@@ -192,6 +192,65 @@ fn connectors_of_data_center_are_checked_p6_4() {
     let part = "  - name: part\n    connector: dc\n    catalog: main\n    workspace: PAY\n";
     bench.config(&format!("{}{part}", bench.read("catalog-sync.yaml")));
     bench.run(&["check", "--offline"]).exits(2).says(&["`part` syncs the project `PAY`", "the whole instance"]);
-    instance.integration("secondary_kinds: { pull_requests: {}, reviews: {} }");
-    bench.run(&["check", "--offline"]).exits(2).says(&["`reviews` of Data Center are not in this version"]);
+    instance.integration("secondary_kinds: { pull_requests: {}, pipelines: {} }");
+    bench.run(&["check", "--offline"]).exits(2).says(&["Data Center has no pipelines", "use `builds`"]);
+}
+
+const OPTIONAL: &str = "secondary_kinds: { pull_requests: {}, commits: {}, reviews: { per_sync: 20 }, pull_request_files: {}, commit_files: { per_sync: 30 }, builds: {} }";
+
+/// P5.5, P5.3, P5.8 on Data Center: each optional kind under its cap, the rest in later syncs, every one once; then nothing
+/// is asked but whether builds began or ended. What is stored can be looked at.
+#[test]
+fn optional_kinds_are_fetched_under_their_caps_p5_5() {
+    let options = GenerateOptions {
+        repositories: 4,
+        pull_requests_per_repository: 10,
+        commits_per_repository: 20,
+        builds_percent: 50,
+        ..GenerateOptions::default()
+    };
+    let mut world = World::generate(5, &options);
+    world.set_clock(catalog_sync::clock::Clock::System);
+    let instance = Instance::of(world);
+    let bench = &instance.bench;
+    instance.integration(OPTIONAL);
+    let backlog = |record: &Value, kind: &str| record["secondary"][kind]["backlog"].as_u64().unwrap_or_default();
+    let sync = || bench.run(&["sync", "now", "--output", "json"]).ok().json()[0].clone();
+    let first = sync();
+    assert_eq!((stored(&first, "reviews"), backlog(&first, "reviews")), (20, 20), "{first}");
+    assert_eq!((stored(&first, "commit_files"), backlog(&first, "commit_files")), (30, 50), "{first}");
+    assert_eq!((stored(&first, "pull_request_files"), backlog(&first, "pull_request_files")), (40, 0), "{first}");
+    assert_eq!((stored(&first, "builds"), backlog(&first, "builds")), (80, 0), "{first}");
+    let mut told: BTreeMap<&str, u64> = ["reviews", "commit_files"].map(|kind| (kind, stored(&first, kind))).into();
+    while told["commit_files"] < 80 {
+        let record = sync();
+        for (kind, told) in &mut told {
+            *told += stored(&record, kind);
+        }
+        assert_eq!(record["errors"], Value::Array(vec![]));
+    }
+    assert_eq!(told, BTreeMap::from([("reviews", 40), ("commit_files", 80)]));
+    let log = bench.simulator.requests();
+    let asked = |endpoint| log.by_endpoint.get(&endpoint).copied().unwrap_or(0);
+    assert!((1..=40).contains(&asked(Endpoint::Activities)), "{:?}", log.by_endpoint);
+    assert_eq!((asked(Endpoint::Changes), asked(Endpoint::DiffStats)), (120, 120), "{:?}", log.by_endpoint);
+
+    bench.simulator.reset_requests();
+    let record = sync();
+    let log = bench.simulator.requests();
+    for endpoint in [Endpoint::Activities, Endpoint::Changes, Endpoint::DiffStats] {
+        assert_eq!(log.by_endpoint.get(&endpoint), None, "{endpoint:?} in an unchanged sync");
+    }
+    assert_eq!((stored(&record, "reviews"), stored(&record, "builds")), (0, 0), "{record}");
+
+    let name = bench.json(&["discovered", "list"])[0]["repository"]["full_name"].as_str().expect("a name").to_owned();
+    let rows = bench.json(&["activity", "pull-request-files", &name]);
+    assert_eq!(rows.as_array().expect("a list").len(), 10);
+    assert!(rows[0]["files"][0]["path"].is_string() && rows[0]["lines_added"].is_u64(), "{}", rows[0]);
+    let rows = bench.json(&["activity", "builds", &name]);
+    let builds = rows.as_array().expect("a list").iter().flat_map(|row| row["builds"].as_array().expect("a list"));
+    assert!(builds.clone().count() > 5 && builds.clone().all(|build| build["state"].is_string()), "{rows}");
+    bench.run(&["activity", "reviews", &name]).ok().shows(&["OF", "commented"]);
+    bench.run(&["activity", "commit-files", &name]).ok().shows(&["OF", "file"]);
+    bench.run(&["activity", "pipelines", &name]).exits(2).says(&["pipelines are not fetched by dc"]);
 }

@@ -89,13 +89,13 @@ blocks! {
         commits: Option<Commits>,
         /// Approvals, requested changes and comments of pull requests. Off unless named; a request each.
         reviews: Option<Detail>,
-        /// The files that commits change. Off unless named; a request each.
+        /// The files that commits change. Off unless named; a request each, two on Data Center from 9.1 on.
         commit_files: Option<Detail>,
-        /// The files that pull requests change. Off unless named; a request each.
+        /// The files that pull requests change. Off unless named; a request each, two on Data Center from 9.1 on.
         pull_request_files: Option<Detail>,
         /// Pipelines (Cloud). Off unless named.
         pipelines: Option<Detail>,
-        /// Build statuses of commits (Data Center). Not in this version.
+        /// Build statuses of commits (Data Center). Off unless named.
         builds: Option<Detail>,
         /// Not in this version.
         users: Option<serde_json::Value>,

@@ -131,12 +131,11 @@ impl Request<'_> {
     }
 }
 
-/// How much changed, in one object. The vendor's document leaves its members out and nobody recorded one: what it is
-/// said to hold is here, under names of ours.
+/// How much changed, in one object. The vendor's document leaves its members out; these were seen on running instances.
 pub(super) fn diff_stats(changes: &[Change]) -> String {
     Json::text(128, |json| {
-        json.bare("files", changes.len());
-        json.bare("addedLines", changes.iter().map(|change| change.added).sum::<u64>());
-        json.bare("deletedLines", changes.iter().map(|change| change.deleted).sum::<u64>());
+        json.bare("filesChanged", changes.len());
+        json.bare("totalInsertions", changes.iter().map(|change| change.added).sum::<u64>());
+        json.bare("totalDeletions", changes.iter().map(|change| change.deleted).sum::<u64>());
     })
 }

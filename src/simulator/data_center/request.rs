@@ -28,6 +28,8 @@ pub(in crate::simulator) struct Request<'a> {
     path: &'a str,
     /// The URL it was called by.
     base: &'a str,
+    /// What was posted.
+    pub(super) posted: &'a str,
 }
 
 impl<'a> Request<'a> {
@@ -48,6 +50,7 @@ impl<'a> Request<'a> {
             method: asked.method,
             path: asked.path,
             base: from.base,
+            posted: asked.form,
         }
     }
 
@@ -63,7 +66,8 @@ impl<'a> Request<'a> {
         if !is_known {
             return Err(no_such_path(&format!("{}{}", self.base, self.path)));
         }
-        if *self.method != Method::GET {
+        let takes = if self.route.resource == Resource::ManyBuildStats { Method::POST } else { Method::GET };
+        if *self.method != takes {
             return Err(no_such_method());
         }
         match self.route.resource {
@@ -91,6 +95,7 @@ impl<'a> Request<'a> {
             Resource::AdminUsers => self.users(true),
             Resource::BuildStatuses => self.build_statuses(),
             Resource::BuildStats => self.build_stats(),
+            Resource::ManyBuildStats => self.many_build_stats(),
             Resource::Nothing | Resource::Outside => Err(no_such_path(self.path)),
         }
     }

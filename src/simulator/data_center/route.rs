@@ -38,6 +38,8 @@ pub(super) enum Resource {
     AdminUsers,
     BuildStatuses,
     BuildStats,
+    /// Of commits that the body lists.
+    ManyBuildStats,
     /// Below the context path, but nothing.
     Nothing,
     /// Not even below the context path.
@@ -90,6 +92,7 @@ impl Route {
             ("api", ["profile", "recent", "repos"]) => (Resource::RecentRepositories, "", "", ""),
             ("api", ["users"]) => (Resource::Users, "", "", ""),
             ("api", ["admin", "users"]) => (Resource::AdminUsers, "", "", ""),
+            ("build-status", ["commits", "stats"]) => (Resource::ManyBuildStats, "", "", ""),
             ("build-status", ["commits", "stats", commit]) => (Resource::BuildStats, "", "", *commit),
             ("build-status", ["commits", commit]) => (Resource::BuildStatuses, "", "", *commit),
             _ => (Resource::Nothing, "", "", ""),
@@ -115,6 +118,7 @@ impl Route {
             Resource::RecentRepositories => Endpoint::Identity,
             Resource::Users | Resource::AdminUsers => Endpoint::Users,
             Resource::BuildStatuses | Resource::BuildStats => Endpoint::BuildStatuses,
+            Resource::ManyBuildStats => Endpoint::BuildTotals,
             Resource::Nothing | Resource::Outside => Endpoint::Other,
         }
     }
@@ -138,6 +142,7 @@ impl Route {
                 | Resource::AdminUsers
                 | Resource::BuildStatuses
                 | Resource::BuildStats
+                | Resource::ManyBuildStats
         );
         match (caller, self.resource) {
             (_, Resource::Properties | Resource::Nothing | Resource::Outside) => Ok(()),

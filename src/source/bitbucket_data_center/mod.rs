@@ -10,8 +10,12 @@
 //! newest 25, whose first is the known head) and one for its pull requests (the newest 100), and one more for the open
 //! ones where there are more than 100. A sync of 1,000 repositories is some 2,002 requests; at the server's own limit of
 //! five a second, some seven minutes.
+//!
+//! Optional kinds cost nothing while nothing changes, but for `builds`: one request per hundred commits of a repository
+//! that are younger than a week and unfinished or without any build, and one for each of these that has builds.
 
 mod commits;
+mod details;
 mod listing;
 mod preflight;
 mod pull_requests;
@@ -38,10 +42,12 @@ use super::http::{Call, Credential, CredentialSettings, HttpSettings, Limits, Se
 use super::look::Reach;
 use super::{Ask, Cursor, Finding, ItemPage, Listing, RepositoryPage, Source, SourceError, Usage};
 use crate::clock::Clock;
-use crate::model::{IngestedRecord, InstanceId, Repository};
+use crate::model::{DetailBody, DetailKind, IngestedRecord, InstanceId, Item, Repository};
 
 /// Where the API is, below the base URL.
 const API: &str = "/rest/api/1.0";
+/// Where the builds of commits are.
+const BUILDS_API: &str = "/rest/build-status/1.0";
 /// Only a known user is answered this; what is public is answered to everybody, and looks like success (facts 2.2).
 const IDENTITY: &str = "/profile/recent/repos?limit=1";
 /// Git commands of an instance share about fifty slots, with a wait of two seconds for one (facts 2.3).
@@ -116,6 +122,10 @@ struct Learned {
     version: OnceCell<Option<Version>>,
     /// `order=NEWEST` does not go by update time, which nobody documents: it was seen.
     newest_is_not_by_update: AtomicBool,
+    /// Nothing counts the lines of a change: it was seen.
+    counts_no_lines: AtomicBool,
+    /// Nothing tells which of many commits have builds: it was seen.
+    counts_no_builds: AtomicBool,
 }
 
 /// What an instance says it is.
@@ -123,12 +133,14 @@ struct Learned {
 struct Version {
     text: String,
     major: u32,
+    minor: u32,
 }
 
 /// An instance of Bitbucket Data Center, or one project of it.
 pub struct BitbucketDataCenter {
     instance: InstanceId,
     session: Arc<Session>,
+    builds: ApiBase,
     learned: Arc<Learned>,
     project: Option<String>,
     test_repository: Option<String>,
@@ -148,6 +160,9 @@ impl BitbucketDataCenter {
         let api = Url::parse(&format!("{instance}{API}"))
             .map_err(|_| SettingsError::BadUrl { url: shown(&settings.base_url) })?;
         let base = ApiBase::new(&api, settings.http.allow_http)?;
+        let builds = Url::parse(&format!("{instance}{BUILDS_API}"))
+            .map_err(|_| SettingsError::BadUrl { url: shown(&settings.base_url) })?;
+        let builds = ApiBase::new(&builds, settings.http.allow_http)?;
         check_project(settings.project.as_deref())?;
         let is_oauth = |it: &&CredentialSettings| matches!(it.credential, Credential::OAuth { .. });
         if let Some(oauth) = settings.credentials.iter().find(is_oauth) {
@@ -169,6 +184,7 @@ impl BitbucketDataCenter {
         Ok(Self {
             instance,
             session,
+            builds,
             learned: Arc::default(),
             project: settings.project,
             test_repository: settings.test_repository,
@@ -187,6 +203,7 @@ impl BitbucketDataCenter {
         Ok(Self {
             instance: self.instance.clone(),
             session: self.session.clone(),
+            builds: self.builds.clone(),
             learned: self.learned.clone(),
             project: project.map(str::to_owned),
             test_repository: self.test_repository.clone(),
@@ -349,6 +366,27 @@ impl Source for BitbucketDataCenter {
 
     fn tells_changes(&self) -> bool {
         false
+    }
+
+    fn detail_kinds(&self) -> &[DetailKind] {
+        &[DetailKind::Reviews, DetailKind::PullRequestFiles, DetailKind::CommitFiles, DetailKind::Builds]
+    }
+
+    async fn detail(&self, repo: &Repository, kind: DetailKind, of: &Item) -> Result<DetailBody, SourceError> {
+        details::detail(self, repo, kind, of).await
+    }
+
+    fn details_at_once(&self, kind: DetailKind) -> usize {
+        if kind == DetailKind::Builds { details::COMMITS_AT_ONCE } else { 1 }
+    }
+
+    async fn details(
+        &self,
+        repo: &Repository,
+        kind: DetailKind,
+        of: &[Item],
+    ) -> Result<Vec<Option<DetailBody>>, SourceError> {
+        details::of_many(self, repo, kind, of).await
     }
 
     fn most_at_once(&self) -> usize {

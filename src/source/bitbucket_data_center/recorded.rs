@@ -25,6 +25,9 @@ fn kind(name: &str) -> Option<&'static str> {
     Some(match () {
         () if of("repositories.") || of("repository.") => "repository",
         () if of("pull-requests.") || of("pull-request.") => "pull request",
+        () if of("pull-request-activities.") => "activity",
+        () if of("changes.") => "change",
+        () if of("build-status.") => "build",
         () if of("commits.") || of("commit.") || of("pull-request-commits.") => "commit",
         () if name.contains(".page.") || of("page.") => "page",
         () if of("error.") => "error",
@@ -53,6 +56,13 @@ fn read(kind: &str, row: Value, instance: &InstanceId) -> Result<(), String> {
     match kind {
         "repository" => wire::repository(row, instance).map(drop).map_err(|row| row.reason),
         "pull request" => wire::pull_request(&row, &repo(instance)).map(drop),
+        "activity" => {
+            let wanted = row["action"] == "COMMENTED";
+            let told = wire::reviews(std::slice::from_ref(&row));
+            if wanted != told.is_empty() { Ok(()) } else { Err(format!("{} is told as {told:?}", row["action"])) }
+        }
+        "change" => wire::file_change(&row).map(drop).ok_or_else(|| "a change without a path".to_owned()),
+        "build" => wire::build(&row, &repo(instance)).map(drop).ok_or_else(|| "a build without a key".to_owned()),
         _ => wire::commit(&row, &repo(instance)).map(drop),
     }
 }

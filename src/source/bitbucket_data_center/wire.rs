@@ -1,12 +1,17 @@
 //! Data Center's JSON as sent, read leniently (facts 2.1, 2.2, 2.5): dates as milliseconds or text, links under another
 //! host, fields that are there or not by version.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::Version;
 use crate::error::escape_control;
-use crate::model::{Commit, Fingerprint, IngestedRecord, InstanceId, PullRequest, RepoKey, Repository};
+use crate::model::{
+    Build, Commit, FileChange, Fingerprint, IngestedRecord, InstanceId, PullRequest, RepoKey, Repository, Review,
+    ReviewAction,
+};
 use crate::source::UnreadableRecord;
 use crate::source::json::{self, address, at, git_name, raw_text, state, text};
 
@@ -41,8 +46,10 @@ pub fn envelope(mut value: Value) -> Result<Envelope, String> {
 /// What `application-properties` tell.
 pub fn version(value: &Value) -> Option<Version> {
     let text = text(value, &["version"])?;
-    let major = text.split('.').next()?.parse().ok()?;
-    Some(Version { text: escape_control(&text), major })
+    let mut parts = text.split('.');
+    let major = parts.next()?.parse().ok()?;
+    let minor = parts.next().and_then(|part| part.parse().ok()).unwrap_or(0);
+    Some(Version { text: escape_control(&text), major, minor })
 }
 
 /// One row of a repository listing.
@@ -141,7 +148,7 @@ pub fn pull_request(raw: &Value, repo: &Repository) -> Result<PullRequest, Strin
         url: Some(self_link(raw).unwrap_or_else(|| below(repo, &format!("pull-requests/{id}")))),
         source_commit: text(raw, &["fromRef", "latestCommit"]),
         target_commit: text(raw, &["toRef", "latestCommit"]),
-        comments: at(raw, &["properties", "commentCount"]).and_then(Value::as_u64),
+        comments: comments(raw.get("properties")),
         reviewed: reviewed(raw),
     })
 }
@@ -155,6 +162,15 @@ fn reviewed(raw: &Value) -> Option<bool> {
     };
     let is_told = people.iter().any(Option::is_some);
     is_told.then(|| people.into_iter().flatten().flatten().any(has_reviewed))
+}
+
+/// How many comments, where the row tells: it names the count of the tasks always, and that of the comments only where
+/// there are any.
+fn comments(properties: Option<&Value>) -> Option<u64> {
+    match properties?.get("commentCount") {
+        Some(count) => count.as_u64(),
+        None => properties?.get("openTaskCount").map(|_| 0),
+    }
 }
 
 /// A commit of a listing.
@@ -175,6 +191,142 @@ pub fn commit(raw: &Value, repo: &Repository) -> Result<Commit, String> {
         unreachable: false,
         hash,
     })
+}
+
+/// What the activities of a pull request, all of them, tell of reviews; in the order of time. An answer stands below
+/// the comment it answers, and may stand by itself as well: each comment counts once. Kinds that come with later
+/// versions or plugins are passed over.
+pub fn reviews(activities: &[Value]) -> Vec<Review> {
+    let mut reviews = Vec::new();
+    let mut seen = HashSet::new();
+    for activity in activities {
+        let at = activity.get("createdDate").and_then(date);
+        let by = person(activity.get("user"));
+        let action = match text(activity, &["action"]).unwrap_or_default().to_uppercase().as_str() {
+            "APPROVED" => Some(ReviewAction::Approved),
+            "UNAPPROVED" => Some(ReviewAction::Unapproved),
+            "REVIEWED" => Some(ReviewAction::ChangesRequested),
+            _ => None,
+        };
+        reviews.extend(action.map(|action| Review { at, action, by: by.clone() }));
+        let is_deleted = text(activity, &["commentAction"]).is_some_and(|it| it.eq_ignore_ascii_case("DELETED"));
+        let mut open: Vec<&Value> = activity.get("comment").filter(|_| !is_deleted).into_iter().collect();
+        while let Some(comment) = open.pop().filter(|comment| comment.is_object()) {
+            open.extend(comment.get("comments").and_then(Value::as_array).into_iter().flatten());
+            if comment.get("id").and_then(Value::as_u64).is_some_and(|id| !seen.insert(id)) {
+                continue;
+            }
+            reviews.push(Review {
+                at: comment.get("createdDate").and_then(date).or(at),
+                action: ReviewAction::Commented,
+                by: person(comment.get("author")).or_else(|| by.clone()),
+            });
+        }
+    }
+    reviews.sort();
+    reviews
+}
+
+/// A list of changed files: there is one page, and what is too much for it is cut off (facts 2.2).
+pub struct Changes {
+    pub rows: Vec<Value>,
+    /// Where the next page would start, where it says so.
+    pub next: Option<u64>,
+    pub is_all: bool,
+}
+
+/// Takes it apart.
+///
+/// # Errors
+/// What it is instead.
+pub fn changes(mut value: Value) -> Result<Changes, String> {
+    let Some(Value::Array(rows)) = value.get_mut("values").map(Value::take) else {
+        return Err("JSON without a list of `values`".to_owned());
+    };
+    let is_all = value.get("isLastPage").and_then(Value::as_bool) == Some(true);
+    let next = value.get("nextPageStart").and_then(Value::as_u64).filter(|_| !is_all);
+    Ok(Changes { rows, next, is_all })
+}
+
+/// A changed file; `None` without any path. Lines are not told, of no file.
+pub fn file_change(raw: &Value) -> Option<FileChange> {
+    let path = path(raw.get("path")?)?;
+    let status = match text(raw, &["type"]).unwrap_or_default().to_uppercase().as_str() {
+        "ADD" => "added".to_owned(),
+        "MODIFY" | "" => "modified".to_owned(),
+        "DELETE" => "removed".to_owned(),
+        "MOVE" => "renamed".to_owned(),
+        "COPY" => "copied".to_owned(),
+        other => other.to_lowercase(),
+    };
+    let from = raw.get("srcPath").and_then(self::path).filter(|from| *from != path);
+    Some(FileChange { path, from, status, lines_added: None, lines_removed: None })
+}
+
+/// `toString` is the whole of it; older ones told the parts alone.
+fn path(raw: &Value) -> Option<String> {
+    let parts = || {
+        let parts: Option<Vec<&str>> = raw.get("components")?.as_array()?.iter().map(Value::as_str).collect();
+        Some(parts?.join("/"))
+    };
+    let whole = raw_text(raw, &["toString"]).or_else(|| raw.as_str().map(str::to_owned));
+    whole.or_else(parts).filter(|path| !path.is_empty())
+}
+
+/// What a summary of a change counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counted {
+    pub files: Option<u64>,
+    pub added: u64,
+    pub removed: u64,
+}
+
+/// Reads a summary; `None` where it does not count lines. The vendor's document leaves the names of its members out;
+/// these were seen on running instances.
+pub fn counted(raw: &Value) -> Option<Counted> {
+    let number = |name| raw.get(name).and_then(Value::as_u64);
+    Some(Counted {
+        files: number("filesChanged"),
+        added: number("totalInsertions")?,
+        removed: number("totalDeletions")?,
+    })
+}
+
+/// A build of a commit that lies in `repo`; `None` for what cannot be told from others, and for builds of another
+/// repository that has the same commit: a fork.
+pub fn build(raw: &Value, repo: &Repository) -> Option<Build> {
+    let is_elsewhere = |name, own: &str| text(raw, &[name]).is_some_and(|told| !told.eq_ignore_ascii_case(own));
+    if is_elsewhere("projectKey", &repo.workspace) || is_elsewhere("repositorySlug", &repo.slug) {
+        return None;
+    }
+    let state = match text(raw, &["state"])?.to_uppercase().as_str() {
+        "INPROGRESS" => "in_progress".to_owned(),
+        other => other.to_lowercase(),
+    };
+    let date_of = |name| raw.get(name).and_then(date);
+    let started_at = date_of("createdDate");
+    // The day on which it was told of last; before 7.14 there is no other.
+    let told_at = date_of("updatedDate").or_else(|| date_of("dateAdded"));
+    let mut build = Build {
+        key: text(raw, &["key"])?,
+        name: text(raw, &["name"]),
+        state,
+        started_at,
+        ended_at: None,
+        url: text(raw, &["url"]).and_then(|url| address(&url)),
+    };
+    if build.is_running() {
+        build.started_at = started_at.or(told_at);
+    } else {
+        build.ended_at = told_at;
+    }
+    Some(build)
+}
+
+/// Whether any build is counted among the totals of a commit.
+pub fn has_builds(totals: &Value) -> bool {
+    let Some(totals) = totals.as_object() else { return false };
+    totals.values().any(|count| count.as_u64().is_some_and(|count| count > 0))
 }
 
 /// Full hashes and what may be the beginning of one.

@@ -113,7 +113,7 @@ async fn changes_are_one_page_and_their_sums_came_with_9_1() {
     for of in [format!("{REPOSITORY}/commits/{head}"), format!("{REPOSITORY}/pull-requests/1")] {
         let all = server.json(&format!("{of}/changes?limit=1000")).await;
         let stats = server.json(&format!("{of}/diff-stats-summary/")).await;
-        assert_eq!(all["values"].as_array().unwrap().len() as u64, stats["files"].as_u64().unwrap());
+        assert_eq!(all["values"].as_array().unwrap().len() as u64, stats["filesChanged"].as_u64().unwrap());
         assert_eq!(all["isLastPage"], true);
         let cut = server.json(&format!("{of}/changes?limit=1&start=1")).await;
         assert_eq!(cut["values"][0], all["values"][0], "start is passed over");

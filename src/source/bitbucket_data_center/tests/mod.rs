@@ -2,6 +2,7 @@
 
 mod commits;
 mod credentials;
+mod details;
 mod limits;
 mod looking;
 mod pull_requests;

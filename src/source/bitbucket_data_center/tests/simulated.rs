@@ -14,7 +14,7 @@ use crate::simulator::{
     Simulator, SimulatorOptions, World,
 };
 
-async fn playing(world: World, data_center: DataCenterOptions) -> Simulator {
+pub(super) async fn playing(world: World, data_center: DataCenterOptions) -> Simulator {
     let options = SimulatorOptions {
         credentials: vec![simulator::Credential::token("sesame-token-1")],
         data_center: Some(data_center),
@@ -33,11 +33,11 @@ fn settings(simulator: &Simulator) -> DataCenterSettings {
     settings
 }
 
-fn dc(simulator: &Simulator) -> BitbucketDataCenter {
+pub(super) fn dc(simulator: &Simulator) -> BitbucketDataCenter {
     BitbucketDataCenter::new(settings(simulator)).unwrap()
 }
 
-fn usual() -> DataCenterOptions {
+pub(super) fn usual() -> DataCenterOptions {
     DataCenterOptions::new("9.4.0", "/bitbucket")
 }
 
@@ -48,7 +48,7 @@ fn generated(repositories: usize) -> World {
 }
 
 /// All records of the listing.
-async fn records(dc: &BitbucketDataCenter) -> Result<BTreeMap<String, IngestedRecord>, SourceError> {
+pub(super) async fn records(dc: &BitbucketDataCenter) -> Result<BTreeMap<String, IngestedRecord>, SourceError> {
     let (mut found, mut cursor) = (BTreeMap::new(), None);
     loop {
         let page = dc.repositories(&Listing::Sweep, cursor.as_ref()).await?;
@@ -192,7 +192,7 @@ async fn what_moved_is_found() {
 }
 
 /// One repository with some history.
-async fn one(commits: usize, options: DataCenterOptions) -> (Simulator, BitbucketDataCenter, Repository) {
+pub(super) async fn one(commits: usize, options: DataCenterOptions) -> (Simulator, BitbucketDataCenter, Repository) {
     let mut world = World::new(11, Clock::manual("2026-11-01T12:00:00Z".parse().unwrap()));
     world.add_data_center_project("PAY", "Payments");
     world.add_repository("PAY", NewRepository::named("api").with_commits(commits));
@@ -203,7 +203,7 @@ async fn one(commits: usize, options: DataCenterOptions) -> (Simulator, Bitbucke
 }
 
 /// Every item of a walk, in order; heads told by its first page.
-async fn walked(
+pub(super) async fn walked(
     dc: &BitbucketDataCenter,
     repo: &Repository,
     ask: &Ask,
