@@ -248,6 +248,22 @@ fn a_catalog_is_read_by_the_survey_alone() {
     assert_eq!(reading, ["src/commands/check.rs", "src/engine/survey.rs"]);
 }
 
+/// What a source can do with a default of the trait's, one around another would hide: each method is handed on.
+#[test]
+fn the_source_with_git_hands_every_method_on() {
+    let methods = |text: &str, head: &str| -> BTreeSet<String> {
+        let (_, body) = text.split_once(head).unwrap_or_else(|| panic!("no `{head}`"));
+        let body = body.split_once("\n}\n").map_or(body, |(body, _)| body);
+        let name = Regex::new(r"(?m)^    (?:async )?fn ([a-z_]+)").unwrap();
+        name.captures_iter(body).map(|found| found[1].to_owned()).collect()
+    };
+    let all = |files: Vec<(PathBuf, String)>| -> String { files.into_iter().map(|(_, text)| text).collect() };
+    let source = all(module("source"));
+    let of_trait = methods(&source, "pub trait Source");
+    assert!(of_trait.len() > 10, "{of_trait:?}");
+    assert_eq!(methods(&source, "impl Source for WithGit {"), of_trait);
+}
+
 #[test]
 fn the_map_shows_every_module() {
     let map = std::fs::read_to_string(root().join("src/lib.rs")).unwrap();

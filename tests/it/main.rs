@@ -20,6 +20,7 @@ mod killed;
 mod layout;
 mod limits;
 mod missing_entities;
+mod net;
 mod network;
 mod newcomer;
 mod order;

@@ -1,111 +1,14 @@
 //! How Bitbucket is reached (P6.7): TLS under a private certificate authority, and a proxy by CONNECT; and that no
 //! secret shows on the way, whatever fails (P6.4).
 
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
-
 use base64::Engine as _;
 use catalog_sync::simulator::{Credential, Endpoint, Fault, NewRepository, Order, SimulatorOptions};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use rustls::pki_types::PrivateKeyDer;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::runtime::Runtime;
 
 use crate::harness::{Bench, Output, TOKEN, number, world};
+use crate::net::Net;
 
 /// A host that no resolver knows: it is reached through the proxy, or not at all.
 const HOST: &str = "bitbucket.test";
-
-/// Listeners of one test; they end with it.
-struct Net {
-    runtime: Runtime,
-    /// Heads of the requests that the proxy was sent.
-    asked: Arc<Mutex<Vec<String>>>,
-}
-
-impl Net {
-    fn new() -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-        Self { runtime: runtime.expect("a runtime"), asked: Arc::default() }
-    }
-
-    /// Speaks TLS for `names` and hands what it hears to `to`; returns its address and the authority's certificate.
-    fn tls(&self, names: &[&str], to: u16) -> (SocketAddr, String) {
-        let mut authority = CertificateParams::new(Vec::new()).expect("parameters");
-        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let authority =
-            CertifiedIssuer::self_signed(authority, KeyPair::generate().expect("a key")).expect("an authority");
-        let key = KeyPair::generate().expect("a key");
-        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        let certificate = CertificateParams::new(names).expect("names").signed_by(&key, &authority).expect("signed");
-        let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = rustls::ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .expect("versions")
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate.der().clone()], key)
-            .expect("a certificate");
-        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
-        let address = self.listen(move |stream| {
-            let acceptor = acceptor.clone();
-            async move {
-                // Who does not trust the certificate hangs up here.
-                let Ok(mut plain) = acceptor.accept(stream).await else { return };
-                let mut onward = TcpStream::connect(("127.0.0.1", to)).await.expect("the simulator");
-                let _ = copy_bidirectional(&mut plain, &mut onward).await;
-            }
-        });
-        (address, authority.pem())
-    }
-
-    /// A proxy that leads whatever host it is asked for to `to`, for who bears these credentials.
-    fn proxy(&self, to: SocketAddr, credentials: &'static str) -> SocketAddr {
-        let asked = self.asked.clone();
-        let wanted = base64::engine::general_purpose::STANDARD.encode(credentials);
-        self.listen(move |mut stream| {
-            let (asked, wanted) = (asked.clone(), wanted.clone());
-            async move {
-                let mut head = Vec::new();
-                while !head.ends_with(b"\r\n\r\n") {
-                    let Ok(byte) = stream.read_u8().await else { return };
-                    head.push(byte);
-                }
-                let head = String::from_utf8(head).expect("text");
-                let is_known = head.contains(&format!("Basic {wanted}")) || wanted.is_empty();
-                asked.lock().unwrap_or_else(PoisonError::into_inner).push(head);
-                if !is_known {
-                    let _ = stream
-                        .write_all(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
-                        .await;
-                    return;
-                }
-                let _ = stream.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await;
-                let mut onward = TcpStream::connect(to).await.expect("the front");
-                let _ = copy_bidirectional(&mut stream, &mut onward).await;
-            }
-        })
-    }
-
-    fn listen<F: Future<Output = ()> + Send + 'static>(
-        &self,
-        serve: impl Fn(TcpStream) -> F + Send + 'static,
-    ) -> SocketAddr {
-        let listener = self.runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a port");
-        let address = listener.local_addr().expect("an address");
-        self.runtime.spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream));
-            }
-        });
-        address
-    }
-
-    fn asked(&self) -> Vec<String> {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
 
 /// The usual config with another address of the API, and more lines for the connector.
 fn configure(bench: &Bench, api_url: &str, lines: &str) {
@@ -156,7 +59,7 @@ fn a_proxy_is_asked_by_connect_p6_7() {
     let mut bench = Bench::of(&["payments-api", "web"]);
     let net = Net::new();
     let (front, authority) = net.tls(&[HOST], bench.simulator.port());
-    let proxy = net.proxy(front, "robot:proxy-needle");
+    let proxy = net.proxy(&[(HOST, front)], "robot:proxy-needle");
     bench.file("ca.pem", &authority);
     let url = format!("https://{HOST}/2.0");
     let of_config = format!("proxy: http://robot:proxy-needle@{proxy}\n    ca_bundle: ./ca.pem");

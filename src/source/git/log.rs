@@ -3,7 +3,7 @@
 
 use chrono::DateTime;
 
-use crate::model::{Commit, Repository};
+use crate::model::{Commit, InstanceId, Repository};
 
 /// Fields end in NUL, which no field can hold; `-z` puts one behind the last, too.
 pub(super) const FORMAT: &str = "--format=%H%x00%P%x00%ct%x00%an%x00%B";
@@ -27,10 +27,11 @@ pub(super) fn rows(output: &[u8], repo: &Repository) -> Result<Vec<Row>, String>
         return Err("git's list has another form than asked for".to_owned());
     }
     let page = commit_page(repo);
-    fields.chunks_exact(FIELDS).map(|fields| row(fields, &page)).collect()
+    let is_cloud = repo.key.instance == InstanceId::cloud();
+    fields.chunks_exact(FIELDS).map(|fields| row(fields, &page, is_cloud)).collect()
 }
 
-fn row(fields: &[&[u8]], page: &str) -> Result<Row, String> {
+fn row(fields: &[&[u8]], page: &str, is_cloud: bool) -> Result<Row, String> {
     let text = |at: usize| String::from_utf8_lossy(fields[at]).into_owned();
     let (hash, seconds) = (text(0), text(2));
     if !is_hash(&hash) {
@@ -41,8 +42,13 @@ fn row(fields: &[&[u8]], page: &str) -> Result<Row, String> {
         return Err(format!("commit {hash} without a readable date"));
     };
     let author = text(3).trim().to_owned();
+    let mut message = text(4);
+    // Data Center's API leaves out the line end that git puts behind a message, Cloud's does not.
+    if !is_cloud {
+        message.truncate(message.trim_end_matches('\n').len());
+    }
     let commit = Commit {
-        message: text(4),
+        message,
         author: (!author.is_empty()).then_some(author),
         committed_at,
         url: Some(format!("{page}{hash}")),
@@ -102,7 +108,9 @@ mod tests {
         assert_eq!(first.committed_at.to_rfc3339(), "2026-11-21T18:20:07+00:00");
         assert_eq!(first.url, Some(format!("https://bitbucket.org/acme/web/commits/{a}")));
         assert_eq!((rows[1].commit.author.as_deref(), rows[1].commit.parents.len()), (None, 0));
-        let data_center = repository("https://git.acme.dev/projects/PAY/repos/web/browse");
+        let mut data_center = repository("https://git.acme.dev/projects/PAY/repos/web/browse");
+        data_center.key.instance = InstanceId("https://git.acme.dev".to_owned());
+        assert_eq!(super::rows(output.as_bytes(), &data_center).unwrap()[0].commit.message, "subject\n\nbody");
         assert_eq!(commit_page(&data_center), "https://git.acme.dev/projects/PAY/repos/web/commits/");
     }
 

@@ -1,6 +1,7 @@
 //! Commits over the git protocol (issue 3, part 5), against a real git server on loopback: the same rows as over REST,
 //! none of them through the API, and no way for a server to hold a sync.
 
+mod data_center;
 mod server;
 mod ssh;
 mod whole_syncs;

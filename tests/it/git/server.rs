@@ -66,6 +66,11 @@ impl GitServer {
         self.site.hangs.store(hangs, Ordering::Relaxed);
     }
 
+    /// The port it listens on.
+    pub fn port(&self) -> u16 {
+        self.url.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port")
+    }
+
     /// What was asked since the last time.
     pub fn take_asked(&self) -> Vec<String> {
         std::mem::take(&mut *self.site.asked.lock().unwrap_or_else(PoisonError::into_inner))
@@ -81,6 +86,14 @@ impl GitServer {
         for repository in world.repositories() {
             let name = world.full_name(repository);
             world.write_git(&name, &self.path(&name)).expect("a repository");
+        }
+    }
+
+    /// The same where a Data Center has them: beneath the project's key, in small letters.
+    pub fn serve_by_project(&self, world: &World) {
+        for repository in world.repositories() {
+            let path = format!("{}/{}", world.project(repository).key.to_lowercase(), repository.slug);
+            world.write_git(&world.full_name(repository), &self.path(&path)).expect("a repository");
         }
     }
 }
