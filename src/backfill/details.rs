@@ -6,22 +6,20 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::stream::{self, StreamExt};
-use tokio_util::sync::CancellationToken;
 
-use super::pipelines;
+use super::{Crawl, CutShort, pipelines};
 use crate::error::Report;
 use crate::model::coverage::Unavailable;
 use crate::model::detail::{Parents, known_without_asking};
 use crate::model::sync::SecondaryCounts;
 use crate::model::{
-    Detail, DetailBody, DetailCoverage, DetailKind, IntegrationKey, Item, ItemId, Repository, SecondaryKind, SyncError,
+    Detail, DetailBody, DetailCoverage, DetailKind, Item, ItemId, Repository, SecondaryKind, SyncError,
 };
-use crate::source::{Source, SourceError};
-use crate::store::{CrawlLease, DetailBatch, Store, StoreError};
+use crate::source::SourceError;
+use crate::store::{DetailBatch, StoreError};
 
 /// Details asked of one repository in a turn, or as many as one request tells of; then the next repository has its
 /// turn.
@@ -35,28 +33,14 @@ const ASSUMED_PER_HOUR: u64 = 1_000;
 
 /// Everything details are fetched with.
 pub struct DetailInputs<'a> {
-    /// Where details come from.
-    pub source: &'a dyn Source,
-    /// Where they go.
-    pub store: &'a dyn Store,
-    /// Proof of being the only crawl.
-    pub lease: &'a CrawlLease,
-    /// Whose details.
-    pub integration: &'a IntegrationKey,
+    /// What they are fetched with.
+    pub crawl: Crawl<'a>,
     /// The repositories to serve.
     pub repositories: Vec<Repository>,
     /// Selected kinds with their caps: most details stored in one sync, over all repositories.
     pub kinds: BTreeMap<DetailKind, u64>,
-    /// The present instant.
-    pub now: DateTime<Utc>,
-    /// Requests under way at once.
-    pub concurrency: usize,
-    /// Start nothing new, record what came, return.
-    pub stop: CancellationToken,
     /// Told after every write: stored so far, planned.
     pub progress: &'a (dyn Fn(u64, u64) + Sync),
-    /// Until the next sync: for the estimate of when the backlog is gone.
-    pub interval: Duration,
 }
 
 /// What was done, and what is left.
@@ -68,12 +52,8 @@ pub struct DetailReport {
     pub errors: Vec<SyncError>,
     /// For people: kinds that some repositories do not have.
     pub notes: Vec<String>,
-    /// The request budget ended it; the rest is backlog.
-    pub rate_limited: bool,
-    /// A refused credential ended it.
-    pub unauthorized: bool,
-    /// The stop token ended it.
-    pub stopped: bool,
+    /// `None`: it was not.
+    pub cut_short: Option<CutShort>,
 }
 
 /// A repository and kind with something to ask.
@@ -145,11 +125,10 @@ pub async fn run(inputs: DetailInputs<'_>) -> Result<DetailReport, StoreError> {
             (turn, stand.coverage.clone(), inputs.repositories[stand.repo].clone())
         })
         .collect();
-    let (source, store, integration) = (inputs.source, inputs.store, inputs.integration);
-    let (now, stop) = (inputs.now, inputs.stop.clone());
+    let now = inputs.crawl.now;
     let failed_before: Mutex<HashSet<usize>> = Mutex::default();
     let room = Mutex::new(inputs.kinds.get(&DetailKind::Pipelines).copied().unwrap_or(0));
-    let asks = Asks { source, store, integration, now, stop: &stop, halt: &halt, failed: &failed_before, room: &room };
+    let asks = Asks { crawl: &inputs.crawl, halt: &halt, failed: &failed_before, room: &room };
     let asks = &asks;
     let mut taken = stream::iter(work)
         .map(|(turn, coverage, repo)| async move {
@@ -158,7 +137,7 @@ pub async fn run(inputs: DetailInputs<'_>) -> Result<DetailReport, StoreError> {
                 None => asks.walk(turn, coverage, repo).await,
             }
         })
-        .buffer_unordered(inputs.concurrency.max(1));
+        .buffer_unordered(inputs.crawl.concurrency.max(1));
     while let Some(taken) = taken.next().await {
         let Taken { stand, details, vanished, unchanged, failed, failed_of, requests, walked } = taken?;
         let Stand { repo, coverage } = &mut stands[stand];
@@ -177,14 +156,20 @@ pub async fn run(inputs: DetailInputs<'_>) -> Result<DetailReport, StoreError> {
             fail(&mut report, coverage, repo, error, is_first, now);
         }
         let count = details.len() as u64;
-        store.record_details(inputs.lease, vec![DetailBatch { details, coverage: coverage.clone() }]).await?;
+        inputs
+            .crawl
+            .store
+            .record_details(inputs.crawl.lease, vec![DetailBatch { details, coverage: coverage.clone() }])
+            .await?;
         *stored.entry(coverage.kind).or_default() += count;
         done += count;
         (inputs.progress)(done, planned);
     }
     drop(taken);
-    report.rate_limited = halt.rate_limited.load(Ordering::SeqCst) && !report.unauthorized;
-    report.stopped = stop.is_cancelled();
+    if report.cut_short.is_none() {
+        let is_limited = halt.rate_limited.load(Ordering::SeqCst).then_some(CutShort::RateLimited);
+        report.cut_short = if inputs.crawl.stop.is_cancelled() { Some(CutShort::Stopped) } else { is_limited };
+    }
     count(&mut report, &inputs, &stands, &stored);
     Ok(report)
 }
@@ -192,26 +177,26 @@ pub async fn run(inputs: DetailInputs<'_>) -> Result<DetailReport, StoreError> {
 /// Looks through the repositories whose pull requests or commits changed since the last look.
 async fn stands(inputs: &DetailInputs<'_>) -> Result<Vec<Stand>, StoreError> {
     let mut stands = Vec::new();
-    for kind in inputs.kinds.keys().copied().filter(|kind| inputs.source.detail_kinds().contains(kind)) {
+    for kind in inputs.kinds.keys().copied().filter(|kind| inputs.crawl.source.detail_kinds().contains(kind)) {
         let Some(parent) = kind.of() else {
             stands.extend(listed_stands(inputs, kind).await?);
             continue;
         };
-        let parents = inputs.store.coverage(inputs.integration, parent).await?;
+        let parents = inputs.crawl.store.coverage(inputs.crawl.integration, parent).await?;
         let parents: HashMap<_, _> = parents.iter().map(|coverage| (&coverage.repo, Parents::of(coverage))).collect();
-        let known = inputs.store.detail_coverage(inputs.integration, kind).await?;
+        let known = inputs.crawl.store.detail_coverage(inputs.crawl.integration, kind).await?;
         let mut known: HashMap<_, _> = known.into_iter().map(|one| (one.repo.clone(), one)).collect();
         for (repo, repository) in inputs.repositories.iter().enumerate() {
             let Some(now) = parents.get(&repository.key).filter(|parents| parents.stored > 0) else { continue };
             let key = &repository.key;
             let mut coverage = known.remove(key).unwrap_or_else(|| DetailCoverage::new(key.clone(), kind));
-            coverage.unavailable = coverage.unavailable.filter(|one| asked_lately(one, repository, inputs.now));
+            coverage.unavailable = coverage.unavailable.filter(|one| asked_lately(one, repository, inputs.crawl.now));
             if coverage.parents != *now {
-                let items = inputs.store.items(inputs.integration, key, parent, usize::MAX).await?;
-                let details = inputs.store.details(inputs.integration, key, kind, usize::MAX).await?;
-                coverage.look_through(now.clone(), &items, &details, inputs.now);
+                let items = inputs.crawl.store.items(inputs.crawl.integration, key, parent, usize::MAX).await?;
+                let details = inputs.crawl.store.details(inputs.crawl.integration, key, kind, usize::MAX).await?;
+                coverage.look_through(now.clone(), &items, &details, inputs.crawl.now);
                 let batch = DetailBatch { details: Vec::new(), coverage: coverage.clone() };
-                inputs.store.record_details(inputs.lease, vec![batch]).await?;
+                inputs.crawl.store.record_details(inputs.crawl.lease, vec![batch]).await?;
             }
             stands.push(Stand { repo, coverage });
         }
@@ -221,12 +206,12 @@ async fn stands(inputs: &DetailInputs<'_>) -> Result<Vec<Stand>, StoreError> {
 
 /// Of a kind that hangs on the repository: everyone has a stand, since its list may have grown.
 async fn listed_stands(inputs: &DetailInputs<'_>, kind: DetailKind) -> Result<Vec<Stand>, StoreError> {
-    let known = inputs.store.detail_coverage(inputs.integration, kind).await?;
+    let known = inputs.crawl.store.detail_coverage(inputs.crawl.integration, kind).await?;
     let mut known: HashMap<_, _> = known.into_iter().map(|one| (one.repo.clone(), one)).collect();
     let stand = |(repo, repository): (usize, &Repository)| {
         let key = &repository.key;
         let mut coverage = known.remove(key).unwrap_or_else(|| DetailCoverage::new(key.clone(), kind));
-        coverage.unavailable = coverage.unavailable.filter(|one| asked_lately(one, repository, inputs.now));
+        coverage.unavailable = coverage.unavailable.filter(|one| asked_lately(one, repository, inputs.crawl.now));
         Stand { repo, coverage }
     };
     Ok(inputs.repositories.iter().enumerate().map(stand).collect())
@@ -248,7 +233,7 @@ fn turns(inputs: &DetailInputs<'_>, stands: &[Stand]) -> Vec<Turn> {
         if coverage.kind.of().is_none() {
             let repository = &inputs.repositories[stands[stand].repo];
             let asked = coverage.listed.as_ref().map_or(DateTime::<Utc>::MIN_UTC, |listed| listed.at);
-            order.extend(pipelines::is_due(coverage, repository, inputs.now).then_some((0, asked, stand)));
+            order.extend(pipelines::is_due(coverage, repository, inputs.crawl.now).then_some((0, asked, stand)));
             continue;
         }
         let Some(since) = coverage.waiting_since else { continue };
@@ -277,16 +262,12 @@ fn turns(inputs: &DetailInputs<'_>, stands: &[Stand]) -> Vec<Turn> {
 }
 
 fn turn_of(inputs: &DetailInputs<'_>, kind: DetailKind) -> usize {
-    inputs.source.details_at_once(kind).max(TURN)
+    inputs.crawl.source.details_at_once(kind).max(TURN)
 }
 
 /// What every turn asks with.
 struct Asks<'a> {
-    source: &'a dyn Source,
-    store: &'a dyn Store,
-    integration: &'a IntegrationKey,
-    now: DateTime<Utc>,
-    stop: &'a CancellationToken,
+    crawl: &'a Crawl<'a>,
     halt: &'a Halt,
     /// Stands that failed in this sync: they have no further turn.
     failed: &'a Mutex<HashSet<usize>>,
@@ -307,11 +288,11 @@ impl Asks<'_> {
         if has_failed(&turn.stand) {
             return Ok(taken);
         }
-        let items = self.store.items(self.integration, &repo.key, parent, usize::MAX).await?;
+        let items = self.crawl.store.items(self.crawl.integration, &repo.key, parent, usize::MAX).await?;
         let items: HashMap<ItemId, Item> = items.into_iter().map(|item| (item.id(), item)).collect();
         let stored = self.bodies(&repo, kind).await?;
         let mut told = HashMap::new();
-        let at_once = self.source.details_at_once(kind);
+        let at_once = self.crawl.source.details_at_once(kind);
         if at_once > 1 {
             let asked = turn.of.iter().filter_map(|of| items.get(of));
             let asked: Vec<Item> = asked.filter(|item| known_without_asking(kind, item).is_none()).cloned().collect();
@@ -320,7 +301,7 @@ impl Asks<'_> {
                     break;
                 }
                 taken.requests += 1;
-                match self.source.details(&repo, kind, asked).await {
+                match self.crawl.source.details(&repo, kind, asked).await {
                     Ok(bodies) => {
                         let told_of = asked.iter().map(Item::id).zip(bodies);
                         told.extend(told_of.filter_map(|(of, body)| Some((of, body?))));
@@ -345,7 +326,7 @@ impl Asks<'_> {
                 None if self.is_over() || has_failed(&turn.stand) => break,
                 None => {
                     taken.requests += 1;
-                    match self.source.detail(&repo, kind, item).await {
+                    match self.crawl.source.detail(&repo, kind, item).await {
                         Ok(body) => {
                             is_told = true;
                             body
@@ -354,7 +335,7 @@ impl Asks<'_> {
                         // ancestor) is an answer, too: it is never asked for again.
                         Err(error) if is_final(&error) && (is_told || missing.len() + 1 < NOT_FOUND) => {
                             let reason = crate::error::escape_control(&error.to_string());
-                            missing.push(Detail::new(kind, item, DetailBody::Unavailable { reason }, self.now));
+                            missing.push(Detail::new(kind, item, DetailBody::Unavailable { reason }, self.crawl.now));
                             continue;
                         }
                         Err(error) => {
@@ -365,7 +346,7 @@ impl Asks<'_> {
                     }
                 }
             };
-            let detail = Detail::new(kind, item, body, self.now);
+            let detail = Detail::new(kind, item, body, self.crawl.now);
             // What may still change is written when it did, or for the last time.
             if detail.is_settled() || stored.get(of) != Some(&detail.body) {
                 taken.details.push(detail);
@@ -382,7 +363,7 @@ impl Asks<'_> {
         if kind != DetailKind::Builds {
             return Ok(HashMap::new());
         }
-        let stored = self.store.details(self.integration, &repo.key, kind, usize::MAX).await?;
+        let stored = self.crawl.store.details(self.crawl.integration, &repo.key, kind, usize::MAX).await?;
         Ok(stored.into_iter().map(|detail| (detail.of, detail.body)).collect())
     }
 
@@ -399,7 +380,7 @@ impl Asks<'_> {
     /// The list of a repository, from its newest end to what is known.
     async fn walk(&self, turn: Turn, mut coverage: DetailCoverage, repo: Repository) -> Result<Taken, StoreError> {
         let mut taken = Taken::nothing(turn.stand);
-        let stored = self.store.details(self.integration, &repo.key, coverage.kind, usize::MAX).await?;
+        let stored = self.crawl.store.details(self.crawl.integration, &repo.key, coverage.kind, usize::MAX).await?;
         let stored: HashMap<u64, Detail> = stored
             .into_iter()
             .filter_map(|detail| if let ItemId::Number(number) = detail.of { Some((number, detail)) } else { None })
@@ -408,7 +389,7 @@ impl Asks<'_> {
         let (mut cursor, mut is_over) = (None, false);
         while !is_over && !self.is_over() {
             taken.requests += 1;
-            let page = match self.source.pipelines(&repo, cursor.as_ref()).await {
+            let page = match self.crawl.source.pipelines(&repo, cursor.as_ref()).await {
                 Ok(page) => page,
                 Err(error) => {
                     if error.ends_sync() {
@@ -420,22 +401,22 @@ impl Asks<'_> {
             };
             cursor = page.next.clone();
             let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
-            let (details, over) = walk.page(page, &stored, *room, self.now);
+            let (details, over) = walk.page(page, &stored, *room, self.crawl.now);
             *room -= details.len() as u64;
             is_over = over;
             taken.details.extend(details);
         }
-        walk.end(&mut coverage, &repo, is_over, self.now);
+        walk.end(&mut coverage, &repo, is_over, self.crawl.now);
         taken.walked = Some(coverage);
         Ok(taken)
     }
 
     fn is_over(&self) -> bool {
-        if self.source.usage().remaining == Some(0) {
+        if self.crawl.source.usage().remaining == Some(0) {
             self.halt.rate_limited.store(true, Ordering::SeqCst);
             self.halt.is_over.store(true, Ordering::SeqCst);
         }
-        self.stop.is_cancelled() || self.halt.is_over.load(Ordering::SeqCst)
+        self.crawl.stop.is_cancelled() || self.halt.is_over.load(Ordering::SeqCst)
     }
 }
 
@@ -454,12 +435,13 @@ fn fail(
 ) {
     let kind = coverage.kind.as_str();
     if is_budget(&error) {
-        report.rate_limited = true;
         return;
     }
     let what = format!("could not fetch {kind} of {}", repo.full_name);
     let message = Report::new(what, &error, error.mend()).one_line();
-    report.unauthorized |= error.ends_sync();
+    if error.ends_sync() {
+        report.cut_short = Some(CutShort::Unauthorized);
+    }
     if is_first && matches!(error, SourceError::Forbidden { .. } | SourceError::NotFound { .. }) {
         report.notes.push(format!("{}: no {kind}: {error}", repo.full_name));
         coverage.unavailable = Some(Unavailable { reason: message, asked_at: now, source_updated_on: repo.updated_on });
@@ -482,9 +464,9 @@ fn is_budget(error: &SourceError) -> bool {
 }
 
 fn count(report: &mut DetailReport, inputs: &DetailInputs<'_>, stands: &[Stand], stored: &BTreeMap<DetailKind, u64>) {
-    let per_hour = inputs.source.usage().per_hour.unwrap_or(ASSUMED_PER_HOUR).max(1);
+    let per_hour = inputs.crawl.source.usage().per_hour.unwrap_or(ASSUMED_PER_HOUR).max(1);
     for (kind, cap) in &inputs.kinds {
-        if !inputs.source.detail_kinds().contains(kind) {
+        if !inputs.crawl.source.detail_kinds().contains(kind) {
             continue;
         }
         let of_kind = stands.iter().map(|stand| &stand.coverage).filter(|coverage| coverage.kind == *kind);
@@ -493,8 +475,8 @@ fn count(report: &mut DetailReport, inputs: &DetailInputs<'_>, stands: &[Stand],
         let unlisted = readable.iter().filter(|one| kind.of().is_none() && one.listed.is_none()).count() as u64;
         let syncs = backlog.div_ceil((*cap).max(1)).max(backlog.div_ceil(per_hour));
         let complete_by = i32::try_from(syncs).ok().filter(|syncs| *syncs > 0).and_then(|syncs| {
-            let interval = TimeDelta::from_std(inputs.interval).ok()?;
-            inputs.now.checked_add_signed(interval.checked_mul(syncs)?)
+            let interval = TimeDelta::from_std(inputs.crawl.interval).ok()?;
+            inputs.crawl.now.checked_add_signed(interval.checked_mul(syncs)?)
         });
         let stored = stored.get(kind).copied().unwrap_or(0);
         report.counts.insert(*kind, SecondaryCounts { stored, backlog, repositories_waiting: unlisted, complete_by });

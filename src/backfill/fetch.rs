@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::budget::{self, Class, Left, Work};
 use super::marks;
 use super::stream::{Fetched, Request, Stream, Terms};
-use super::{BackfillInputs, BackfillReport, Progress, Refused, Unreadable};
+use super::{BackfillInputs, BackfillReport, CutShort, Progress, Refused, Unreadable};
 use crate::error::Report;
 use crate::model::coverage::{Coverage, Head, Ranges, UnknownHeads};
 use crate::model::sync::SecondaryCounts;
@@ -31,14 +31,6 @@ pub(super) async fn run(inputs: BackfillInputs<'_>) -> Result<BackfillReport, St
     let mut backfill = Backfill::prepare(inputs).await?;
     backfill.drive().await?;
     Ok(backfill.report())
-}
-
-/// Why nothing new is started.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Halt {
-    Stopped,
-    RateLimited,
-    Unauthorized,
 }
 
 /// Items of one kind in this sync.
@@ -99,9 +91,20 @@ struct Backfill<'a> {
     caps: HashMap<SecondaryKind, Cap>,
     queues: HashMap<SecondaryKind, BTreeSet<Work>>,
     ready: Vec<Ready>,
-    halt: Option<Halt>,
+    /// Why nothing new is started.
+    halt: Option<CutShort>,
     progress: Progress,
     report: BackfillReport,
+}
+
+impl BackfillInputs<'_> {
+    fn terms(&self, kind: SecondaryKind) -> Option<Terms> {
+        let settings = match kind {
+            SecondaryKind::PullRequests => self.pull_requests,
+            SecondaryKind::Commits => self.commits,
+        }?;
+        Some(Terms { settings, start: self.start_date, now: self.crawl.now, asks_again: self.asks_again })
+    }
 }
 
 impl<'a> Backfill<'a> {
@@ -129,8 +132,8 @@ impl<'a> Backfill<'a> {
             report: BackfillReport::default(),
         };
         for kind in SecondaryKind::ALL {
-            let Some(terms) = backfill.terms(kind) else { continue };
-            let stored = backfill.inputs.store.coverage(backfill.inputs.integration, kind).await?;
+            let Some(terms) = backfill.inputs.terms(kind) else { continue };
+            let stored = backfill.inputs.crawl.store.coverage(backfill.inputs.crawl.integration, kind).await?;
             let mut stored: HashMap<RepoKey, Coverage> =
                 stored.into_iter().map(|coverage| (coverage.repo.clone(), coverage)).collect();
             for (repo, known_since, rests) in &served {
@@ -144,32 +147,19 @@ impl<'a> Backfill<'a> {
         Ok(backfill)
     }
 
-    fn terms(&self, kind: SecondaryKind) -> Option<Terms> {
-        let settings = match kind {
-            SecondaryKind::PullRequests => self.inputs.pull_requests,
-            SecondaryKind::Commits => self.inputs.commits,
-        }?;
-        Some(Terms {
-            settings,
-            start: self.inputs.start_date,
-            now: self.inputs.now,
-            asks_again: self.inputs.asks_again,
-        })
-    }
-
     fn plan(&mut self) {
         let (indices, standings): (Vec<_>, Vec<_>) = self
             .streams
             .iter()
             .enumerate()
             .filter(|(_, stream)| !stream.is_out)
-            .map(|(index, stream)| (index, stream.standing(self.inputs.now)))
+            .map(|(index, stream)| (index, stream.standing(self.inputs.crawl.now)))
             .unzip();
         let caps = SecondaryKind::ALL.map(|kind| self.caps.get(&kind).map_or(0, |cap| cap.per_sync));
-        let usage = self.inputs.source.usage();
+        let usage = self.inputs.crawl.source.usage();
         let share = self.inputs.rotation_share;
-        let quota = budget::rotation_quota(share, usage.per_hour, usage.remaining, self.inputs.interval);
-        for mut work in budget::order(&standings, caps, quota, self.inputs.now) {
+        let quota = budget::rotation_quota(share, usage.per_hour, usage.remaining, self.inputs.crawl.interval);
+        for mut work in budget::order(&standings, caps, quota, self.inputs.crawl.now) {
             work.stream = indices[work.stream];
             let stream = &mut self.streams[work.stream];
             stream.is_due |=
@@ -187,7 +177,7 @@ impl<'a> Backfill<'a> {
     }
 
     async fn drive(&mut self) -> Result<(), StoreError> {
-        let stop: CancellationToken = self.inputs.stop.clone();
+        let stop: CancellationToken = self.inputs.crawl.stop.clone();
         let mut tasks: FuturesUnordered<BoxFuture<'a, Event>> = FuturesUnordered::new();
         let mut fetching = 0;
         let mut recording: Option<Recording<'a>> = None;
@@ -199,7 +189,7 @@ impl<'a> Backfill<'a> {
             }
         }
         loop {
-            while fetching < self.inputs.concurrency.max(1) && self.halt.is_none() {
+            while fetching < self.inputs.crawl.concurrency.max(1) && self.halt.is_none() {
                 let Some(task) = self.start_next() else { break };
                 tasks.push(task);
                 fetching += 1;
@@ -219,9 +209,9 @@ impl<'a> Backfill<'a> {
                     let marking = self.recorded(done);
                     tasks.extend(marking.into_iter().map(|stream| self.read_for_marking(stream)));
                 }
-                () = stop.cancelled(), if self.halt != Some(Halt::Stopped) => {
+                () = stop.cancelled(), if self.halt != Some(CutShort::Stopped) => {
                     // Requests under way are dropped: nothing of them is recorded, the next sync asks again.
-                    self.halt = Some(Halt::Stopped);
+                    self.halt = Some(CutShort::Stopped);
                     tasks.clear();
                     fetching = 0;
                 }
@@ -245,14 +235,14 @@ impl<'a> Backfill<'a> {
                 queue.first().filter(|_| has_room).copied()
             });
             let work = next.min()?;
-            if self.inputs.source.usage().remaining == Some(0) {
-                self.halt = Some(Halt::RateLimited);
+            if self.inputs.crawl.source.usage().remaining == Some(0) {
+                self.halt = Some(CutShort::RateLimited);
                 return None;
             }
             let stream = &mut self.streams[work.stream];
             let kind = stream.kind;
             self.queues.get_mut(&kind)?.remove(&work);
-            let terms = self.terms(kind)?;
+            let terms = self.inputs.terms(kind)?;
             let stream = &mut self.streams[work.stream];
             if stream.is_out {
                 continue;
@@ -261,8 +251,8 @@ impl<'a> Backfill<'a> {
             let cap = self.caps.get_mut(&kind)?;
             let reserved = rows.min(cap.room());
             cap.reserved += reserved;
-            let (source, store) = (self.inputs.source, self.inputs.store);
-            let integration = self.inputs.integration;
+            let (source, store) = (self.inputs.crawl.source, self.inputs.crawl.store);
+            let integration = self.inputs.crawl.integration;
             return Some(Box::pin(async move {
                 let result = Box::new(fetch(source, store, integration, request).await);
                 Event::Fetched { stream: work.stream, class: work.class, round: work.round, reserved, result }
@@ -280,20 +270,7 @@ impl<'a> Backfill<'a> {
     ) -> Result<(), StoreError> {
         let stream = &mut self.streams[index];
         let kind = stream.kind;
-        let (Some(cap), Some(terms)) = (self.caps.get_mut(&kind), {
-            let settings = match kind {
-                SecondaryKind::PullRequests => self.inputs.pull_requests,
-                SecondaryKind::Commits => self.inputs.commits,
-            };
-            settings.map(|settings| Terms {
-                settings,
-                start: self.inputs.start_date,
-                now: self.inputs.now,
-                asks_again: self.inputs.asks_again,
-            })
-        }) else {
-            return Ok(());
-        };
+        let (Some(cap), Some(terms)) = (self.caps.get_mut(&kind), self.inputs.terms(kind)) else { return Ok(()) };
         cap.reserved -= reserved;
         match result {
             Ok(fetched) => {
@@ -348,7 +325,7 @@ impl<'a> Backfill<'a> {
     fn failed(&mut self, index: usize, error: SourceError) {
         if error.ends_sync() {
             let is_budget = is_budget(&error);
-            let halt = if is_budget { Halt::RateLimited } else { Halt::Unauthorized };
+            let halt = if is_budget { CutShort::RateLimited } else { CutShort::Unauthorized };
             if self.halt.is_none() && !is_budget {
                 self.error(index, &error, None);
             }
@@ -360,7 +337,7 @@ impl<'a> Backfill<'a> {
         if stream.is_at_first_page() && (is_forbidden || matches!(error, SourceError::NotFound { .. })) {
             let what = format!("cannot read {} of {}", stream.kind.as_str(), stream.repo.full_name);
             let reason = Report::new(what, &error, error.mend()).one_line();
-            stream.refuse(reason.clone(), self.inputs.now);
+            stream.refuse(reason.clone(), self.inputs.crawl.now);
             self.report.unreadable.push(Unreadable {
                 repo: stream.repo.key.clone(),
                 full_name: stream.repo.full_name.clone(),
@@ -417,7 +394,7 @@ impl<'a> Backfill<'a> {
                 coverage: ready.batch.coverage.clone(),
             })
             .collect();
-        let (store, lease) = (self.inputs.store, self.inputs.lease);
+        let (store, lease) = (self.inputs.crawl.store, self.inputs.crawl.lease);
         (Box::pin(async move { store.record_items(lease, batches).await }), ready)
     }
 
@@ -446,7 +423,7 @@ impl<'a> Backfill<'a> {
     }
 
     fn read_for_marking(&self, stream: usize) -> BoxFuture<'a, Event> {
-        let (store, integration) = (self.inputs.store, self.inputs.integration);
+        let (store, integration) = (self.inputs.crawl.store, self.inputs.crawl.integration);
         let (repo, kind) = (self.streams[stream].repo.key.clone(), self.streams[stream].kind);
         Box::pin(async move {
             let stored = store.items(integration, &repo, kind, usize::MAX).await;
@@ -471,9 +448,9 @@ impl<'a> Backfill<'a> {
     }
 
     fn report(mut self) -> BackfillReport {
-        let per_hour = self.inputs.source.usage().per_hour;
+        let per_hour = self.inputs.crawl.source.usage().per_hour;
         for kind in SecondaryKind::ALL {
-            let (Some(terms), Some(cap)) = (self.terms(kind), self.caps.get(&kind)) else { continue };
+            let (Some(terms), Some(cap)) = (self.inputs.terms(kind), self.caps.get(&kind)) else { continue };
             let streams = self.streams.iter().filter(|stream| stream.kind == kind);
             let left = streams.fold(Left { backlog: 0, waiting: 0 }, |left, stream| Left {
                 backlog: left.backlog + stream.coverage.backlog(),
@@ -488,8 +465,8 @@ impl<'a> Backfill<'a> {
                     terms.settings,
                     left,
                     per_hour,
-                    self.inputs.interval,
-                    self.inputs.now,
+                    self.inputs.crawl.interval,
+                    self.inputs.crawl.now,
                 ),
             };
             match kind {
@@ -501,7 +478,7 @@ impl<'a> Backfill<'a> {
             if stream.is_held_back() {
                 *self.report.held_back.entry(stream.kind).or_default() += 1;
             }
-            if let Some((asked_at, reason)) = stream.refused_before(self.inputs.now) {
+            if let Some((asked_at, reason)) = stream.refused_before(self.inputs.crawl.now) {
                 self.report.refused.push(Refused {
                     full_name: stream.repo.full_name.clone(),
                     kind: stream.kind,
@@ -517,9 +494,7 @@ impl<'a> Backfill<'a> {
         self.report.readable_again = again.into_iter().filter(|repo| !refused.contains(repo)).cloned().collect();
         let pull_requests = self.streams.iter().filter(|stream| stream.kind == SecondaryKind::PullRequests);
         self.report.oldest_pull_request_check = pull_requests.filter_map(|stream| stream.coverage.checked_at).min();
-        self.report.rate_limited = self.halt == Some(Halt::RateLimited);
-        self.report.unauthorized = self.halt == Some(Halt::Unauthorized);
-        self.report.stopped = self.halt == Some(Halt::Stopped);
+        self.report.cut_short = self.halt;
         self.report
     }
 }

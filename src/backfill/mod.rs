@@ -43,16 +43,42 @@ pub struct KindSettings {
     pub per_sync: u64,
 }
 
-/// What a backfill works on.
-pub struct BackfillInputs<'a> {
-    /// Where pages come from.
+/// What everything that hangs on repositories is fetched with.
+#[derive(Clone)]
+pub struct Crawl<'a> {
+    /// Where it comes from.
     pub source: &'a dyn Source,
-    /// Where items and coverage go.
+    /// Where it goes, with its coverage.
     pub store: &'a dyn Store,
     /// Proof of being the only crawl.
     pub lease: &'a CrawlLease,
     /// Whose coverage.
     pub integration: &'a IntegrationKey,
+    /// The present instant.
+    pub now: DateTime<Utc>,
+    /// Requests under way at once; see [`CONCURRENCY`].
+    pub concurrency: usize,
+    /// Start nothing new, record what came, return.
+    pub stop: CancellationToken,
+    /// Until the next sync: for the estimate of when the backlog is gone.
+    pub interval: Duration,
+}
+
+/// Why not everything was asked for that caps allow; the rest is backlog.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CutShort {
+    /// The stop token.
+    Stopped,
+    /// The request budget is used up.
+    RateLimited,
+    /// A credential was refused.
+    Unauthorized,
+}
+
+/// What a backfill works on.
+pub struct BackfillInputs<'a> {
+    /// What it is fetched with.
+    pub crawl: Crawl<'a>,
     /// The repositories to serve; those not present (gone, excluded, inaccessible) are passed over.
     pub repositories: Vec<KnownRepository>,
     /// `None`: the kind is not selected.
@@ -61,20 +87,12 @@ pub struct BackfillInputs<'a> {
     pub commits: Option<KindSettings>,
     /// Midnight UTC of the start date; nothing before is stored.
     pub start_date: Option<DateTime<Utc>>,
-    /// The present instant.
-    pub now: DateTime<Utc>,
     /// What was refused less than an hour ago is asked again, too: after a sweep.
     pub asks_again: bool,
     /// Share of the hourly budget for re-checks; see [`ROTATION_SHARE`].
     pub rotation_share: f64,
-    /// Requests under way at once; see [`CONCURRENCY`].
-    pub concurrency: usize,
-    /// Start nothing new, record what came, return.
-    pub stop: CancellationToken,
     /// Told after every write.
     pub progress: &'a (dyn Fn(Progress) + Sync),
-    /// Until the next sync: for the estimate of when the backlog is gone.
-    pub interval: Duration,
 }
 
 /// How far a backfill is.
@@ -137,12 +155,8 @@ pub struct BackfillReport {
     pub refused: Vec<Refused>,
     /// Repositories of which something can be read again, and nothing is refused any more.
     pub readable_again: Vec<RepoKey>,
-    /// The request budget ended it; the rest is backlog.
-    pub rate_limited: bool,
-    /// A refused credential ended it.
-    pub unauthorized: bool,
-    /// The stop token ended it.
-    pub stopped: bool,
+    /// `None`: it was not.
+    pub cut_short: Option<CutShort>,
 }
 
 /// Fetches and stores as much as caps and budget allow.

@@ -8,6 +8,7 @@ use super::known::{is_inaccessible, known, served};
 use super::{Progress, Run, Stop};
 use crate::backfill;
 use crate::backfill::details::{self, DetailInputs};
+use crate::backfill::{Crawl, CutShort};
 use crate::model::{RepoKey, Secondary, SecondaryKind, SyncRecord};
 use crate::store::CrawlLease;
 
@@ -31,25 +32,18 @@ pub(super) async fn backfilling(
     };
     let latest = Mutex::new(backfill::Progress::default());
     let report = backfill::run(backfill::BackfillInputs {
-        source: run.source,
-        store: run.store,
-        lease,
-        integration: &run.parts.key,
+        crawl: crawl(run, lease),
         // The inaccessible ones as well: what was refused there is asked for again.
         repositories: known(run, |known| known.presence.is_served() || is_inaccessible(known)).await?,
         pull_requests: run.parts.kind(SecondaryKind::PullRequests),
         commits: run.parts.kind(SecondaryKind::Commits),
         start_date: run.parts.start_date(),
-        now: run.clock.now(),
         asks_again: record.sweep,
         rotation_share: backfill::ROTATION_SHARE,
-        concurrency: backfill::CONCURRENCY.min(run.source.most_at_once()),
-        stop: run.stop.clone(),
         progress: &|progress| {
             *latest.lock().unwrap_or_else(PoisonError::into_inner) = progress;
             stages(&progress, false);
         },
-        interval: run.interval,
     })
     .await?;
     let last = *latest.lock().unwrap_or_else(PoisonError::into_inner);
@@ -77,17 +71,7 @@ pub(super) async fn backfilling(
     }
     record.oldest_pull_request_check = report.oldest_pull_request_check;
     record.errors.extend(report.errors);
-    if report.unauthorized {
-        // The refusal itself is among the errors; nothing was concluded from it.
-        return Err(Stop::Refused);
-    }
-    if report.stopped {
-        return Err(Stop::Cancelled);
-    }
-    if report.rate_limited {
-        let resume_at = run.source.usage().resume_at;
-        return Err(Stop::RateLimited { resume_at });
-    }
+    unless_cut_short(run, report.cut_short)?;
     detailing(run, lease, record).await
 }
 
@@ -108,20 +92,13 @@ async fn detailing(run: &Run<'_>, lease: &CrawlLease, record: &mut SyncRecord) -
     };
     let latest = Mutex::new((0, 0));
     let report = details::run(DetailInputs {
-        source: run.source,
-        store: run.store,
-        lease,
-        integration: &run.parts.key,
+        crawl: crawl(run, lease),
         repositories: served(run, |_| true).await?.into_iter().map(|known| known.repository).collect(),
         kinds,
-        now: run.clock.now(),
-        concurrency: backfill::CONCURRENCY.min(run.source.most_at_once()),
-        stop: run.stop.clone(),
         progress: &|done, planned| {
             *latest.lock().unwrap_or_else(PoisonError::into_inner) = (done, planned);
             progress(done, planned, false);
         },
-        interval: run.interval,
     })
     .await?;
     let (done, planned) = *latest.lock().unwrap_or_else(PoisonError::into_inner);
@@ -131,14 +108,29 @@ async fn detailing(run: &Run<'_>, lease: &CrawlLease, record: &mut SyncRecord) -
     record.secondary.details = report.counts;
     record.errors.extend(report.errors);
     record.notes.extend(report.notes);
-    if report.unauthorized {
-        return Err(Stop::Refused);
+    unless_cut_short(run, report.cut_short)
+}
+
+/// What both are fetched with.
+fn crawl<'a>(run: &Run<'a>, lease: &'a CrawlLease) -> Crawl<'a> {
+    Crawl {
+        source: run.source,
+        store: run.store,
+        lease,
+        integration: &run.parts.key,
+        now: run.clock.now(),
+        concurrency: backfill::CONCURRENCY.min(run.source.most_at_once()),
+        stop: run.stop.clone(),
+        interval: run.interval,
     }
-    if report.stopped {
-        return Err(Stop::Cancelled);
+}
+
+fn unless_cut_short(run: &Run<'_>, cut_short: Option<CutShort>) -> Result<(), Stop> {
+    match cut_short {
+        None => Ok(()),
+        // The refusal itself is among the errors; nothing was concluded from it.
+        Some(CutShort::Unauthorized) => Err(Stop::Refused),
+        Some(CutShort::Stopped) => Err(Stop::Cancelled),
+        Some(CutShort::RateLimited) => Err(Stop::RateLimited { resume_at: run.source.usage().resume_at }),
     }
-    if report.rate_limited {
-        return Err(Stop::RateLimited { resume_at: run.source.usage().resume_at });
-    }
-    Ok(())
 }

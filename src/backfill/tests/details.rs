@@ -12,6 +12,7 @@ use rand::{Rng, SeedableRng};
 use tokio_util::sync::CancellationToken;
 
 use super::integration;
+use crate::backfill::Crawl;
 use crate::backfill::details::{self, DetailInputs, DetailReport};
 use crate::model::coverage::Coverage;
 use crate::model::{
@@ -310,17 +311,19 @@ impl Life {
         let lease = self.store.crawl_lease(&integration(), Duration::ZERO).await.unwrap().expect("nobody crawls");
         let key = integration();
         let inputs = DetailInputs {
-            source: &self.teller,
-            store: &self.store,
-            lease: &lease,
-            integration: &key,
+            crawl: Crawl {
+                source: &self.teller,
+                store: &self.store,
+                lease: &lease,
+                integration: &key,
+                now: at(self.now),
+                concurrency: 3,
+                stop,
+                interval: Duration::from_secs(3 * 3600),
+            },
             repositories: self.repositories.clone(),
             kinds: self.caps.clone(),
-            now: at(self.now),
-            concurrency: 3,
-            stop,
             progress: &|_, _| {},
-            interval: Duration::from_secs(3 * 3600),
         };
         let report = tokio::select! {
             biased;

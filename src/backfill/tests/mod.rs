@@ -23,7 +23,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tokio_util::sync::CancellationToken;
 
-use super::{BackfillInputs, BackfillReport, FirstSync, KindSettings};
+use super::{BackfillInputs, BackfillReport, Crawl, FirstSync, KindSettings};
 use crate::model::coverage::Coverage;
 use crate::model::{InstanceId, IntegrationKey, Item, SecondaryKind};
 use crate::store::Store;
@@ -104,25 +104,27 @@ impl Case {
         let lease = self.store.crawl_lease(&integration(), Duration::ZERO).await.unwrap().expect("nobody crawls");
         let key = integration();
         let inputs = BackfillInputs {
-            source: &*self.fake,
-            store: &self.store,
-            lease: &lease,
-            integration: &key,
+            crawl: Crawl {
+                source: &*self.fake,
+                store: &self.store,
+                lease: &lease,
+                integration: &key,
+                now,
+                concurrency: self.rng.random_range(1..9),
+                stop,
+                interval: Duration::from_secs(3 * 3600),
+            },
             repositories: self.fake.known(),
             pull_requests: Some(self.terms.pull_requests),
             commits: Some(self.terms.commits),
             start_date: self.terms.start,
-            now,
             asks_again: false,
             rotation_share: super::ROTATION_SHARE,
-            concurrency: self.rng.random_range(1..9),
-            stop,
             progress: &|_| {
                 if self.fake.is_killed_by_a_write() {
                     kill.cancel();
                 }
             },
-            interval: Duration::from_secs(3 * 3600),
         };
         let report = tokio::select! {
             biased;

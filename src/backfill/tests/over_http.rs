@@ -9,7 +9,7 @@ use rand::{Rng, SeedableRng};
 use tokio_util::sync::CancellationToken;
 
 use super::integration;
-use crate::backfill::{BackfillInputs, BackfillReport, FirstSync, KindSettings, ROTATION_SHARE, run};
+use crate::backfill::{BackfillInputs, BackfillReport, Crawl, CutShort, FirstSync, KindSettings, ROTATION_SHARE, run};
 use crate::clock::Clock;
 use crate::model::{Item, ItemId, KnownRepository, Presence, RepoKey, SecondaryKind};
 use crate::simulator::{Endpoint, Fault, NewPullRequest, NewRepository, Order, Simulator, SimulatorOptions, World};
@@ -127,21 +127,23 @@ impl Lab {
         let lease = self.store.crawl_lease(&key, Duration::ZERO).await.unwrap().unwrap();
         let settings = KindSettings { first_sync: FirstSync::Newest(self.depth as u64), per_sync: cap };
         let report = run(BackfillInputs {
-            source: &self.source,
-            store: &self.store,
-            lease: &lease,
-            integration: &key,
+            crawl: Crawl {
+                source: &self.source,
+                store: &self.store,
+                lease: &lease,
+                integration: &key,
+                now: self.clock.now(),
+                concurrency: 4,
+                stop: CancellationToken::new(),
+                interval: Duration::from_secs(3 * 3600),
+            },
             repositories,
             pull_requests: Some(settings),
             commits: Some(settings),
             start_date: None,
-            now: self.clock.now(),
             asks_again: false,
             rotation_share: ROTATION_SHARE,
-            concurrency: 4,
-            stop: CancellationToken::new(),
             progress: &|_| (),
-            interval: Duration::from_secs(3 * 3600),
         })
         .await
         .unwrap();
@@ -331,7 +333,7 @@ async fn a_refused_credential_ends_it() {
     lab.simulator.order(order(Endpoint::PullRequests));
     lab.simulator.order(order(Endpoint::Commits));
     let report = lab.sync(50).await;
-    assert!(report.unauthorized && !report.rate_limited);
+    assert_eq!(report.cut_short, Some(CutShort::Unauthorized));
     assert_eq!(report.errors.len(), 1);
     assert_eq!(report.pull_requests.unwrap().repositories_waiting, 3);
 }
