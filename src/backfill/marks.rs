@@ -65,13 +65,9 @@ mod tests {
 
     fn commit(hash: &str, parents: &str, unreachable: bool) -> Item {
         Item::Commit(Commit {
-            hash: hash.to_owned(),
-            message: String::new(),
-            author: None,
-            committed_at: chrono::DateTime::UNIX_EPOCH,
-            url: None,
             parents: parents.chars().map(String::from).collect(),
             unreachable,
+            ..Commit::bare(hash, chrono::DateTime::UNIX_EPOCH)
         })
     }
 

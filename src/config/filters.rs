@@ -110,22 +110,11 @@ mod tests {
 
     fn repository(project: &str, slug: &str) -> Repository {
         Repository {
-            key: RepoKey::cloud("{x}"),
-            workspace: "acme".to_owned(),
-            slug: slug.to_owned(),
-            full_name: format!("acme/{slug}"),
-            name: slug.to_owned(),
             project_key: (!project.is_empty()).then(|| project.to_owned()),
-            description: None,
-            default_branch: None,
-            language: None,
-            is_private: true,
             is_fork: slug.starts_with("fork"),
             is_personal: slug.starts_with("personal"),
             is_archived: slug.starts_with("archived"),
-            url: String::new(),
-            created_on: None,
-            updated_on: None,
+            ..Repository::bare(RepoKey::cloud("{x}"), slug)
         }
     }
 

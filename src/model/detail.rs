@@ -378,7 +378,6 @@ impl DetailCoverage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::PullRequestState;
 
     fn at(hours: i64) -> DateTime<Utc> {
         DateTime::UNIX_EPOCH + TimeDelta::hours(hours)
@@ -386,32 +385,14 @@ mod tests {
 
     fn pull_request(id: u64, updated: i64, commit: Option<&str>) -> Item {
         Item::PullRequest(PullRequest {
-            id,
-            title: String::new(),
-            state: PullRequestState::Open,
-            author: None,
-            source_branch: None,
-            target_branch: None,
             created_at: at(0),
-            updated_at: at(updated),
-            url: None,
             source_commit: commit.map(str::to_owned),
-            target_commit: None,
-            comments: None,
-            reviewed: None,
+            ..PullRequest::bare(id, at(updated))
         })
     }
 
     fn commit(hash: &str, committed: i64) -> Item {
-        Item::Commit(Commit {
-            hash: hash.to_owned(),
-            message: String::new(),
-            author: None,
-            committed_at: at(committed),
-            url: None,
-            parents: vec![],
-            unreachable: false,
-        })
+        Item::Commit(Commit::bare(hash, at(committed)))
     }
 
     fn files() -> DetailBody {

@@ -127,6 +127,31 @@ impl Repository {
     }
 }
 
+#[cfg(test)]
+impl Repository {
+    /// A private one of the workspace `acme`, with a branch, of which the source told nothing else.
+    pub(crate) fn bare(key: RepoKey, slug: &str) -> Self {
+        Self {
+            key,
+            workspace: "acme".to_owned(),
+            slug: slug.to_owned(),
+            name: slug.to_owned(),
+            full_name: format!("acme/{slug}"),
+            project_key: None,
+            description: None,
+            default_branch: Some("main".to_owned()),
+            language: None,
+            is_private: true,
+            is_fork: false,
+            is_personal: false,
+            is_archived: false,
+            url: format!("https://bitbucket.org/acme/{slug}"),
+            created_on: None,
+            updated_on: None,
+        }
+    }
+}
+
 /// SHA-256 (first 16 bytes) of a record without the parts that change by themselves (`size`, avatars,
 /// `updated_on`): equal fingerprints mean nothing that a rule or a field could read has changed.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -108,6 +108,44 @@ pub struct Commit {
     pub unreachable: bool,
 }
 
+#[cfg(test)]
+impl PullRequest {
+    /// An open one, untouched since `at`, of which the source told nothing else.
+    pub(crate) fn bare(id: u64, at: DateTime<Utc>) -> Self {
+        Self {
+            id,
+            title: String::new(),
+            state: PullRequestState::Open,
+            author: None,
+            source_branch: None,
+            target_branch: None,
+            created_at: at,
+            updated_at: at,
+            url: None,
+            source_commit: None,
+            target_commit: None,
+            comments: None,
+            reviewed: None,
+        }
+    }
+}
+
+#[cfg(test)]
+impl Commit {
+    /// A root commit of which the source told nothing else.
+    pub(crate) fn bare(hash: impl Into<String>, committed_at: DateTime<Utc>) -> Self {
+        Self {
+            hash: hash.into(),
+            message: String::new(),
+            author: None,
+            committed_at,
+            url: None,
+            parents: Vec::new(),
+            unreachable: false,
+        }
+    }
+}
+
 /// Identity of an item within its repository and kind.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(untagged)]

@@ -22,22 +22,9 @@ fn key(slug: &str) -> RepoKey {
 
 fn repository(slug: &str) -> Repository {
     Repository {
-        key: key(slug),
-        workspace: "acme".to_owned(),
-        slug: slug.to_owned(),
-        full_name: format!("acme/{slug}"),
-        name: slug.to_owned(),
         project_key: Some("PAY".to_owned()),
-        description: None,
-        default_branch: Some("main".to_owned()),
         language: Some("Go".to_owned()),
-        is_private: true,
-        is_fork: false,
-        is_personal: false,
-        is_archived: false,
-        url: format!("https://bitbucket.org/acme/{slug}"),
-        created_on: None,
-        updated_on: None,
+        ..Repository::bare(key(slug), slug)
     }
 }
 

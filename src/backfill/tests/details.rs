@@ -16,8 +16,8 @@ use crate::backfill::Crawl;
 use crate::backfill::details::{self, DetailInputs, DetailReport};
 use crate::model::coverage::Coverage;
 use crate::model::{
-    Build, Commit, Detail, DetailBody, DetailKind, IngestedRecord, InstanceId, Item, ItemId, PullRequest,
-    PullRequestState, RepoKey, Repository, SecondaryKind,
+    Build, Commit, Detail, DetailBody, DetailKind, IngestedRecord, InstanceId, Item, ItemId, PullRequest, RepoKey,
+    Repository, SecondaryKind,
 };
 use crate::source::{Ask, Cursor, Finding, ItemPage, Listing, RepositoryPage, Source, SourceError, Usage};
 use crate::store::sled::SledStore;
@@ -33,54 +33,15 @@ fn at(minutes: i64) -> DateTime<Utc> {
 }
 
 pub(in crate::backfill) fn repository(number: usize) -> Repository {
-    Repository {
-        key: RepoKey::cloud(format!("{{{number}}}")),
-        workspace: "acme".to_owned(),
-        slug: format!("repo-{number}"),
-        name: format!("repo-{number}"),
-        full_name: format!("acme/repo-{number}"),
-        project_key: None,
-        description: None,
-        default_branch: Some("main".to_owned()),
-        language: None,
-        is_private: true,
-        is_fork: false,
-        is_personal: false,
-        is_archived: false,
-        url: "https://bitbucket.org/acme/repo".to_owned(),
-        created_on: None,
-        updated_on: None,
-    }
+    Repository::bare(RepoKey::cloud(format!("{{{number}}}")), &format!("repo-{number}"))
 }
 
 fn pull_request(id: u64, updated: i64) -> Item {
-    Item::PullRequest(PullRequest {
-        id,
-        title: String::new(),
-        state: PullRequestState::Open,
-        author: None,
-        source_branch: None,
-        target_branch: None,
-        created_at: at(0),
-        updated_at: at(updated),
-        url: None,
-        source_commit: None,
-        target_commit: None,
-        comments: None,
-        reviewed: None,
-    })
+    Item::PullRequest(PullRequest { created_at: at(0), ..PullRequest::bare(id, at(updated)) })
 }
 
 fn commit(number: i64) -> Item {
-    Item::Commit(Commit {
-        hash: format!("{number:040x}"),
-        message: String::new(),
-        author: None,
-        committed_at: at(number),
-        url: None,
-        parents: vec![],
-        unreachable: false,
-    })
+    Item::Commit(Commit::bare(format!("{number:040x}"), at(number)))
 }
 
 /// What goes wrong in a sync.

@@ -318,21 +318,7 @@ impl World {
     fn open_pull_request(&mut self, index: usize, at: DateTime<Utc>) {
         let repo = &mut self.repos[index];
         let id = repo.pull_requests.len() as u64 + 1;
-        let pull_request = PullRequest {
-            id,
-            title: "new".to_owned(),
-            state: PullRequestState::Open,
-            author: None,
-            source_branch: None,
-            target_branch: None,
-            created_at: at,
-            updated_at: at,
-            url: None,
-            source_commit: None,
-            target_commit: None,
-            comments: None,
-            reviewed: None,
-        };
+        let pull_request = PullRequest { title: "new".to_owned(), ..PullRequest::bare(id, at) };
         repo.pull_requests.insert(id, pull_request);
         repo.touched.insert(id);
     }
@@ -533,22 +519,9 @@ impl Fake {
         let State { world, rng, faults, .. } = &mut *self.state();
         let known = |repo: &Repo| KnownRepository {
             repository: Repository {
-                key: repo.key.clone(),
-                workspace: "acme".to_owned(),
-                slug: repo.key.id.clone(),
-                full_name: format!("acme/{}", repo.key.id),
-                name: repo.key.id.clone(),
-                project_key: None,
-                description: None,
                 default_branch: repo.branch.clone(),
-                language: None,
-                is_private: true,
-                is_fork: false,
-                is_personal: false,
-                is_archived: false,
-                url: String::new(),
-                created_on: None,
                 updated_on: Some(repo.updated_on),
+                ..Repository::bare(repo.key.clone(), &repo.key.id)
             },
             fingerprint: Fingerprint([0; 16]),
             presence: if rng.random_bool(faults.hides) {
@@ -668,15 +641,7 @@ impl State {
         let end = (offset + per_page).min(rows.len());
         let item = |hash: &String| {
             let node = &repo.commits[hash];
-            Item::Commit(Commit {
-                hash: hash.clone(),
-                message: String::new(),
-                author: None,
-                committed_at: node.at,
-                url: None,
-                parents: node.parents.clone(),
-                unreachable: false,
-            })
+            Item::Commit(Commit { parents: node.parents.clone(), ..Commit::bare(hash, node.at) })
         };
         Ok(ItemPage {
             items: rows.get(offset..end).unwrap_or_default().iter().map(item).collect(),

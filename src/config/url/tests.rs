@@ -176,22 +176,9 @@ fn api_addresses_follow_from_the_url() {
 
 fn repository() -> Repository {
     Repository {
-        key: RepoKey::cloud("{7dd600e6-0e1c-4a23-8b1c-b3a1b2c3d4e5}"),
-        workspace: "acme".to_owned(),
-        slug: "api".to_owned(),
-        full_name: "acme/api".to_owned(),
         name: "The API".to_owned(),
         project_key: Some("PAY".to_owned()),
-        description: None,
-        default_branch: None,
-        language: None,
-        is_private: true,
-        is_fork: false,
-        is_personal: false,
-        is_archived: false,
-        url: "https://bitbucket.org/acme/api".to_owned(),
-        created_on: None,
-        updated_on: None,
+        ..Repository::bare(RepoKey::cloud("{7dd600e6-0e1c-4a23-8b1c-b3a1b2c3d4e5}"), "api")
     }
 }
 

@@ -119,7 +119,6 @@ async fn all(cloud: &BitbucketCloud, relative: String) -> Result<(Vec<serde_json
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::PullRequestState;
 
     /// Facts 1.4: the redirect is skipped where both commits are known.
     #[test]
@@ -128,21 +127,10 @@ mod tests {
             "uuid": "{1}", "full_name": "acme/shop"
         }));
         let repo = repo.expect("a repository").repository;
-        let at = chrono::DateTime::UNIX_EPOCH;
         let mut pull_request = PullRequest {
-            id: 7,
-            title: String::new(),
-            state: PullRequestState::Open,
-            author: None,
-            source_branch: None,
-            target_branch: None,
-            created_at: at,
-            updated_at: at,
-            url: None,
             source_commit: Some("aaaaaaaaaaaa".to_owned()),
             target_commit: Some("bbbbbbbbbbbb".to_owned()),
-            comments: None,
-            reviewed: None,
+            ..PullRequest::bare(7, chrono::DateTime::UNIX_EPOCH)
         };
         let path = "/repositories/acme/shop";
         let direct = of_pull_request(&repo, path, &pull_request);

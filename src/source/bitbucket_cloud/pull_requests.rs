@@ -364,26 +364,11 @@ impl Merge {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::PullRequestState;
     use proptest::prelude::*;
 
     fn pull_request(id: u64, updated_s: i64) -> PullRequest {
         let at = DateTime::from_timestamp(1_700_000_000 + updated_s, 0).unwrap();
-        PullRequest {
-            id,
-            title: String::new(),
-            state: PullRequestState::Open,
-            author: None,
-            source_branch: None,
-            target_branch: None,
-            created_at: at,
-            updated_at: at,
-            url: None,
-            source_commit: None,
-            target_commit: None,
-            comments: None,
-            reviewed: None,
-        }
+        PullRequest::bare(id, at)
     }
 
     proptest! {

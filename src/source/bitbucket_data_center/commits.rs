@@ -235,13 +235,8 @@ mod tests {
 
     fn commit(n: usize, parents: &[usize]) -> Commit {
         Commit {
-            hash: format!("{n:040x}"),
-            message: String::new(),
-            author: None,
-            committed_at: chrono::DateTime::UNIX_EPOCH,
-            url: None,
             parents: parents.iter().map(|n| format!("{n:040x}")).collect(),
-            unreachable: false,
+            ..Commit::bare(format!("{n:040x}"), chrono::DateTime::UNIX_EPOCH)
         }
     }
 

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use crate::model::{
     Action, Commit, Coverage, Decision, DecisionKind, EntityRef, Fingerprint, ImportAction, ImportId, InstanceId,
-    IntegrationKey, Item, KnownRepository, Link, LinkState, Outcome, Presence, PullRequest, PullRequestState,
-    Recommendation, RepoKey, Repository, SecondaryKind, SyncId, SyncRecord, Trigger, Unseen, WrittenField,
+    IntegrationKey, Item, KnownRepository, Link, LinkState, Outcome, Presence, PullRequest, Recommendation, RepoKey,
+    Repository, SecondaryKind, SyncId, SyncRecord, Trigger, Unseen, WrittenField,
 };
 use crate::plan::{Edit, FieldPath, Plan, Step, Work};
 use crate::source::{Cursor, Listing};
@@ -36,22 +36,11 @@ pub(crate) fn entity(name: &str) -> EntityRef {
 
 pub(crate) fn known(key: RepoKey) -> KnownRepository {
     let repository = Repository {
-        workspace: "acme".to_owned(),
-        slug: "payments-api".to_owned(),
-        full_name: "acme/payments-api".to_owned(),
         name: "Payments API".to_owned(),
         project_key: Some("PAY".to_owned()),
-        description: None,
-        default_branch: Some("main".to_owned()),
-        language: None,
-        is_private: true,
-        is_fork: false,
-        is_personal: false,
-        is_archived: false,
-        url: "https://bitbucket.org/acme/payments-api".to_owned(),
         created_on: Some(at(0)),
         updated_on: Some(at(1)),
-        key,
+        ..Repository::bare(key, "payments-api")
     };
     KnownRepository {
         repository,
@@ -203,32 +192,16 @@ pub(crate) fn decision(repo: &RepoKey, kind: DecisionKind, minute: i64) -> Decis
 
 pub(crate) fn pull_request(id: u64, minute: i64, title: &str) -> Item {
     Item::PullRequest(PullRequest {
-        id,
         title: title.to_owned(),
-        state: PullRequestState::Open,
-        author: None,
         source_branch: Some("feature/x".to_owned()),
         target_branch: Some("main".to_owned()),
         created_at: at(0),
-        updated_at: at(minute),
-        url: None,
-        source_commit: None,
-        target_commit: None,
-        comments: None,
-        reviewed: None,
+        ..PullRequest::bare(id, at(minute))
     })
 }
 
 pub(crate) fn commit(hash: &str, committed_at: DateTime<Utc>) -> Item {
-    Item::Commit(Commit {
-        hash: hash.to_owned(),
-        message: "Mend it".to_owned(),
-        author: None,
-        committed_at,
-        url: None,
-        parents: Vec::new(),
-        unreachable: false,
-    })
+    Item::Commit(Commit { message: "Mend it".to_owned(), ..Commit::bare(hash, committed_at) })
 }
 
 pub(crate) fn coverage(repo: &RepoKey, kind: SecondaryKind, minute: i64) -> Coverage {
