@@ -434,7 +434,7 @@ fn fail(
     now: DateTime<Utc>,
 ) {
     let kind = coverage.kind.as_str();
-    if is_budget(&error) {
+    if error.is_out_of_budget() {
         return;
     }
     let what = format!("could not fetch {kind} of {}", repo.full_name);
@@ -453,14 +453,6 @@ fn fail(
         message,
         retry: "next_sync".to_owned(),
     });
-}
-
-fn is_budget(error: &SourceError) -> bool {
-    match error {
-        SourceError::BudgetExhausted { .. } => true,
-        SourceError::Incomplete { source, .. } => is_budget(source),
-        _ => false,
-    }
 }
 
 fn count(report: &mut DetailReport, inputs: &DetailInputs<'_>, stands: &[Stand], stored: &BTreeMap<DetailKind, u64>) {

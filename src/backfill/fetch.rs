@@ -324,7 +324,7 @@ impl<'a> Backfill<'a> {
 
     fn failed(&mut self, index: usize, error: SourceError) {
         if error.ends_sync() {
-            let is_budget = is_budget(&error);
+            let is_budget = error.is_out_of_budget();
             let halt = if is_budget { CutShort::RateLimited } else { CutShort::Unauthorized };
             if self.halt.is_none() && !is_budget {
                 self.error(index, &error, None);
@@ -503,14 +503,6 @@ fn is_due_for_marking(stream: &Stream) -> bool {
     match &stream.coverage.ranges {
         Ranges::Commits(ranges) => ranges.is_due_for_marking(),
         Ranges::PullRequests(_) => false,
-    }
-}
-
-fn is_budget(error: &SourceError) -> bool {
-    match error {
-        SourceError::BudgetExhausted { .. } => true,
-        SourceError::Incomplete { source, .. } => is_budget(source),
-        _ => false,
     }
 }
 

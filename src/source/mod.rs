@@ -446,6 +446,15 @@ impl SourceError {
         }
     }
 
+    /// Whether requests are possible again after a while, and nothing is wrong.
+    pub fn is_out_of_budget(&self) -> bool {
+        match self {
+            Self::BudgetExhausted { .. } => true,
+            Self::Incomplete { source, .. } => source.is_out_of_budget(),
+            _ => false,
+        }
+    }
+
     /// What a person can do about it.
     pub fn mend(&self) -> Option<String> {
         let text = match self {
