@@ -134,15 +134,6 @@ pub fn valid_tag(tag: &str) -> Result<(), String> {
     }
 }
 
-/// Kinds that can be registered; an API needs a definition, groups and users are people's.
-pub fn can_register(kind: &str) -> Result<(), String> {
-    match kind.to_lowercase().as_str() {
-        "component" | "resource" | "system" | "domain" => Ok(()),
-        "api" => Err("an API needs a definition, which a repository's record does not hold".to_owned()),
-        _ => Err("only Component, Resource, System and Domain can be registered".to_owned()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -192,8 +183,6 @@ mod tests {
             (false, valid_name, "a/../b"),
             (true, valid_kind, "AiResource"),
             (false, valid_kind, "a-b"),
-            (false, can_register, "API"),
-            (true, can_register, "component"),
         ] {
             assert_eq!(rule(text).is_ok(), valid, "{text}");
         }

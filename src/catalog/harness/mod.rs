@@ -120,15 +120,6 @@ pub fn slug_to_identifier(slug: &str) -> String {
     identifier
 }
 
-/// Kinds that can be registered; an API needs a definition.
-pub fn can_register(kind: &str) -> Result<(), String> {
-    match kind.to_lowercase().as_str() {
-        "component" | "resource" | "system" | "domain" => Ok(()),
-        "api" => Err("an API needs a definition, which a repository's record does not hold".to_owned()),
-        _ => Err("only Component, Resource, System and Domain can be registered".to_owned()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
