@@ -111,3 +111,6 @@ pub mod sidecar;
 pub mod simulator;
 
 pub mod demo;
+
+#[cfg(test)]
+mod recorded;

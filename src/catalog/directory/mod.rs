@@ -21,14 +21,6 @@ mod walk;
 mod write;
 
 #[cfg(test)]
-mod cases;
-#[cfg(test)]
-mod corpus;
-#[cfg(test)]
-mod disturbed;
-#[cfg(test)]
-mod invented;
-#[cfg(test)]
 mod tests;
 
 use std::path::{Path, PathBuf};

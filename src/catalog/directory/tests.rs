@@ -1,5 +1,10 @@
 //! The catalog as its users meet it: real directories, real files.
 
+mod cases;
+mod corpus;
+mod disturbed;
+mod invented;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

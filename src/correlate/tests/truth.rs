@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::world::{World, entity, record, uuid};
 use crate::correlate::{BUILTIN, Rules};
 use crate::model::{Action, Entity, EntityRef, Unseen};
+use crate::recorded::folder;
 
 #[derive(Deserialize)]
 struct Row {
@@ -102,11 +103,8 @@ fn score(rules: &Rules, workspaces: &BTreeMap<String, Workspace>, notes: &mut St
 /// wrong would be imported unseen under any shipped file.
 #[test]
 fn p3_8_shipped_rules_on_the_truth() {
-    let Some(shared) = std::env::var_os("CATALOG_SYNC_SHARED") else {
-        println!("skipped: CATALOG_SYNC_SHARED does not name the shared folder");
-        return;
-    };
-    let workspaces = read(Path::new(&shared));
+    let Some(shared) = folder() else { return };
+    let workspaces = read(&shared);
     let baseline =
         "correlation:\n  - { ingested: $.name, operator: equals, catalog: $.metadata.name, ignore_case: true }\n";
     let mut files = vec![("name equals name".to_owned(), Rules::parse(baseline, "baseline").expect("parses"))];

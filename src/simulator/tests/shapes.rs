@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::super::GenerateOptions;
 use super::Server;
+use crate::recorded::folder;
 
 /// Paths with the JSON types seen there, and in how many objects each path was.
 #[derive(Default)]
@@ -66,21 +67,13 @@ fn collect(value: &Value, path: &str, into: &mut BTreeMap<String, BTreeSet<&'sta
     }
 }
 
-pub(super) fn shared() -> Option<PathBuf> {
-    let folder = std::env::var_os("CATALOG_SYNC_SHARED").map(PathBuf::from);
-    if folder.is_none() {
-        println!("skipped: CATALOG_SYNC_SHARED names no folder with recorded payloads");
-    }
-    folder
-}
-
 pub(super) fn read(path: PathBuf) -> Value {
     serde_json::from_slice(&std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))).unwrap()
 }
 
 /// Objects out of recorded files of a folder; of a page, its rows; of a list, its items.
 pub(super) fn recorded(folder: &str, files: &[&str]) -> Option<Vec<Value>> {
-    let folder = shared()?.join("bitbucket/payloads").join(folder);
+    let folder = crate::recorded::folder()?.join("bitbucket/payloads").join(folder);
     let mut objects = Vec::new();
     for file in files {
         match read(folder.join(file)) {
@@ -253,7 +246,7 @@ async fn objects_have_the_keys_and_types_of_recorded_ones() {
         let Some(theirs) = recorded("cloud", files) else { return };
         compare(what, &sent[what], &theirs, not_recorded, not_sent);
     };
-    if shared().is_none() {
+    if folder().is_none() {
         return;
     }
     let sent = sent().await;
@@ -302,7 +295,7 @@ async fn objects_have_the_keys_and_types_of_recorded_ones() {
 
 #[tokio::test]
 async fn objects_have_the_types_of_the_openapi_document() {
-    let Some(folder) = shared() else { return };
+    let Some(folder) = folder() else { return };
     let document = Document(read(folder.join("bitbucket/openapi/bitbucket-cloud.swagger2.2026-08-15.json")));
     for (name, objects) in sent().await {
         let schema = &document.0["definitions"][name];

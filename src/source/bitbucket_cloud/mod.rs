@@ -11,8 +11,6 @@ mod pull_requests;
 mod wire;
 
 #[cfg(test)]
-mod recorded;
-#[cfg(test)]
 mod tests;
 
 use std::collections::HashMap;

@@ -6,6 +6,7 @@ mod faults;
 mod limits;
 mod looking;
 mod pull_requests;
+mod recorded;
 mod simulated;
 
 use std::sync::{Arc, Mutex};

@@ -22,8 +22,6 @@ mod pull_requests;
 mod wire;
 
 #[cfg(test)]
-mod recorded;
-#[cfg(test)]
 mod tests;
 
 use std::sync::Arc;

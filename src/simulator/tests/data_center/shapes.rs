@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::super::{NewRepository, PersonId};
-use super::super::shapes::{Document, compare, read, recorded, shared};
+use super::super::shapes::{Document, compare, read, recorded};
 use super::*;
+use crate::recorded::folder;
 
 /// Everything our server sends, by the name of its schema.
 async fn sent() -> BTreeMap<&'static str, Vec<Value>> {
@@ -70,7 +71,7 @@ fn within(objects: &[Value], place: &str) -> Vec<Value> {
 
 /// Names of the recorded files that begin with one of these.
 fn files(beginnings: &[&str]) -> Vec<String> {
-    let Some(folder) = shared() else { return Vec::new() };
+    let Some(folder) = folder() else { return Vec::new() };
     let folder = std::fs::read_dir(folder.join("bitbucket/payloads/data-center")).unwrap();
     let mut names: Vec<String> = folder.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.retain(|name| name.ends_with(".json") && beginnings.iter().any(|beginning| name.starts_with(beginning)));
@@ -87,7 +88,7 @@ fn all(beginnings: &[&str]) -> Vec<Value> {
 
 #[tokio::test]
 async fn objects_have_the_keys_and_types_of_recorded_ones() {
-    if shared().is_none() {
+    if folder().is_none() {
         return;
     }
     let sent = sent().await;
@@ -128,7 +129,7 @@ async fn objects_have_the_keys_and_types_of_recorded_ones() {
 
 #[tokio::test]
 async fn pages_have_the_members_of_recorded_ones() {
-    let Some(folder) = shared() else { return };
+    let Some(folder) = folder() else { return };
     let server = on(world(30), usual()).await;
     let pages = [server.json("/repos?limit=10").await, server.json("/repos?limit=100").await];
     for name in files(&["repositories.page.", "pull-requests.page.", "commits.page."]) {
@@ -147,7 +148,7 @@ async fn pages_have_the_members_of_recorded_ones() {
 
 #[tokio::test]
 async fn objects_have_the_types_of_the_openapi_document() {
-    let Some(folder) = shared() else { return };
+    let Some(folder) = folder() else { return };
     let document = Document(read(folder.join("bitbucket/openapi/bitbucket-data-center.openapi3.9.4.json")));
     for (name, objects) in sent().await {
         let schema = &document.0["components"]["schemas"][name];

@@ -6,6 +6,7 @@ mod details;
 mod limits;
 mod looking;
 mod pull_requests;
+mod recorded;
 mod simulated;
 
 use std::time::Duration;

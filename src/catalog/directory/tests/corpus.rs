@@ -9,15 +9,7 @@ use super::documents::{self, Found};
 use super::edit::{NotEdited, edit};
 use crate::model::EntityFormat;
 use crate::plan::{Change, FieldChange, FieldPath};
-
-/// The folder of shared material; without one these tests say that they were skipped.
-fn shared() -> Option<PathBuf> {
-    let folder = std::env::var_os("CATALOG_SYNC_SHARED").map(PathBuf::from);
-    if folder.is_none() {
-        println!("skipped: CATALOG_SYNC_SHARED names no folder");
-    }
-    folder
-}
+use crate::recorded::folder;
 
 fn files(folder: &Path) -> Vec<(PathBuf, String)> {
     let index = fs::read_to_string(folder.join("index.jsonl")).unwrap();
@@ -124,7 +116,7 @@ fn run(folder: &Path, counts: impl Fn(&str) -> bool) -> Count {
 
 #[test]
 fn every_backstage_descriptor_is_merged_into() {
-    let Some(shared) = shared() else { return };
+    let Some(shared) = folder() else { return };
     for role in ["descriptor", "monorepo-descriptor", "catalog", "fixture"] {
         let count = run(&shared.join("catalogs/backstage"), |other| other == role);
         println!("backstage, {role}: {count:#?}");
@@ -136,7 +128,7 @@ fn every_backstage_descriptor_is_merged_into() {
 
 #[test]
 fn every_harness_document_is_merged_into() {
-    let Some(shared) = shared() else { return };
+    let Some(shared) = folder() else { return };
     let count = run(&shared.join("catalogs/harness"), |_| true);
     println!("harness: {count:#?}");
     assert!(count.documents >= 5 && count.clean == count.documents, "{count:?}");
@@ -145,7 +137,7 @@ fn every_harness_document_is_merged_into() {
 // Skeletons look like descriptors: none of them may become an entity.
 #[test]
 fn templates_are_no_entities() {
-    let Some(shared) = shared() else { return };
+    let Some(shared) = folder() else { return };
     let folder = shared.join("catalogs/backstage");
     let (mut templates, mut entities) = (0, Vec::new());
     for (path, role) in files(&folder) {

@@ -2,22 +2,14 @@
 //! here. They lie outside the repository, in the folder `CATALOG_SYNC_SHARED` names.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use serde_json::Value;
 use url::Url;
 
 use super::wire;
 use crate::model::{InstanceId, Repository};
+use crate::recorded::folder;
 use crate::source::http::recorded_error;
-
-fn folder() -> Option<PathBuf> {
-    let Some(shared) = std::env::var_os("CATALOG_SYNC_SHARED") else {
-        eprintln!("skipped: CATALOG_SYNC_SHARED is not set");
-        return None;
-    };
-    Some(PathBuf::from(shared).join("bitbucket/payloads/data-center"))
-}
 
 /// What a file's name says it holds; `None`: nothing the client asks for.
 fn kind(name: &str) -> Option<&'static str> {
@@ -70,6 +62,7 @@ fn read(kind: &str, row: Value, instance: &InstanceId) -> Result<(), String> {
 #[test]
 fn recorded_payloads_are_read_or_refused_with_a_reason() {
     let Some(folder) = folder() else { return };
+    let folder = folder.join("bitbucket/payloads/data-center");
     let instance = InstanceId("https://git.acme.dev".to_owned());
     let (mut files, mut taken) = (0, 0);
     let mut refused: BTreeMap<String, Vec<String>> = BTreeMap::new();

@@ -13,8 +13,7 @@ use rand::{Rng as _, SeedableRng as _};
 use serde_json::json;
 
 use super::edit::edit;
-use super::tests::{Scratch, edit_step, reference, set};
-use super::{CatalogError, DirectoryCatalog, DirectorySettings, lock};
+use super::{CatalogError, DirectoryCatalog, DirectorySettings, Scratch, edit_step, lock, reference, set};
 use crate::plan::{FieldChange, Step};
 
 /// What a person writes: whole versions, told apart by number and length; also the first half of one is

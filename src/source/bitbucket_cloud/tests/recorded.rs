@@ -2,21 +2,13 @@
 //! reason that is known here. They lie outside the repository, in the folder `CATALOG_SYNC_SHARED` names.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use serde_json::Value;
 use url::Url;
 
 use super::wire;
+use crate::recorded::folder;
 use crate::source::http::recorded_error;
-
-fn folder() -> Option<PathBuf> {
-    let Some(shared) = std::env::var_os("CATALOG_SYNC_SHARED") else {
-        eprintln!("skipped: CATALOG_SYNC_SHARED is not set");
-        return None;
-    };
-    Some(PathBuf::from(shared).join("bitbucket/payloads/cloud"))
-}
 
 /// What a file's name says it holds.
 fn kind(name: &str) -> Option<&'static str> {
@@ -43,6 +35,7 @@ fn rows(value: Value) -> Vec<Value> {
 #[test]
 fn recorded_payloads_are_read_or_refused_with_a_reason() {
     let Some(folder) = folder() else { return };
+    let folder = folder.join("bitbucket/payloads/cloud");
     let (mut files, mut read) = (0, 0);
     let mut refused: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut names: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
