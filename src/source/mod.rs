@@ -8,6 +8,8 @@ pub mod git;
 pub mod http;
 mod json;
 mod look;
+#[cfg(test)]
+mod walked;
 
 pub use look::expiry_in_words;
 

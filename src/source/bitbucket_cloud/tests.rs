@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::source::http::FixedSecret;
 use crate::source::http::scripted::{Seen, Server, ok, status};
+use crate::source::walked;
 
 impl Server {
     fn settings(&self) -> CloudSettings {
@@ -44,19 +45,10 @@ fn a_repository() -> Repository {
     wire::repository(repo_row(1)).unwrap().repository
 }
 
-/// Walks a listing to its end.
+/// Slugs of the whole list.
 async fn sweep(cloud: &BitbucketCloud) -> Result<Vec<String>, SourceError> {
-    let mut names = Vec::new();
-    let mut cursor = None;
-    loop {
-        let page = cloud.repositories(&Listing::Sweep, cursor.as_ref()).await?;
-        names.extend(page.records.into_iter().map(|record| record.repository.slug));
-        match page.next {
-            // As through the store.
-            Some(next) => cursor = Some(serde_json::from_str(&serde_json::to_string(&next).unwrap()).unwrap()),
-            None => return Ok(names),
-        }
-    }
+    let records = walked::records(cloud, &Listing::Sweep).await?;
+    Ok(records.into_iter().map(|record| record.repository.slug).collect())
 }
 
 // P2.1, P2.12, facts 1.1: `next` is followed as given, its parameters are not added again.

@@ -8,11 +8,14 @@ fn row(id: u64, state: &str, updated: &str) -> Value {
     json!({"id": id, "title": "t", "state": state, "created_on": "2026-01-01T00:00:00+00:00", "updated_on": updated})
 }
 
-fn ids(page: &ItemPage) -> Vec<u64> {
-    let id = |item: &Item| match item {
+fn id(item: &Item) -> u64 {
+    match item {
         Item::PullRequest(pull_request) => pull_request.id,
         Item::Commit(_) => panic!("a commit among pull requests"),
-    };
+    }
+}
+
+fn ids(page: &ItemPage) -> Vec<u64> {
     page.items.iter().map(id).collect()
 }
 
@@ -155,20 +158,10 @@ async fn server(fails: impl Fn(&Seen) -> bool + Send + Sync + 'static) -> Server
     .await
 }
 
-/// Walks to the end; every cursor goes through its stored form. Ids in order.
+/// Instants and ids of all, in order.
 async fn walk(cloud: &BitbucketCloud, ask: &Ask) -> Vec<(DateTime<Utc>, u64)> {
-    let mut found = Vec::new();
-    let mut cursor: Option<Cursor> = None;
-    for _ in 0..100 {
-        let page = cloud.secondary(&a_repository(), ask, cursor.as_ref()).await.unwrap();
-        assert!(page.unreadable.is_empty());
-        found.extend(page.items.iter().zip(ids(&page)).map(|(item, id)| (item.at(), id)));
-        match page.next {
-            Some(next) => cursor = Some(serde_json::from_str(&serde_json::to_string(&next).unwrap()).unwrap()),
-            None => return found,
-        }
-    }
-    panic!("the walk does not end");
+    let (items, _) = walked::items(cloud, &a_repository(), ask).await.unwrap();
+    items.iter().map(|item| (item.at(), id(item))).collect()
 }
 
 /// Newest first, each once, exactly those of the window.

@@ -25,16 +25,8 @@ fn cloud(simulator: &Simulator) -> BitbucketCloud {
 }
 
 async fn keys(cloud: &BitbucketCloud, listing: &Listing) -> Result<BTreeSet<String>, SourceError> {
-    let (mut keys, mut cursor) = (BTreeSet::new(), None);
-    loop {
-        let page = cloud.repositories(listing, cursor.as_ref()).await?;
-        assert!(page.unreadable.is_empty());
-        keys.extend(page.records.into_iter().map(|record| record.repository.key.id));
-        match page.next {
-            Some(next) => cursor = Some(next),
-            None => return Ok(keys),
-        }
-    }
+    let records = walked::records(cloud, listing).await?;
+    Ok(records.into_iter().map(|record| record.repository.key.id).collect())
 }
 
 async fn some_repository(cloud: &BitbucketCloud) -> Repository {
@@ -43,15 +35,7 @@ async fn some_repository(cloud: &BitbucketCloud) -> Repository {
 }
 
 async fn items(cloud: &BitbucketCloud, repo: &Repository, ask: &Ask) -> Vec<Item> {
-    let (mut items, mut cursor) = (Vec::new(), None);
-    loop {
-        let page = cloud.secondary(repo, ask, cursor.as_ref()).await.unwrap();
-        items.extend(page.items);
-        match page.next {
-            Some(next) => cursor = Some(next),
-            None => return items,
-        }
-    }
+    walked::items(cloud, repo, ask).await.unwrap().0
 }
 
 // P2.1, section 9: everything is listed once, the count agrees, a delta brings what changed and no more.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::simulated::{dc, one, playing, records, usual, walked};
+use super::simulated::{dc, one, playing, records, usual, walk};
 use super::*;
 use crate::model::detail::known_without_asking;
 use crate::model::{Build, Commit, DetailBody, DetailKind, HEAD, PullRequest, PullRequestState, Review, ReviewAction};
@@ -55,7 +55,7 @@ async fn reviews_are_those_that_happened() {
         let (mut asked, mut quiet) = (0, 0);
         for record in records(&dc).await.unwrap().into_values() {
             let repo = record.repository;
-            let (items, _) = walked(&dc, &repo, &EVERYTHING).await.unwrap();
+            let (items, _) = walk(&dc, &repo, &EVERYTHING).await.unwrap();
             let name = format!("{}/{}", repo.workspace, repo.slug);
             let there = simulator.world().pull_requests_of(&name).into_owned();
             for item in &items {
@@ -102,7 +102,7 @@ async fn files_of_commits_are_those_that_cloud_tells() {
         let (mut statuses, mut commits) = (BTreeSet::new(), 0);
         for record in records(&dc).await.unwrap().into_values() {
             let repo = record.repository;
-            let (items, _) = walked(&dc, &repo, &all_commits()).await.unwrap();
+            let (items, _) = walk(&dc, &repo, &all_commits()).await.unwrap();
             for item in items.iter().take(25) {
                 commits += 1;
                 let here = dc.detail(&repo, DetailKind::CommitFiles, item).await.unwrap();
@@ -137,7 +137,7 @@ async fn a_change_that_is_too_large_is_told_to_be_cut() {
     for (version, counts) in [("8.19.2", false), ("9.4.0", true)] {
         let options = DataCenterOptions { page_limit: 2, ..DataCenterOptions::new(version, "/bitbucket") };
         let (_simulator, dc, repo) = one(40, options).await;
-        let (items, _) = walked(&dc, &repo, &all_commits()).await.unwrap();
+        let (items, _) = walk(&dc, &repo, &all_commits()).await.unwrap();
         let mut cut = 0;
         for item in &items {
             let body = dc.detail(&repo, DetailKind::CommitFiles, item).await.unwrap();
@@ -158,7 +158,7 @@ async fn builds_are_asked_for_where_there_are_some() {
     let (mut with, mut without) = (0, 0);
     for record in records(&dc).await.unwrap().into_values() {
         let repo = record.repository;
-        let (items, _) = walked(&dc, &repo, &all_commits()).await.unwrap();
+        let (items, _) = walk(&dc, &repo, &all_commits()).await.unwrap();
         simulator.reset_requests();
         let told = dc.details(&repo, DetailKind::Builds, &items).await.unwrap();
         assert_eq!((told.len(), simulator.requests().total), (items.len(), 1));
@@ -190,7 +190,7 @@ async fn builds_are_asked_for_where_there_are_some() {
 async fn builds_are_asked_one_by_one_where_they_must() {
     for status in [404, 405] {
         let (simulator, dc, repo) = one(5, usual()).await;
-        let (items, _) = walked(&dc, &repo, &all_commits()).await.unwrap();
+        let (items, _) = walk(&dc, &repo, &all_commits()).await.unwrap();
         let Item::Commit(head) = &items[0] else { panic!("a pull request") };
         let now = simulator.world().now();
         simulator.world().set_build_status(&head.hash, BuildStatus::new("UNIT", BuildState::InProgress, now));

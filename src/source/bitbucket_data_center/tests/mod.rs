@@ -18,6 +18,7 @@ use super::*;
 use crate::model::Item;
 use crate::source::http::FixedSecret;
 use crate::source::http::scripted::{Seen, Server, ok, status};
+use crate::source::walked;
 
 const API_PATH: &str = "/bitbucket/rest/api/1.0";
 
@@ -89,18 +90,10 @@ fn a_repository(server: &Server) -> Repository {
     wire::repository(row(1, "PAY", "api"), &instance).unwrap().repository
 }
 
-/// Walks the listing to its end.
+/// Full names of the whole list.
 async fn sweep(dc: &BitbucketDataCenter) -> Result<Vec<String>, SourceError> {
-    let (mut names, mut cursor) = (Vec::new(), None);
-    loop {
-        let page = dc.repositories(&Listing::Sweep, cursor.as_ref()).await?;
-        names.extend(page.records.into_iter().map(|record| record.repository.full_name));
-        match page.next {
-            // As through the store.
-            Some(next) => cursor = Some(serde_json::from_str(&serde_json::to_string(&next).unwrap()).unwrap()),
-            None => return Ok(names),
-        }
-    }
+    let records = walked::records(dc, &Listing::Sweep).await?;
+    Ok(records.into_iter().map(|record| record.repository.full_name).collect())
 }
 
 // P2.1, P2.2, P2.12, facts 2.1: the whole instance below its context path, archived and personal ones too; where the

@@ -47,18 +47,10 @@ fn generated(repositories: usize) -> World {
     World::generate(7, &options)
 }
 
-/// All records of the listing.
+/// The whole list, by id.
 pub(super) async fn records(dc: &BitbucketDataCenter) -> Result<BTreeMap<String, IngestedRecord>, SourceError> {
-    let (mut found, mut cursor) = (BTreeMap::new(), None);
-    loop {
-        let page = dc.repositories(&Listing::Sweep, cursor.as_ref()).await?;
-        assert!(page.unreadable.is_empty(), "{:?}", page.unreadable);
-        found.extend(page.records.into_iter().map(|record| (record.repository.key.id.clone(), record)));
-        cursor = page.next;
-        if cursor.is_none() {
-            return Ok(found);
-        }
-    }
+    let records = walked::records(dc, &Listing::Sweep).await?;
+    Ok(records.into_iter().map(|record| (record.repository.key.id.clone(), record)).collect())
 }
 
 fn there(world: &World) -> BTreeMap<String, (String, bool)> {
@@ -202,23 +194,14 @@ pub(super) async fn one(commits: usize, options: DataCenterOptions) -> (Simulato
     (simulator, dc, repo)
 }
 
-/// Every item of a walk, in order; heads told by its first page.
-pub(super) async fn walked(
+/// Every item of a walk, in order, and the head it told.
+pub(super) async fn walk(
     dc: &BitbucketDataCenter,
     repo: &Repository,
     ask: &Ask,
 ) -> Result<(Vec<Item>, Option<String>), SourceError> {
-    let (mut items, mut cursor, mut head) = (Vec::new(), None, None);
-    loop {
-        let page = dc.secondary(repo, ask, cursor.as_ref()).await?;
-        assert!(page.unreadable.is_empty(), "{:?}", page.unreadable);
-        head = head.or(page.head.map(|head| head.hash));
-        items.extend(page.items);
-        match page.next {
-            Some(next) => cursor = Some(serde_json::from_str(&serde_json::to_string(&next).unwrap()).unwrap()),
-            None => return Ok((items, head)),
-        }
-    }
+    let (items, head) = walked::items(dc, repo, ask).await?;
+    Ok((items, head.map(|head| head.hash)))
 }
 
 fn commit_hashes(items: &[Item]) -> BTreeSet<String> {
@@ -241,7 +224,7 @@ async fn commits_are_exactly_what_is_not_known() {
             world.history_of("PAY/api").log(revision).into_iter().map(str::to_owned).collect()
         };
         let head = || simulator.world().history_of("PAY/api").head("main").unwrap().to_owned();
-        let (all, told) = walked(&dc, &repo, &commits_of(&[HEAD], &[])).await.unwrap();
+        let (all, told) = walk(&dc, &repo, &commits_of(&[HEAD], &[])).await.unwrap();
         assert_eq!((commit_hashes(&all), told), (log("main"), Some(head())));
         let mut known = vec![head()];
         for round in 0..12 {
@@ -265,7 +248,7 @@ async fn commits_are_exactly_what_is_not_known() {
             }
             let ask = Ask::Commits { include: vec![HEAD.to_owned()], exclude: exclude.clone() };
             simulator.reset_requests();
-            let (items, told) = walked(&dc, &repo, &ask).await.unwrap();
+            let (items, told) = walk(&dc, &repo, &ask).await.unwrap();
             let got = commit_hashes(&items);
             assert_eq!(got.len(), items.len(), "nothing twice");
             assert_eq!(told, Some(head()));
@@ -295,20 +278,20 @@ fn commits_of(include: &[&str], exclude: &[&str]) -> Ask {
 async fn odd_repositories_are_what_they_are() {
     for bare_errors in [false, true] {
         let (simulator, dc, repo) = one(0, DataCenterOptions { bare_errors, ..usual() }).await;
-        let (items, head) = walked(&dc, &repo, &commits_of(&[HEAD], &[])).await.unwrap();
+        let (items, head) = walk(&dc, &repo, &commits_of(&[HEAD], &[])).await.unwrap();
         assert!(items.is_empty() && head.is_none());
         let lost = simulator.world().push_commits("PAY/api", 3);
         simulator.world().force_push("PAY/api", 2, 1);
         simulator.world().collect_garbage("PAY/api");
-        let error = walked(&dc, &repo, &commits_of(&[HEAD], &[&lost[2]])).await.unwrap_err();
+        let error = walk(&dc, &repo, &commits_of(&[HEAD], &[&lost[2]])).await.unwrap_err();
         assert!(matches!(&error, SourceError::UnknownCommits { hashes } if *hashes == [lost[2].clone()]), "{error}");
         simulator.world().forbid_repository("PAY/api", true);
-        let error = walked(&dc, &repo, &commits_of(&[HEAD], &[])).await.unwrap_err();
+        let error = walk(&dc, &repo, &commits_of(&[HEAD], &[])).await.unwrap_err();
         assert!(matches!(error, SourceError::Forbidden { .. }), "{error}");
-        let error = walked(&dc, &repo, &Ask::PullRequests { from: None, to: None }).await.unwrap_err();
+        let error = walk(&dc, &repo, &Ask::PullRequests { from: None, to: None }).await.unwrap_err();
         assert!(matches!(error, SourceError::Forbidden { .. }), "{error}");
         simulator.world().delete_repository("PAY/api");
-        let error = walked(&dc, &repo, &commits_of(&[HEAD], &[])).await.unwrap_err();
+        let error = walk(&dc, &repo, &commits_of(&[HEAD], &[])).await.unwrap_err();
         assert!(matches!(error, SourceError::NotFound { .. }), "{error}");
     }
 }
@@ -349,7 +332,7 @@ async fn pull_requests_are_exactly_those_of_the_window() {
         let asked = |from, to| {
             let (dc, repo) = (&dc, &repo);
             async move {
-                let (items, _) = walked(dc, repo, &Ask::PullRequests { from, to }).await.unwrap();
+                let (items, _) = walk(dc, repo, &Ask::PullRequests { from, to }).await.unwrap();
                 items
                     .iter()
                     .map(|it| {
@@ -399,7 +382,7 @@ async fn an_unchanged_sync_costs_what_it_says() {
     let dc = dc(&simulator);
     let mut heads = BTreeMap::new();
     for (id, record) in records(&dc).await.unwrap() {
-        let (_, head) = walked(&dc, &record.repository, &commits_of(&[HEAD], &[])).await.unwrap();
+        let (_, head) = walk(&dc, &record.repository, &commits_of(&[HEAD], &[])).await.unwrap();
         heads.insert(id, head);
     }
     let since = simulator.world().now();
@@ -407,9 +390,9 @@ async fn an_unchanged_sync_costs_what_it_says() {
     dc.begin_sync().unwrap();
     for (id, record) in records(&dc).await.unwrap() {
         let known: Vec<&str> = heads[&id].as_deref().into_iter().collect();
-        let (commits, head) = walked(&dc, &record.repository, &commits_of(&[HEAD], &known)).await.unwrap();
+        let (commits, head) = walk(&dc, &record.repository, &commits_of(&[HEAD], &known)).await.unwrap();
         assert!(commits.is_empty() && head == heads[&id]);
-        walked(&dc, &record.repository, &Ask::PullRequests { from: Some(since), to: None }).await.unwrap();
+        walk(&dc, &record.repository, &Ask::PullRequests { from: Some(since), to: None }).await.unwrap();
     }
     let log = simulator.requests();
     assert_eq!((log.count(Endpoint::Identity), log.count(Endpoint::Repositories)), (1, 1));
