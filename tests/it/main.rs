@@ -4,6 +4,7 @@
 mod absence;
 mod again;
 mod approving;
+mod bad_connectors;
 mod bad_input;
 mod busy_catalog;
 mod checks;
