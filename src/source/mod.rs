@@ -481,6 +481,9 @@ impl SourceError {
             Self::Server { .. } => {
                 "nothing to do: it is retried in the next sync; see the status page of Bitbucket if it stays"
             }
+            Self::Unreachable { message, .. } if message.to_lowercase().contains("certificate") => {
+                "if the server's certificate is signed by your company's own authority or by itself: put that authority's certificate (PEM) into a file and set `ca_bundle: ./ca.pem` of the connector; certificates are always verified"
+            }
             Self::Unreachable { .. } => {
                 "check DNS, proxy (`proxy`, HTTPS_PROXY, NO_PROXY), firewall allow list, and `ca_bundle` for a private certificate"
             }

@@ -137,7 +137,7 @@ fn a_certificate_of_its_own_needs_its_bundle_p6_7() {
     let bench = data_center(Some(Tls { certificate: cert.pem(), key: signing_key.serialize_pem() }));
     let url = format!("url: {}", bench.simulator.base_url());
     let of = |lines: &str| told(&bench, "bitbucket_data_center", lines, TOKEN_AUTH, "");
-    of(&url).says("a self-signed certificate, no CA", 4, &["ertificate", "ca_bundle"]);
+    of(&url).says("a self-signed certificate, no CA", 4, &["ertificate", "set `ca_bundle: ./ca.pem`"]);
     let missing = format!("{url}\n    ca_bundle: ./nowhere.pem");
     of(&missing).says("a CA bundle that is not there", 4, &["nowhere.pem"]);
     assert_eq!(bench.simulator.requests().total, 0, "nothing was said to who could not prove itself");
