@@ -1,7 +1,5 @@
 //! A bench: a scratch directory with config, catalog and store, a simulated Bitbucket, and the built binary.
 
-#![allow(dead_code)] // a bench offers more than each day's tests take
-
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -267,13 +265,6 @@ impl Running {
     /// Kills it with -9 and waits until it is gone.
     pub fn kill(mut self) {
         self.end();
-    }
-
-    /// Waits for its end.
-    #[track_caller]
-    pub fn wait(mut self) -> Output {
-        let child = self.0.take().expect("it runs");
-        told(child.wait_with_output().expect("its output"))
     }
 
     fn end(&mut self) {
