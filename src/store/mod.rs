@@ -1,30 +1,34 @@
 //! Seam 3: where state is kept. Domain operations, never get and put. Writes take the lease they need.
 //!
 //! The store is a journal and a cache: losing it costs history and a full backfill, never a duplicate
-//! (invariant 3).
+//! (invariant 3). What it keeps is in `kept`.
 
 pub mod decisions_file;
+mod error;
+mod kept;
 pub mod sled;
 
 #[cfg(test)]
 mod contract;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::catalog::{FieldWritten, FileDiff};
 use crate::model::{
     Action, Coverage, Decision, Detail, DetailCoverage, DetailKind, EntityRef, ImportId, IngestedRecord,
-    IntegrationKey, Item, KnownRepository, Link, Presence, Recommendation, RepoKey, SecondaryKind, SyncId, SyncRecord,
+    IntegrationKey, Item, KnownRepository, Link, Recommendation, RepoKey, SecondaryKind, SyncId, SyncRecord,
 };
-use crate::plan::{Plan, Step};
-use crate::source::{Cursor, Listing};
+
+pub use self::error::StoreError;
+pub use self::kept::{
+    AutoImportSwitch, CredentialChange, DetailBatch, DiscoveryState, ExportOf, IntegrationState, ItemBatch,
+    JournalEntry, LinkChange, RecordedPage, SealedCredential, StoreReport, StoredCandidates, StoredPlan,
+    SweepCheckpoint, Switches,
+};
 
 /// Proof of being the only crawl of an integration. Dropping it gives it back.
 #[derive(Debug)]
@@ -42,258 +46,6 @@ pub struct CatalogLease {
     pub catalog: String,
     /// Held as long as this lives.
     pub(crate) _guard: tokio::sync::OwnedMutexGuard<()>,
-}
-
-/// Where a sweep stands, so that it resumes after a kill.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SweepCheckpoint {
-    /// Told apart from other sweeps by this.
-    pub sweep: SyncId,
-    /// When it began, by the server's clock where told.
-    pub began_at: DateTime<Utc>,
-    /// When its last page was recorded.
-    pub at: DateTime<Utc>,
-    /// When requests are possible again, where the budget ended it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub resume_at: Option<DateTime<Utc>>,
-    /// Under which credential ([`crate::source::Source::listing_credential`]).
-    pub credential: String,
-    /// Which walk.
-    pub listing: Listing,
-    /// The next page.
-    pub cursor: Option<Cursor>,
-    /// Pages so far.
-    pub pages: u32,
-    /// Rows the server claimed on the last page that told.
-    pub size: Option<u64>,
-    /// The size claimed became smaller on the way: rows may have been skipped.
-    pub shrank: bool,
-}
-
-/// What discovery remembers of an integration between syncs. Written under the crawl lease.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DiscoveryState {
-    /// Deltas ask from here (product.md, section 9).
-    pub watermark: Option<DateTime<Utc>>,
-    /// `size` at the last sweep plus the rows deltas added; `None` until a sweep ended complete.
-    pub expected_count: Option<u64>,
-    /// When the last complete sweep ended.
-    pub last_sweep_at: Option<DateTime<Utc>>,
-    /// When the last complete walk of any kind ended.
-    pub last_walk_at: Option<DateTime<Utc>>,
-    /// The next sync sweeps, whatever the delta would say.
-    pub sweep_next: bool,
-    /// A sweep under way.
-    pub sweep: Option<SweepCheckpoint>,
-}
-
-/// An integration as the store knows it. Written under the crawl lease.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct IntegrationState {
-    /// Identity.
-    pub key: IntegrationKey,
-    /// Its present name; a label.
-    pub name: String,
-    /// When it was first seen in a config.
-    pub created_at: DateTime<Utc>,
-    /// Discovery's memory.
-    pub discovery: DiscoveryState,
-    /// The secondary kinds locked by the first sync (P5.4); `None` before it.
-    pub locked_kinds: Option<BTreeSet<SecondaryKind>>,
-    /// The earliest start date in force so far (P2.6); `Some(None)`: none, all history.
-    #[serde(default, deserialize_with = "crate::model::present", skip_serializing_if = "Option::is_none")]
-    pub start_date: Option<Option<chrono::NaiveDate>>,
-    /// When its last sync started: what schedules count from.
-    pub last_started_at: Option<DateTime<Utc>>,
-    /// Hash of rules and settings that decide fields, at the last complete planning (P4.14).
-    pub rules_hash: Option<String>,
-    /// Hash of everything correlation read last time: equal means its results still hold. Recording a new or
-    /// changed repository or presence clears it, in the same write.
-    pub correlated: Option<String>,
-    /// Free place for stages that need to remember one small thing; by stage name.
-    #[serde(default)]
-    pub notes: BTreeMap<String, Value>,
-}
-
-/// What people switched by hand. Takes no lease: nobody waits for a crawl.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Switches {
-    /// Suspended by hand (the file's `suspended: true` outranks it).
-    pub suspended: bool,
-    /// `auto_import` by hand, with the file's value at that time: holds until that changes.
-    pub auto_import: Option<AutoImportSwitch>,
-}
-
-/// `auto_import` switched by hand.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AutoImportSwitch {
-    /// Switched to.
-    pub on: bool,
-    /// What the file said then.
-    pub file_said: bool,
-}
-
-/// One page of a walk, recorded in one atomic, flushed write together with the cursor behind it.
-#[derive(Clone, Debug, Default)]
-pub struct RecordedPage {
-    /// New and changed repositories, with their raw records. Unchanged ones are not rewritten.
-    pub changed: Vec<(KnownRepository, Value)>,
-    /// Known repositories whose record is unchanged but whose `updated_on` moved: their summary only.
-    pub touched: Vec<KnownRepository>,
-    /// Ids of all rows of this page: what the sweep has seen. Empty for deltas. Kept under the sweep of
-    /// `discovery`, or the one that was under way.
-    pub seen: Vec<RepoKey>,
-    /// Discovery state after this page, with the cursor of the next.
-    pub discovery: DiscoveryState,
-}
-
-/// Correlation's result for one repository: what conflicts across integrations are judged by.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StoredCandidates {
-    /// The repository.
-    pub repo: RepoKey,
-    /// Its full name.
-    pub full_name: String,
-    /// Which integration found them.
-    pub integration: IntegrationKey,
-    /// Best first: entity and index of the rule.
-    pub candidates: Vec<(EntityRef, usize)>,
-}
-
-/// What one import changed: enough to take it back field by field (P4.11).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct JournalEntry {
-    /// Which import.
-    pub import_id: ImportId,
-    /// In which sync, where it was one.
-    pub sync_id: Option<SyncId>,
-    /// When.
-    pub at: DateTime<Utc>,
-    /// Who.
-    pub by: String,
-    /// What was planned.
-    pub step: Step,
-    /// What was changed.
-    pub fields: Vec<FieldWritten>,
-    /// The diffs.
-    pub files: Vec<FileDiff>,
-}
-
-/// A change to the links of a catalog, atomic together with its journal entry.
-#[derive(Clone, Debug)]
-pub enum LinkChange {
-    /// Makes the link of `link.repo` with `link.entity`, or replaces it. Refused where it would be a new one and the
-    /// entity is linked to another repository ([`StoreError::Linked`]).
-    Make(Box<Link>),
-    /// The same, whoever else is linked to the entity: for links that are known to be there.
-    Put(Box<Link>),
-    /// Ends the link of a repository with an entity.
-    Remove(RepoKey, EntityRef),
-}
-
-/// A dry run that `--plan ID` may carry out, or what a guard held for `sync approve`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct StoredPlan {
-    /// A ULID; for held syncs the sync's id.
-    pub id: String,
-    /// Of which integration.
-    pub integration: IntegrationKey,
-    /// When.
-    pub at: DateTime<Utc>,
-    /// The plan.
-    pub plan: Plan,
-    /// Presence changes the guard held (P2.9).
-    pub absences: Vec<(RepoKey, Presence)>,
-    /// The entity refs of a shrunk catalog, to be accepted (P2.13).
-    pub shrunk_to: Option<Vec<EntityRef>>,
-    /// Why it waits, in words.
-    pub reason: String,
-    /// Of a dry run of an import: a person chose its entity (`--into`), which is kept as their decision.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub is_chosen: bool,
-    /// Hash of the rules it was made with.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rules_hash: Option<String>,
-}
-
-/// Items of one repository and kind with the coverage they bring about; stored in one atomic write.
-#[derive(Clone, Debug)]
-pub struct ItemBatch {
-    /// The repository.
-    pub repo: RepoKey,
-    /// The kind.
-    pub kind: SecondaryKind,
-    /// New and changed items; storing one again replaces it.
-    pub items: Vec<Item>,
-    /// Coverage afterwards.
-    pub coverage: Coverage,
-}
-
-/// Details of one repository and kind with the coverage they bring about; stored in one atomic write.
-#[derive(Clone, Debug)]
-pub struct DetailBatch {
-    /// New and changed details; storing one again replaces it.
-    pub details: Vec<Detail>,
-    /// Coverage afterwards; tells repository and kind.
-    pub coverage: DetailCoverage,
-}
-
-/// A credential as kept: readable by whoever has the key, and by nobody else. Its name is not in it: it is
-/// part of what the seal covers, so that a record put under another name does not open
-/// ([`crate::credentials`]).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SealedCredential {
-    /// Of the way it is sealed.
-    pub version: u32,
-    /// `access_token`, `basic`, …
-    pub kind: String,
-    /// Tells keys apart without telling them.
-    pub key_id: String,
-    /// When it was added.
-    pub created_at: DateTime<Utc>,
-    /// When it was last changed.
-    pub updated_at: DateTime<Utc>,
-    /// The day it ends, where known.
-    pub expires: Option<chrono::NaiveDate>,
-    /// Random, new with each sealing: tells versions of a record apart.
-    pub nonce: String,
-    /// The secret, encrypted.
-    pub sealed: String,
-}
-
-/// One credential replaced by another.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CredentialChange {
-    /// Which.
-    pub name: String,
-    /// The nonce of the record that is there; `None`: there is none yet.
-    pub instead_of: Option<String>,
-    /// From now on.
-    pub credential: SealedCredential,
-}
-
-/// What an export holds beside everything else.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ExportOf {
-    /// No credential.
-    #[default]
-    WithoutCredentials,
-    /// Credentials, still encrypted.
-    WithCredentials,
-}
-
-/// Health of a store, for `store check`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StoreReport {
-    /// Records per book.
-    pub books: BTreeMap<String, u64>,
-    /// Bytes on disk.
-    pub size_bytes: u64,
-    /// Schema version.
-    pub schema: u32,
-    /// What is wrong; empty: nothing.
-    pub faults: Vec<String>,
 }
 
 /// Seam 3. Every write is durable when it returns.
@@ -502,104 +254,4 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// [`StoreError::NotEmpty`]; [`StoreError::Malformed`] with the line, nothing imported then.
     async fn import(&self, input: &mut (dyn std::io::BufRead + Send)) -> Result<u64, StoreError>;
-}
-
-/// What can go wrong with a store. Messages are for people.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StoreError {
-    /// Another process has it.
-    #[error("the store {} is in use by another catalog-sync process", path.display())]
-    InUse {
-        /// The directory.
-        path: PathBuf,
-    },
-    /// It cannot be opened.
-    #[error("the store {} cannot be opened: {message}", path.display())]
-    Unopenable {
-        /// The directory.
-        path: PathBuf,
-        /// Why.
-        message: String,
-    },
-    /// A newer program wrote it (P7.10).
-    #[error("the store {} has schema {found}, newer than this program's {known}", path.display())]
-    TooNew {
-        /// The directory.
-        path: PathBuf,
-        /// Its schema.
-        found: u32,
-        /// Ours.
-        known: u32,
-    },
-    /// Import wants an empty store.
-    #[error("the store is not empty")]
-    NotEmpty,
-    /// A second repository was to be linked to an entity.
-    #[error("{entity} is linked to {repo} already")]
-    Linked {
-        /// The entity.
-        entity: EntityRef,
-        /// Which repository has it.
-        repo: RepoKey,
-    },
-    /// A bug: the lease shown is another one's.
-    #[error("a lease of {held} was shown to write {wanted}")]
-    WrongLease {
-        /// Of what the lease is.
-        held: String,
-        /// What was to be written.
-        wanted: String,
-    },
-    /// Something was to be kept under an integration that was never saved, or was deleted meanwhile.
-    #[error("the store does not know the integration {integration}")]
-    UnknownIntegration {
-        /// Which.
-        integration: IntegrationKey,
-    },
-    /// A line of an import, or a stored record, cannot be read.
-    #[error("{place} cannot be read: {message}")]
-    Malformed {
-        /// `line 12`, or book and key.
-        place: String,
-        /// Why.
-        message: String,
-    },
-    /// The disk said no.
-    #[error("the store could not {doing}")]
-    Io {
-        /// What it was doing.
-        doing: String,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
-    /// A bug: a blocking task was lost.
-    #[error("a store task ended unexpectedly: {0}")]
-    Lost(String),
-}
-
-impl StoreError {
-    /// What a person can do about it.
-    pub fn mend(&self) -> Option<String> {
-        let text = match self {
-            Self::InUse { .. } => {
-                "stop the other process, or give this one another `--store`; a running sidecar answers `sync now` by itself"
-            }
-            Self::Unopenable { .. } => {
-                "move the directory aside and restore the newest export with `catalog-sync store import FILE`; without one, start empty: links come back from the marks in the catalog"
-            }
-            Self::TooNew { .. } => "use the newer catalog-sync, or restore an export made before the upgrade",
-            Self::UnknownIntegration { .. } => "start the sync again: the integration was deleted meanwhile",
-            Self::Linked { .. } => "unlink that repository first, then import again",
-            Self::NotEmpty => "import into a new store: `--store DIR`",
-            Self::Malformed { place, .. } if place.starts_with("line ") => {
-                "nothing was imported: take an export that is whole, or mend the line"
-            }
-            Self::Malformed { .. } => "run `catalog-sync store check`, and restore an export if it finds faults",
-            Self::Io { .. } => "check free space and permissions of the store directory",
-            Self::Lost(_) | Self::WrongLease { .. } => "please report this with the log",
-        };
-        Some(text.to_owned())
-    }
 }
