@@ -33,6 +33,7 @@ mod server;
 mod serving;
 mod tls;
 mod uuid;
+mod vocabulary;
 mod world;
 
 #[cfg(test)]
