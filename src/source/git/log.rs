@@ -77,24 +77,7 @@ mod tests {
     use crate::model::RepoKey;
 
     fn repository(url: &str) -> Repository {
-        Repository {
-            key: RepoKey::cloud("{1}"),
-            workspace: "acme".to_owned(),
-            slug: "web".to_owned(),
-            full_name: "acme/web".to_owned(),
-            name: "web".to_owned(),
-            project_key: None,
-            description: None,
-            default_branch: None,
-            language: None,
-            is_private: true,
-            is_fork: false,
-            is_personal: false,
-            is_archived: false,
-            url: url.to_owned(),
-            created_on: None,
-            updated_on: None,
-        }
+        Repository { url: url.to_owned(), ..Repository::bare(RepoKey::cloud("{1}"), "web") }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::simulated::{dc, one, playing, records, usual, walk};
 use super::*;
 use crate::model::detail::known_without_asking;
-use crate::model::{Build, Commit, DetailBody, DetailKind, HEAD, PullRequest, PullRequestState, Review, ReviewAction};
+use crate::model::{Build, Commit, DetailBody, DetailKind, HEAD, PullRequest, Review, ReviewAction};
 use crate::simulator::{
     BuildState, BuildStatus, DataCenterOptions, Endpoint, Fault, GenerateOptions, Order, Simulator, SimulatorOptions,
     World,
@@ -207,33 +207,11 @@ async fn builds_are_asked_one_by_one_where_they_must() {
 }
 
 fn commit(hash: &str) -> Item {
-    Item::Commit(Commit {
-        hash: hash.to_owned(),
-        message: String::new(),
-        author: None,
-        committed_at: DateTime::UNIX_EPOCH,
-        url: None,
-        parents: vec![],
-        unreachable: false,
-    })
+    Item::Commit(Commit::bare(hash, DateTime::UNIX_EPOCH))
 }
 
 fn pull_request(id: u64) -> Item {
-    Item::PullRequest(PullRequest {
-        id,
-        title: String::new(),
-        state: PullRequestState::Open,
-        author: None,
-        source_branch: None,
-        target_branch: None,
-        created_at: DateTime::UNIX_EPOCH,
-        updated_at: DateTime::UNIX_EPOCH,
-        url: None,
-        source_commit: None,
-        target_commit: None,
-        comments: None,
-        reviewed: None,
-    })
+    Item::PullRequest(PullRequest::bare(id, DateTime::UNIX_EPOCH))
 }
 
 const HASH: &str = "131cb13f4aed12e725177bc4b7c28db67839bf9f";
