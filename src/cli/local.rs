@@ -124,7 +124,7 @@ fn loaded(start: &Start, listen: Option<&str>) -> Result<Loaded, Failure> {
     Ok(loaded)
 }
 
-fn options<'a>(start: &'a Start, listen: Option<&'a str>) -> LoadOptions<'a> {
+pub(super) fn options<'a>(start: &'a Start, listen: Option<&'a str>) -> LoadOptions<'a> {
     LoadOptions {
         config: start.cli.global.config.as_deref(),
         store: start.cli.global.store.as_deref(),
@@ -268,7 +268,7 @@ pub(super) async fn import_store(start: &Start, screen: &Screen, file: &Path) ->
     printed(screen.print(&data, |_| format!("read {records} records into {}", config.store.display())), Exit::Done)
 }
 
-fn unreadable(file: &Path, error: &io::Error) -> Failure {
+pub(super) fn unreadable(file: &Path, error: &io::Error) -> Failure {
     let report = Report::new(format!("{} could not be read", file.display()), error, Some("check the path".to_owned()));
     Failure { report, exit: Exit::Usage }
 }

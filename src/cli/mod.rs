@@ -9,6 +9,7 @@ pub mod render;
 
 mod ask;
 mod credential;
+mod init;
 pub mod local;
 mod prompt;
 
@@ -28,7 +29,7 @@ use self::progress::ProgressView;
 use crate::commands::answer::{CheckRow, CredentialDeletion};
 use crate::commands::request::{Answer, DiscoveredFilter, Request, StateFilter};
 use crate::commands::{Exit, Failure, check, execute};
-use crate::config::{Config, Environment, starter};
+use crate::config::{Config, Environment};
 use crate::correlate;
 use crate::error::Report;
 use crate::store::{ExportOf, SealedCredential};
@@ -62,7 +63,7 @@ async fn dispatch(start: Start) -> Result<Exit, Failure> {
     let command = start.cli.command.clone();
     match command {
         Command::Demo(demo) => crate::demo::run(&start, &screen, demo.serve).await,
-        Command::Init => init(&start),
+        Command::Init(of) => init::init(&start, of.from.as_deref()),
         Command::Check(of) => checked(&start, &screen, &of.integrations, of.offline).await,
         Command::Run(of) => local::run_sidecar(&start, of.listen.as_deref()).await,
         Command::Rules(Rules::Check { file }) => check_rules(&screen, &file),
@@ -236,19 +237,6 @@ fn confirm(question: &str, at_stake: &str) -> Result<(), Failure> {
         (Ok(_), "y" | "yes") => Ok(()),
         _ => Err(Failure::refused("not confirmed, nothing was done", "answer `y`, or add `--yes`")),
     }
-}
-
-fn init(start: &Start) -> Result<Exit, Failure> {
-    let path = match &start.cli.global.config {
-        Some(path) => start.working_directory.join(path),
-        None => start.working_directory.join("catalog-sync.yaml"),
-    };
-    starter::write(&path).map_err(|error| {
-        let mend = Some(error.mend().to_owned());
-        Failure { report: Report::new("no config was written", &error, mend), exit: Exit::Usage }
-    })?;
-    eprintln!("wrote {}; fill in workspace and token, then `catalog-sync check`", path.display());
-    Ok(Exit::Done)
 }
 
 async fn checked(start: &Start, screen: &Screen, names: &[String], offline: bool) -> Result<Exit, Failure> {

@@ -9,6 +9,7 @@ pub mod load;
 pub mod model;
 
 pub mod filters;
+pub mod foreign;
 pub mod schema;
 pub mod secret;
 pub mod starter;

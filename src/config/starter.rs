@@ -38,17 +38,17 @@ impl StarterError {
     }
 }
 
-/// Writes the starter config into a new file.
+/// Writes a config into a new file.
 ///
 /// # Errors
 /// [`StarterError::Exists`] whatever it is that exists, a broken link included.
-pub fn write(path: &Path) -> Result<(), StarterError> {
+pub fn write(path: &Path, text: &str) -> Result<(), StarterError> {
     let failed = |source: std::io::Error| match source.kind() {
         ErrorKind::AlreadyExists => StarterError::Exists { path: path.to_owned() },
         _ => StarterError::Io { path: path.to_owned(), source },
     };
     let mut file = OpenOptions::new().write(true).create_new(true).open(path).map_err(failed)?;
-    file.write_all(STARTER.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)
 }
 
 #[cfg(test)]
@@ -59,11 +59,11 @@ mod tests {
     fn init_never_overwrites_p7_1() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("catalog-sync.yaml");
-        write(&path).unwrap();
+        write(&path, STARTER).unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), STARTER);
         std::fs::write(&path, "mine").unwrap();
-        assert!(matches!(write(&path), Err(StarterError::Exists { .. })));
+        assert!(matches!(write(&path, STARTER), Err(StarterError::Exists { .. })));
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "mine");
-        assert!(matches!(write(&folder.path().join("no/folder.yaml")), Err(StarterError::Io { .. })));
+        assert!(matches!(write(&folder.path().join("no/folder.yaml"), STARTER), Err(StarterError::Io { .. })));
     }
 }

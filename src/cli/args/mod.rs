@@ -69,7 +69,11 @@ pub enum Command {
     /// Write a commented starter config
     ///
     /// Writes catalog-sync.yaml (or the file of --config) and never overwrites one.
-    Init,
+    #[command(after_help = "\
+Examples:
+  catalog-sync init                         a commented config to fill in
+  catalog-sync init --from satellite.yml    made from the config of another connector; no secret is copied")]
+    Init(Init),
     /// Check the config, then connectors and catalogs for real
     #[command(after_help = "\
 Examples:
@@ -143,6 +147,15 @@ pub struct Demo {
     /// Leave the sidecar running on the simulated workspace
     #[arg(long)]
     pub serve: bool,
+}
+
+/// `init`.
+#[derive(Clone, Debug, Args)]
+pub struct Init {
+    /// Make it from the config of another connector: a satellite.yml of Harness SEI, or the Bitbucket parts of a
+    /// Backstage app-config.yaml
+    #[arg(long, value_name = "FILE")]
+    pub from: Option<PathBuf>,
 }
 
 /// `check`.
