@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use tracing::{error, info, warn};
 
 use crate::cli::remote::RunFile;
 use crate::clock::Clock;
-use crate::commands::{App, Failure, integration, sync};
+use crate::commands::{App, Exit, Failure, integration, sync};
 use crate::config::{Integration, Loaded, Stamp};
 use crate::error::Report;
 use crate::model::{IntegrationKey, SyncRecord, Trigger};
@@ -49,6 +50,8 @@ pub struct Sidecar {
     running: Mutex<BTreeMap<IntegrationKey, DateTime<Utc>>>,
     /// The files of the config as they were when last read.
     stamp: Mutex<Stamp>,
+    /// A changed config waits for a sync to end.
+    is_postponed: AtomicBool,
     /// Not before this, after a sync that could not begin.
     not_before: Mutex<BTreeMap<IntegrationKey, DateTime<Utc>>>,
     /// What commands find us by, and the stores it lies in.
@@ -108,6 +111,7 @@ pub async fn run(settings: Settings) -> Result<(), Report> {
         running: Mutex::default(),
         not_before: Mutex::default(),
         stamp: Mutex::new(stamp),
+        is_postponed: AtomicBool::default(),
         announced: Mutex::default(),
     });
 
@@ -225,7 +229,6 @@ impl Sidecar {
                 return;
             }
         };
-        *self.stamp.lock().unwrap_or_else(PoisonError::into_inner) = loaded.stamp;
         let before = self.current();
         self.announce_in(&loaded.config.store, &before.config.store);
         // Until the next start everything goes on with the store in force: also what lies beside the records.
@@ -234,17 +237,37 @@ impl Sidecar {
             warn!("`server` changed in the config: it takes effect when catalog-sync is started again");
         }
         let app = Arc::new(rebuild(loaded.config));
+        // Held until the new config is in force: nobody begins a sync under a name that is no more.
+        let _carried = match app.carry_over_renamed().await {
+            Ok(carried) => carried,
+            Err(failure) if failure.exit == Exit::Refused => {
+                // Looked at again in a moment; told once.
+                if !self.is_postponed.swap(true, Ordering::Relaxed) {
+                    info!("{}: until then, the old config stays in force", failure.report.one_line());
+                }
+                return;
+            }
+            Err(failure) => return self.keep_old(loaded.stamp, &failure),
+        };
+        self.is_postponed.store(false, Ordering::Relaxed);
         let taken_up = match app.read_decisions().await {
             Ok(()) => app.end_lapsed_switches().await.map_err(Failure::from),
             Err(failure) => Err(failure),
         };
         match taken_up {
             Ok(()) => {
+                *self.stamp.lock().unwrap_or_else(PoisonError::into_inner) = loaded.stamp;
                 *self.app.write().unwrap_or_else(PoisonError::into_inner) = app;
                 info!("the config was read again");
             }
-            Err(failure) => error!("{}; the old config stays in force", failure.report.one_line()),
+            Err(failure) => self.keep_old(loaded.stamp, &failure),
         }
+    }
+
+    /// Told once: a config that cannot be taken up is looked at again when it changes again.
+    fn keep_old(&self, stamp: Stamp, failure: &Failure) {
+        *self.stamp.lock().unwrap_or_else(PoisonError::into_inner) = stamp;
+        error!("{}; the old config stays in force", failure.report.one_line());
     }
 
     /// Commands read the config as well: they find us by the store it names, whichever we work on.
@@ -430,25 +453,33 @@ integrations:
   - { name: acme, connector: acme, catalog: main }
 ";
 
-    async fn sidecar(folder: &std::path::Path, clock: Clock) -> Arc<Sidecar> {
-        let path = folder.join("catalog-sync.yaml");
-        std::fs::write(&path, CONFIG).unwrap();
-        let stop = CancellationToken::new();
-        let start = Start {
+    fn start(folder: &Path) -> Start {
+        Start {
             cli: Cli::parse_from(["catalog-sync", "run"]),
             environment: Environment::new([("TOKEN", "a token")]),
             working_directory: folder.to_owned(),
-            stop: stop.clone(),
-        };
+            stop: CancellationToken::new(),
+        }
+    }
+
+    fn load(start: &Start, now: DateTime<Utc>) -> Loaded {
+        let folder = &start.working_directory;
         let options = LoadOptions {
-            config: Some(&path),
+            config: Some(&folder.join("catalog-sync.yaml")),
             store: None,
             listen: None,
             environment: &start.environment,
             working_directory: folder,
-            now: clock.now(),
+            now,
         };
-        let Loaded { config, stamp, .. } = Config::load(&options).unwrap();
+        Config::load(&options).unwrap()
+    }
+
+    async fn sidecar(folder: &Path, clock: Clock) -> Arc<Sidecar> {
+        std::fs::write(folder.join("catalog-sync.yaml"), CONFIG).unwrap();
+        let start = start(folder);
+        let stop = start.stop.clone();
+        let Loaded { config, stamp, .. } = load(&start, clock.now());
         let store = Arc::new(SledStore::temporary().await.unwrap());
         let app = local::app(&start, config, store, clock.clone());
         Arc::new(Sidecar {
@@ -459,9 +490,55 @@ integrations:
             woken: Notify::new(),
             running: Mutex::default(),
             stamp: Mutex::new(stamp),
+            is_postponed: AtomicBool::default(),
             not_before: Mutex::default(),
             announced: Mutex::default(),
         })
+    }
+
+    // P4.13: integration and catalog are called otherwise while a sync runs: the new config waits for its end, and
+    // nothing is synced under two names.
+    #[tokio::test]
+    async fn a_renamed_integration_waits_for_its_sync_to_end_p4_13() {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Clock::manual("2026-11-21T12:00:00Z".parse().unwrap());
+        let sidecar = sidecar(folder.path(), clock.clone()).await;
+        let before = sidecar.current();
+        let (old, store) = (before.config.integrations[0].key(), before.store.clone());
+        let lease = store.crawl_lease(&old, Duration::ZERO).await.unwrap().unwrap();
+        let state = crate::store::IntegrationState {
+            key: old.clone(),
+            name: "acme".to_owned(),
+            created_at: clock.now(),
+            discovery: Default::default(),
+            locked_kinds: None,
+            start_date: None,
+            last_started_at: Some(clock.now()),
+            rules_hash: None,
+            correlated: None,
+            notes: Default::default(),
+        };
+        store.save_integration(&lease, &state).await.unwrap();
+        let renamed = CONFIG.replace("main", "golden").replace("name: acme", "name: shop, renamed_from: acme");
+        std::fs::write(folder.path().join("catalog-sync.yaml"), renamed).unwrap();
+        let (start, now) = (start(folder.path()), clock.now());
+        let reading = start.clone();
+        let reload: Reload = Box::new(move || Ok(load(&reading, now)));
+        let over = store.clone();
+        let rebuild: Rebuild = Box::new(move |config| local::app(&start, config, over.clone(), clock.clone()));
+
+        sidecar.reload(&reload, &rebuild).await;
+        assert_eq!(sidecar.current().config.integrations[0].name, "acme", "a sync runs");
+        assert!(sidecar.config_changed(), "it is looked at again");
+        drop(lease);
+        sidecar.reload(&reload, &rebuild).await;
+        let new = sidecar.current().config.integrations[0].key();
+        assert_eq!(new.catalog, "golden");
+        assert!(!sidecar.config_changed());
+        let states = store.integrations().await.unwrap();
+        let carried: Vec<_> = states.iter().map(|state| (&state.key, state.name.as_str())).collect();
+        assert_eq!(carried, [(&new, "shop")]);
+        assert!(store.crawl_lease(&old, Duration::ZERO).await.unwrap().is_some(), "nothing is held on to");
     }
 
     // P7.2: a panic in one sync never stops the scheduler: the sync counts as over and comes again in a moment.

@@ -133,6 +133,17 @@ impl Assembler {
         self.git_folder(key).is_dir()
     }
 
+    /// Scratch repositories of an integration under its new key.
+    ///
+    /// # Errors
+    /// The file system's; they are fetched anew then.
+    pub fn move_git(&self, from: &IntegrationKey, to: &IntegrationKey) -> io::Result<()> {
+        match std::fs::rename(self.git_folder(from), self.git_folder(to)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other,
+        }
+    }
+
     /// Removes the scratch repositories of an integration.
     ///
     /// # Errors

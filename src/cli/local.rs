@@ -38,6 +38,7 @@ impl Local {
         let clock = Clock::System;
         let store: Arc<dyn Store> = Arc::new(SledStore::open(&config.store, &clock).await?);
         let app = app(start, config, store, clock);
+        drop(app.carry_over_renamed().await?);
         app.read_decisions().await?;
         app.end_lapsed_switches().await?;
         Ok(Self { app })

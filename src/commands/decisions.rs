@@ -45,6 +45,27 @@ impl DecisionsBook {
         Self { file, seen, was_there: false, note }
     }
 
+    /// A catalog has another name from now on: its rows go along, in the file and among those seen. A row that is there
+    /// under the new name stays as it is.
+    fn rename_catalog(&mut self, from: &str, to: &str) -> Result<(), DecisionsFileError> {
+        let renamed = |rows: Vec<(String, Decision)>| -> Vec<(String, Decision)> {
+            let has = |repo: &RepoKey| rows.iter().any(|(catalog, decision)| catalog == to && decision.repo == *repo);
+            let (old, mut kept): (Vec<_>, Vec<_>) = rows.iter().cloned().partition(|(catalog, _)| catalog == from);
+            let old = old.into_iter().filter(|(_, decision)| !has(&decision.repo));
+            kept.extend(old.map(|(_, decision)| (to.to_owned(), decision)));
+            kept
+        };
+        if let Some(there) = self.file.load_if_there()?
+            && there.iter().any(|(catalog, _)| catalog == from)
+        {
+            self.file.save(&renamed(there))?;
+        }
+        let seen: Vec<_> =
+            self.seen.iter().map(|((catalog, _), decision)| (catalog.clone(), decision.clone())).collect();
+        self.saw(renamed(seen));
+        Ok(())
+    }
+
     fn saw(&mut self, decisions: Vec<(String, Decision)>) {
         let now = rows(decisions.clone());
         if now == self.seen && self.note.exists() {
@@ -85,6 +106,15 @@ impl App {
             Some(book) => book.lock().await.was_there,
             None => false,
         }
+    }
+
+    /// Gives what the decisions file says of a catalog the catalog's new name.
+    ///
+    /// # Errors
+    /// A file with faults, or that cannot be written; nothing is changed then.
+    pub(super) async fn rename_catalog_in_decisions(&self, from: &str, to: &str) -> Result<(), Failure> {
+        let Some(book) = &self.decisions else { return Ok(()) };
+        book.lock().await.rename_catalog(from, to).map_err(|error| unreadable(&error))
     }
 
     /// Reads the decisions file into the store, at start: see `take_decisions_over`.

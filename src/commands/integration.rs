@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use tracing::info;
+use tracing::{info, warn};
 
 use super::answer::{Deletion, IntegrationRow};
 use super::request::Answer;
@@ -11,7 +11,7 @@ use super::{App, Failure};
 use crate::config::{Cadence, Integration, RulesRef};
 use crate::model::{IntegrationKey, RepoKey, SyncRecord};
 use crate::schedule;
-use crate::store::{AutoImportSwitch, IntegrationState, StoreError, Switches};
+use crate::store::{AutoImportSwitch, CrawlLease, IntegrationState, StoreError, Switches};
 
 /// How long `delete` waits for a sync to reach its checkpoint.
 const LEASE_WAIT: Duration = Duration::from_secs(10);
@@ -208,6 +208,93 @@ impl App {
             }
         }
         Ok(())
+    }
+}
+
+/// State that has another name and another place in the config now.
+struct Renamed<'a> {
+    from: IntegrationState,
+    to: &'a Integration,
+}
+
+/// What `renamed_from` of the config means and is not carried over yet. An integration is known by instance,
+/// workspace and catalog: where these stayed, its name is a label and there is nothing to do.
+async fn renamed(app: &App) -> Result<Vec<Renamed<'_>>, Failure> {
+    let mut renamed = Vec::new();
+    if app.config.integrations.iter().all(|integration| integration.renamed_from.is_none()) {
+        return Ok(renamed);
+    }
+    let orphans = orphans(app).await?;
+    for to in &app.config.integrations {
+        let key = to.key();
+        let is_meant = |state: &&IntegrationState| {
+            to.renamed_from.as_ref() == Some(&state.name) && state.key.instance == key.instance
+        };
+        // Of several that were called so: the one of this workspace, then the one that synced last.
+        let best = |state: &&IntegrationState| (state.key.workspace == key.workspace, state.last_started_at);
+        if let Some(from) = orphans.iter().filter(is_meant).max_by_key(best) {
+            renamed.push(Renamed { from: from.clone(), to });
+        }
+    }
+    Ok(renamed)
+}
+
+impl App {
+    /// Carries over what is kept of integrations that have another name and catalog (or workspace) now, as
+    /// `renamed_from` says; whenever a config is taken up. As long as the leases are held, nobody syncs under the old
+    /// names.
+    ///
+    /// # Errors
+    /// Refused while a sync under the old name runs; the store's, the decisions file's.
+    pub async fn carry_over_renamed(&self) -> Result<Vec<CrawlLease>, Failure> {
+        let mut held = Vec::new();
+        for Renamed { from, to } in renamed(self).await? {
+            let (old, new) = (&from.key, to.key());
+            if self.store.integration(&new).await?.is_some() {
+                warn!(
+                    integration = %to.name,
+                    "`renamed_from: {}` carries nothing over: {} has a state of its own by now; `catalog-sync \
+                     integration delete` one of them (`{}` is the former)",
+                    from.name, to.name, full_place(old)
+                );
+                continue;
+            }
+            let busy = || {
+                let what = format!("{} is syncing, and {} takes its state over", from.name, to.name);
+                Failure::refused(what, "wait for the sync to end")
+            };
+            let lease = self.store.crawl_lease(old, Duration::ZERO).await?.ok_or_else(busy)?;
+            let lease_to = self.store.crawl_lease(&new, Duration::ZERO).await?.ok_or_else(busy)?;
+            // Links and decisions are the catalog's: they go along where it is the catalog that is called otherwise now.
+            let is_renamed = old.catalog != new.catalog && !self.config.catalogs.contains_key(&old.catalog);
+            if is_renamed {
+                self.rename_catalog_in_decisions(&old.catalog, &new.catalog).await?;
+                let leases =
+                    (self.store.catalog_lease(&old.catalog).await?, self.store.catalog_lease(&new.catalog).await?);
+                self.store.carry_over(&lease, &lease_to, Some((&leases.0, &leases.1))).await?;
+            } else {
+                self.store.carry_over(&lease, &lease_to, None).await?;
+            }
+            self.settle_in(&lease_to, &from, to).await?;
+            info!(integration = %to.name, "took over the state of {} ({})", from.name, full_place(old));
+            held.push(lease);
+        }
+        Ok(held)
+    }
+
+    /// What is to be said anew of a state under its new key.
+    async fn settle_in(&self, lease: &CrawlLease, from: &IntegrationState, to: &Integration) -> Result<(), Failure> {
+        if let Err(error) = self.assembler.move_git(&from.key, &to.key()) {
+            warn!(integration = %to.name, "its scratch repositories could not be moved: {error}");
+        }
+        let Some(mut state) = self.store.integration(&to.key()).await? else { return Ok(()) };
+        state.name.clone_from(&to.name);
+        if from.key.workspace != state.key.workspace {
+            // Whatever was asked for there says nothing of what is here.
+            state.discovery.sweep = None;
+            state.discovery.sweep_next = true;
+        }
+        Ok(self.store.save_integration(lease, &state).await?)
     }
 }
 

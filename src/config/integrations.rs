@@ -88,18 +88,26 @@ pub(super) fn read_all(
         integrations.push(integration);
     }
     refuse_parts_of_wholes(&integrations, faults);
-    for integration in &integrations {
-        let taken = |old: &String| integrations.iter().any(|other| other.name == *old);
-        if let Some(old) = integration.renamed_from.as_ref().filter(|old| taken(old)) {
-            let fault = Fault::at(
-                integration.place,
-                1,
-                format!("`renamed_from: {old}` names an integration that is still there"),
-            );
+    refuse_claimed_names(&integrations, faults);
+    integrations
+}
+
+/// A former name must be nobody's now, and only one's before.
+fn refuse_claimed_names(integrations: &[Integration], faults: &mut Faults) {
+    let mut claimed: BTreeMap<&str, &Integration> = BTreeMap::new();
+    for integration in integrations {
+        let Some(old) = integration.renamed_from.as_deref() else { continue };
+        // It may name itself: then only its catalog is called otherwise now.
+        if integration.name != old && integrations.iter().any(|other| other.name == old) {
+            let what = format!("`renamed_from: {old}` names an integration that is still there");
+            let fault = Fault::at(integration.place, integration.name.chars().count(), what);
             faults.push(fault.mend("remove `renamed_from`, or the integration of that name"));
+        } else if let Some(other) = claimed.insert(old, integration) {
+            let what = format!("`{}` and `{}` both say `renamed_from: {old}`", other.name, integration.name);
+            let fault = Fault::at(integration.place, integration.name.chars().count(), what);
+            faults.push(fault.mend("say it where its state is to go, and remove the other"));
         }
     }
-    integrations
 }
 
 /// A project of an instance that is served whole into the same catalog would be served twice.

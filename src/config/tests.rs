@@ -223,7 +223,6 @@ fn bad_values_are_refused_where_they_stand() {
         ("repositories: { excludes: [] }", "14: `excludes` is not a key of a repository filter"),
         ("workspace: other", "14: the integration's workspace is `other`, the url of its connector names `acme`"),
         ("workspace: ../x", "14: `../x` is not a workspace"),
-        ("renamed_from: acme", "11: `renamed_from: acme` names an integration that is still there"),
         ("name: again", "14: the key `name` is there twice"),
         ("tags: {}", "14: this must be a list, and is a mapping"),
         ("suspended: !Maybe true", "14: the tag `!Maybe` means nothing here"),
@@ -257,6 +256,21 @@ fn integrations_are_told_apart_p6_2() {
         &["11: `integrations` is a list, and this is a mapping"],
     );
     says(&small_with("  - name: acme\n", "  - description: x\n"), &["11: this integration has no `name`"]);
+}
+
+/// P4.13: what is still there was not renamed; but where only the catalog was, the name is the same.
+#[test]
+fn a_former_name_is_nobody_elses_p4_13() {
+    let with = |name: &str, former: &str| {
+        small_with("  - name: acme\n", &format!("  - name: {name}\n    renamed_from: {former}\n"))
+    };
+    assert_eq!(sound(&with("acme", "acme")).integrations[0].renamed_from.as_deref(), Some("acme"));
+    let second = "  - { name: beta, connector: acme, catalog: second, renamed_from: acme }\n";
+    let catalogs =
+        |text: String| text.replace("catalogs:\n", "catalogs:\n  second: { directory: { path: ./second } }\n");
+    says(&catalogs(format!("{SMALL}{second}")), &["15: `renamed_from: acme` names an integration that is still there"]);
+    let twice = format!("{}{second}", with("acme2", "acme"));
+    says(&catalogs(twice), &["16: `acme2` and `beta` both say `renamed_from: acme`"]);
 }
 
 #[test]

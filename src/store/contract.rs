@@ -37,6 +37,9 @@ macro_rules! contract {
                 verdicts_are_replaced_counted_and_dropped,
                 a_deleted_integration_takes_its_own_along,
                 a_deleted_integration_leaves_what_others_know,
+                an_integration_is_carried_over_whole,
+                a_catalog_that_is_there_stays_where_it_is,
+                only_the_known_is_carried_over_and_only_to_the_unknown,
                 a_write_under_another_lease_is_refused,
                 leases_are_exclusive_and_come_back,
             }

@@ -57,6 +57,12 @@ pub enum StoreError {
         /// Which.
         integration: IntegrationKey,
     },
+    /// An integration's state was to be carried over to one that has a state of its own.
+    #[error("the store knows the integration {integration} already")]
+    KnownIntegration {
+        /// Which.
+        integration: IntegrationKey,
+    },
     /// A line of an import, or a stored record, cannot be read.
     #[error("{place} cannot be read: {message}")]
     Malformed {
@@ -91,6 +97,7 @@ impl StoreError {
             }
             Self::TooNew { .. } => "use the newer catalog-sync, or restore an export made before the upgrade",
             Self::UnknownIntegration { .. } => "start the sync again: the integration was deleted meanwhile",
+            Self::KnownIntegration { .. } => "`catalog-sync integration delete` one of the two",
             Self::Linked { .. } => "unlink that repository first, then import again",
             Self::NotEmpty => "import into a new store: `--store DIR`",
             Self::Malformed { place, .. } if place.starts_with("line ") => {

@@ -69,6 +69,22 @@ pub trait Store: Send + Sync {
     /// nothing else could bring them back. Killed in the middle, it is gone all the same: what is left is removed when
     /// the store is opened next. The journal stays until it expires.
     async fn delete_integration(&self, lease: &CrawlLease, catalog: &CatalogLease) -> Result<(), StoreError>;
+    /// Gives what is kept of an integration to another key: state, switches, repositories, candidates,
+    /// recommendations, secondary items and details with their coverage, syncs, plans. What was judged counts no more.
+    /// With `catalogs`, the one it had and the one it has, what is kept of the former goes along, whoever's it is:
+    /// links, decisions, entities, snapshot; what the latter has of the same repository, and entities and snapshot of
+    /// its own, stay. Without, all of that stays where it is. Killed in the middle, it is done all the same: what is
+    /// left follows when the store is opened next.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownIntegration`]: nothing is kept of `from`; [`StoreError::KnownIntegration`]: something is
+    /// kept under `to` already.
+    async fn carry_over(
+        &self,
+        from: &CrawlLease,
+        to: &CrawlLease,
+        catalogs: Option<(&CatalogLease, &CatalogLease)>,
+    ) -> Result<(), StoreError>;
     /// What people switched.
     async fn switches(&self, key: &IntegrationKey) -> Result<Switches, StoreError>;
     /// Switches.

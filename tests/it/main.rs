@@ -30,6 +30,7 @@ mod output;
 mod promises;
 mod readme;
 mod refused;
+mod renamed;
 mod several;
 mod shapes;
 mod sidecar;

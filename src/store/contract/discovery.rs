@@ -1,11 +1,14 @@
 //! Integrations, pages, sweeps, verdicts, deletion, leases.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
+
+use serde_json::Value;
 
 use super::Home;
 use super::world::*;
 use crate::model::{DecisionKind, IntegrationKey, Presence, RepoKey, SyncId};
-use crate::store::{DiscoveryState, LinkChange, RecordedPage, Store, StoreError};
+use crate::store::{DiscoveryState, IntegrationState, LinkChange, RecordedPage, Store, StoreError};
 
 pub(crate) async fn integrations_are_kept_as_saved(home: &dyn Home) {
     let store = home.open().await;
@@ -241,6 +244,117 @@ pub(crate) async fn a_deleted_integration_leaves_what_others_know(home: &dyn Hom
     assert_eq!(decisions.iter().map(|decision| &decision.repo).collect::<Vec<_>>(), [&repo(2), &repo(3)]);
     assert_eq!(store.integrations_of(&repo(2)).await.expect("reads"), [other]);
     assert_whole(&*store).await;
+}
+
+/// A key of the same workspace under another catalog.
+fn on_catalog(key: &IntegrationKey, catalog: &str) -> IntegrationKey {
+    IntegrationKey { catalog: catalog.to_owned(), ..key.clone() }
+}
+
+/// P4.13: whoever gives integration and catalog other names finds everything under the new ones, and nothing twice.
+pub(crate) async fn an_integration_is_carried_over_whole(home: &dyn Home) {
+    let store = home.open().await;
+    let (old, new) = (integration("acme"), on_catalog(&integration("acme"), "golden"));
+    fill(&*store, &old).await;
+    let lease = crawl(&*store, &old).await;
+    let discovery = store.integration(&old).await.expect("reads").expect("known").discovery;
+    let judged = IntegrationState { correlated: Some("inputs".to_owned()), discovery, ..state(&old) };
+    store.save_integration(&lease, &judged).await.expect("saves");
+    drop(lease);
+    let before = exported(&*store).await;
+
+    let (from, to) = (crawl(&*store, &old).await, crawl(&*store, &new).await);
+    let catalogs = (catalog(&*store).await, store.catalog_lease("golden").await.expect("leases"));
+    store.carry_over(&from, &to, Some((&catalogs.0, &catalogs.1))).await.expect("carries over");
+    drop((from, to, catalogs, store));
+
+    let store = home.open().await;
+    assert_whole(&*store).await;
+    let carried = IntegrationState { key: new.clone(), correlated: None, ..judged };
+    assert_eq!(store.integrations().await.expect("reads"), [carried], "what was judged counts no more");
+    assert!(store.switches(&new).await.expect("reads").suspended);
+    assert!(!store.switches(&old).await.expect("reads").suspended);
+    assert_eq!(store.repositories(&new, None, 10).await.expect("reads").len(), 3);
+    assert_eq!(store.integrations_of(&repo(1)).await.expect("reads"), std::slice::from_ref(&new));
+    assert_eq!(store.syncs(Some(&new), 10).await.expect("reads").len(), 1);
+    assert_eq!(store.syncs(Some(&old), 10).await.expect("reads").len(), 0);
+    assert_eq!(store.plan("01PLAN-acme").await.expect("reads").expect("kept").integration, new);
+    assert_eq!(store.links("golden").await.expect("reads").len(), 2);
+    assert_eq!(store.decisions("golden").await.expect("reads").len(), 1);
+    assert_eq!(store.known_entities("golden").await.expect("reads").map(|all| all.len()), Some(2));
+    assert!(store.catalog_snapshot("golden").await.expect("reads").is_some());
+    assert_eq!(store.candidates("golden", None).await.expect("reads").len(), 2);
+    // Record by record: the same, but for the catalog's name and what was judged.
+    let as_named_now = before.lines().map(|line| {
+        let mut line: Value = serde_json::from_str(line).expect("JSON lines");
+        let parts = line.get_mut("key").and_then(Value::as_array_mut).into_iter().flatten();
+        parts.filter(|part| *part == "main").for_each(|part| *part = "golden".into());
+        for place in ["/value/key/catalog", "/value/integration/catalog"] {
+            line.pointer_mut(place).into_iter().for_each(|name| *name = "golden".into());
+        }
+        line.pointer_mut("/value/correlated").into_iter().for_each(|judged| *judged = Value::Null);
+        line.to_string()
+    });
+    let now = exported(&*store).await;
+    let now = now.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON lines").to_string());
+    assert_eq!(now.collect::<BTreeSet<_>>(), as_named_now.collect::<BTreeSet<_>>());
+}
+
+/// Links and decisions belong to a catalog that is still there, and are of use to the others on it.
+pub(crate) async fn a_catalog_that_is_there_stays_where_it_is(home: &dyn Home) {
+    let store = home.open().await;
+    let (old, new) = (integration("acme"), on_catalog(&integration("acme"), "golden"));
+    fill(&*store, &old).await;
+    let (from, to) = (crawl(&*store, &old).await, crawl(&*store, &new).await);
+    store.carry_over(&from, &to, None).await.expect("carries over");
+    assert_eq!(store.repositories(&new, None, 10).await.expect("reads").len(), 3);
+    assert_eq!(store.links("main").await.expect("reads").len(), 2);
+    assert_eq!(store.decisions("main").await.expect("reads").len(), 1);
+    assert_eq!(store.known_entities("main").await.expect("reads").map(|all| all.len()), Some(2));
+    assert_eq!(store.known_entities("golden").await.expect("reads"), None);
+    assert_whole(&*store).await;
+    drop((from, to));
+
+    // A catalog that has something of its own keeps it.
+    let third = on_catalog(&old, "third");
+    store
+        .decide("third", &decision(&repo(3), DecisionKind::Target { entity: entity("own") }, 20))
+        .await
+        .expect("decides");
+    store.save_known_entities("third", &[entity("own")]).await.expect("saves");
+    let (from, to) = (crawl(&*store, &new).await, crawl(&*store, &third).await);
+    let lease = store.catalog_lease("golden").await.expect("leases");
+    store.decide("golden", &decision(&repo(3), DecisionKind::Ignored, 9)).await.expect("decides");
+    store.decide("golden", &decision(&repo(2), DecisionKind::Ignored, 9)).await.expect("decides");
+    store.save_known_entities("golden", &[entity("a")]).await.expect("saves");
+    let other = store.catalog_lease("third").await.expect("leases");
+    store.carry_over(&from, &to, Some((&lease, &other))).await.expect("carries over");
+    let kinds: Vec<DecisionKind> =
+        store.decisions("third").await.expect("reads").into_iter().map(|decision| decision.kind).collect();
+    assert_eq!(kinds, [DecisionKind::Ignored, DecisionKind::Target { entity: entity("own") }]);
+    assert_eq!(store.known_entities("third").await.expect("reads"), Some(vec![entity("own")]));
+    assert_eq!(store.known_entities("golden").await.expect("reads"), None);
+    assert_whole(&*store).await;
+}
+
+pub(crate) async fn only_the_known_is_carried_over_and_only_to_the_unknown(home: &dyn Home) {
+    let store = home.open().await;
+    let (old, new) = (integration("acme"), integration("beta"));
+    let (from, to) = (crawl(&*store, &old).await, crawl(&*store, &new).await);
+    let refused = store.carry_over(&from, &to, None).await;
+    assert!(matches!(refused, Err(StoreError::UnknownIntegration { .. })), "{refused:?}");
+    drop((from, to));
+    fill(&*store, &old).await;
+    drop(known_crawl(&*store, &new).await);
+    let before = exported(&*store).await;
+    let (from, to) = (crawl(&*store, &old).await, crawl(&*store, &new).await);
+    let refused = store.carry_over(&from, &to, None).await;
+    assert!(matches!(refused, Err(StoreError::KnownIntegration { .. })), "{refused:?}");
+    let (main, second) = (catalog(&*store).await, store.catalog_lease("second").await.expect("leases"));
+    let refused = store.carry_over(&from, &to, Some((&main, &second))).await;
+    assert!(matches!(refused, Err(StoreError::WrongLease { .. })), "{refused:?}");
+    store.carry_over(&from, &from, Some((&main, &main))).await.expect("nothing to do");
+    assert_eq!(exported(&*store).await, before);
 }
 
 /// Invariant 6.

@@ -16,6 +16,7 @@ use crate::store::{IntegrationState, JournalEntry, SealedCredential, StoredCandi
 
 pub(super) const META: u8 = b'm';
 pub(super) const DELETIONS: u8 = b'D';
+pub(super) const MOVES: u8 = b'M';
 pub(super) const BUDGETS: u8 = b'b';
 
 pub(super) const INTEGRATIONS: u8 = b'i';
@@ -74,6 +75,7 @@ use Part::{Number, Place, Text, Time};
 pub(super) const BOOKS: &[Book] = &[
     local::<Value>(META, "meta", &[Text]),
     local::<bool>(DELETIONS, "deletions", &[Text, Text, Text]),
+    local::<Move>(MOVES, "moves", &[Text, Text, Text]),
     local::<Value>(BUDGETS, "budgets", &[Text]),
     record::<IntegrationState>(INTEGRATIONS, "integrations", &[Text, Text, Text]),
     record::<Switches>(SWITCHES, "switches", &[Text, Text, Text]),
@@ -125,6 +127,14 @@ pub(super) fn book(tag: u8) -> Option<&'static Book> {
 pub(super) struct StoredSync {
     pub(super) integration: IntegrationKey,
     pub(super) record: SyncRecord,
+}
+
+/// What is kept of an integration is on its way to another key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Move {
+    pub(super) to: IntegrationKey,
+    /// What is kept of its catalog goes along.
+    pub(super) with_catalog: bool,
 }
 
 const fn record<T: Serialize + DeserializeOwned>(tag: u8, name: &'static str, shape: &'static [Part]) -> Book {

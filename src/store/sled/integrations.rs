@@ -6,7 +6,7 @@ use super::books::{
 };
 use super::draft::{Draft, Tree, malformed};
 use super::keys::{Key, Reader};
-use super::repositories;
+use super::{carried, repositories};
 use crate::model::{IntegrationKey, RepoKey};
 use crate::store::{DiscoveryState, IntegrationState, StoreError, StoredPlan, Switches};
 
@@ -14,7 +14,7 @@ pub(super) fn key_of(integration: &IntegrationKey) -> Vec<u8> {
     Key::in_book(INTEGRATIONS).integration(integration).bytes()
 }
 
-fn switches_key(integration: &IntegrationKey) -> Vec<u8> {
+pub(super) fn switches_key(integration: &IntegrationKey) -> Vec<u8> {
     Key::in_book(SWITCHES).integration(integration).bytes()
 }
 
@@ -30,15 +30,19 @@ pub(super) fn one(tree: &Tree, integration: &IntegrationKey) -> Result<Option<In
     tree.get(&key_of(integration))
 }
 
-/// A deletion that was given up in the middle (its task was lost) is ended first.
+/// A deletion or a carrying over that was given up in the middle (its task was lost) is ended first.
 pub(super) fn save(draft: &mut Draft<'_>, held: &IntegrationKey, state: &IntegrationState) -> Result<(), StoreError> {
     if *held != state.key {
         return Err(StoreError::WrongLease { held: held.to_string(), wanted: state.key.to_string() });
     }
-    if draft.has(&deletion_key(held))? {
-        delete(draft, held)?;
-    }
+    carried::finish(draft, |key| key == held)?;
+    end_deletion(draft, held)?;
     draft.put(key_of(held), state)
+}
+
+/// Ends a deletion that was given up.
+pub(super) fn end_deletion(draft: &mut Draft<'_>, integration: &IntegrationKey) -> Result<(), StoreError> {
+    if draft.has(&deletion_key(integration))? { delete(draft, integration) } else { Ok(()) }
 }
 
 /// Replaces discovery's part of the state. Where records changed with it, what was judged before holds no longer:

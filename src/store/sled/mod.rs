@@ -4,6 +4,7 @@
 //! panic of sled's becomes an error.
 
 mod books;
+mod carried;
 mod check;
 mod codec;
 mod commit;
@@ -182,6 +183,17 @@ impl Store for SledStore {
             integrations::delete(draft, &integration)
         })
         .await
+    }
+
+    async fn carry_over(
+        &self,
+        from: &CrawlLease,
+        to: &CrawlLease,
+        catalogs: Option<(&CatalogLease, &CatalogLease)>,
+    ) -> Result<(), StoreError> {
+        let (from, to) = (from.integration.clone(), to.integration.clone());
+        let held = catalogs.map(|(from, to)| (from.catalog.clone(), to.catalog.clone()));
+        self.write(move |draft| carried::carry_over(draft, &from, &to, held)).await
     }
 
     async fn switches(&self, key: &IntegrationKey) -> Result<Switches, StoreError> {

@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use super::books::META;
 use super::draft::{Draft, Tree, failed};
 use super::keys::Key;
-use super::{export, integrations, syncs};
+use super::{carried, export, integrations, syncs};
 use crate::store::StoreError;
 
 /// What this program writes. A store with a larger number is refused (P7.10).
@@ -159,11 +159,12 @@ fn check_schema(tree: &Tree) -> Result<(), StoreError> {
     }
 }
 
-/// Ends what was begun: an import that broke off goes, a deletion is carried through, and syncs that still
-/// run were killed, since this process is alone with the store.
+/// Ends what was begun: an import that broke off goes, a deletion or a carrying over is carried through, and syncs that
+/// still run were killed, since this process is alone with the store.
 fn recover(tree: &Tree, now: DateTime<Utc>) -> Result<(), StoreError> {
     let mut draft = Draft::new(tree);
     export::drop_broken_import(&mut draft)?;
+    carried::finish(&mut draft, |_| true)?;
     for integration in integrations::deletions(tree)? {
         integrations::delete(&mut draft, &integration)?;
     }

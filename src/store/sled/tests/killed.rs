@@ -13,6 +13,9 @@ use crate::store::contract::world::*;
 
 const FOLDER: &str = "CATALOG_SYNC_TEST_STORE";
 
+/// What the child does instead of writing.
+const MOVES: &str = "CATALOG_SYNC_TEST_MOVES";
+
 /// Repositories and journal entries per page: a torn batch would show.
 const PER_PAGE: usize = 8;
 
@@ -25,6 +28,9 @@ async fn a_process_of_its_own() {
         Err(error) => return println!("\nrefused {error} / {}", error.mend().unwrap_or_default()),
     };
     println!("\nopened");
+    if std::env::var_os(MOVES).is_some() {
+        return move_about(&store).await.expect("moves until it is killed");
+    }
     if let Err(error) = write_on(&store).await {
         println!("\nrefused {error} / {}", error.mend().unwrap_or_default());
     }
@@ -68,6 +74,83 @@ async fn write_on(store: &SledStore) -> Result<(), StoreError> {
         Ok(())
     };
     futures::try_join!(pages, items, links).map(drop)
+}
+
+/// Carries everything over, there and back again, for ever.
+async fn move_about(store: &SledStore) -> Result<(), StoreError> {
+    for turn in 1.. {
+        let known = store.integrations().await?;
+        let from = known.first().expect("always one").key.clone();
+        let other = if from.catalog == "main" { "golden" } else { "main" };
+        let to = crate::model::IntegrationKey { catalog: other.to_owned(), ..from.clone() };
+        let leases = (crawl(store, &from).await, crawl(store, &to).await);
+        let catalogs = (store.catalog_lease(&from.catalog).await?, store.catalog_lease(&to.catalog).await?);
+        store.carry_over(&leases.0, &leases.1, Some((&catalogs.0, &catalogs.1))).await?;
+        println!("\npage {turn}");
+    }
+    Ok(())
+}
+
+/// P4.13, P2.12: wherever the kill falls, everything is in one place, and whole.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_process_leaves_nothing_between_two_names() {
+    let scratch = TempDir::new().expect("a temporary folder");
+    let folder = scratch.path().join("store");
+    let key = integration("acme");
+    let sorted = |exported: &str| {
+        let mut lines: Vec<String> = exported.lines().map(|line| line.replace("golden", "main")).collect();
+        lines.sort();
+        lines
+    };
+    let before = {
+        let store = open(&folder).await;
+        fill(&store, &key).await;
+        // More than one batch.
+        let lease = crawl(&store, &key).await;
+        for number in 1..=6 {
+            let repos = (0..100).map(|one| repo(number * 100 + one));
+            store
+                .record_page(&lease, page("01SWEEP", u32::try_from(number).unwrap_or(0), repos))
+                .await
+                .expect("records");
+        }
+        sorted(&exported(&store).await)
+    };
+    let mut between = 0;
+    for round in 0..8 {
+        let mut random = StdRng::seed_from_u64(round);
+        let mut child = start(this_program().env(MOVES, "1"), &folder);
+        let mut left = random.random_range(0..2_u32);
+        let mut acknowledged = Acknowledged::default();
+        let mut output = BufReader::new(child.stdout.take().expect("piped")).lines().map_while(Result::ok);
+        let mut opened = false;
+        while left > 0 || !opened {
+            let line = output.next().expect("the child goes on until it is killed");
+            opened |= line == "opened";
+            if acknowledged.note(&line) {
+                left -= 1;
+            }
+        }
+        for _ in 0..random.random_range(0..1_000_000_u32) {
+            std::hint::spin_loop();
+        }
+        child.kill().expect("kills");
+        child.wait().expect("ended");
+        between += u32::from(is_between(&folder));
+        let store = open(&folder).await;
+        let known = store.integrations().await.expect("reads");
+        assert_eq!(known.len(), 1, "round {round}");
+        assert_eq!(sorted(&exported(&store).await), before, "round {round}");
+        assert_eq!(store.check().await.expect("checks").faults, Vec::<String>::new(), "round {round}");
+    }
+    println!("8 kills, {between} of them in the middle");
+    assert!(between > 0, "no kill fell in the middle: the test shows nothing");
+}
+
+/// Whether a store was left in the middle of carrying over.
+fn is_between(folder: &Path) -> bool {
+    let db = sled::Config::default().path(folder).open().expect("opens");
+    db.scan_prefix([books::MOVES]).next().is_some()
 }
 
 async fn pages_done(store: &SledStore) -> Result<u32, StoreError> {
