@@ -372,6 +372,7 @@ async fn import_into(
                 reason: "a dry run".to_owned(),
                 is_chosen,
                 rules_hash: None,
+                unlooked: Vec::new(),
             };
             app.store.save_plan(&stored).await?;
             *plans += 1;

@@ -78,7 +78,12 @@ pub async fn approve(approval: &Approval<'_>) -> Result<SyncRecord, EngineError>
             && let Some(mut state) = store.integration(&parts.key).await?
         {
             update::confirm(&mut state);
-            state.rules_hash = held.rules_hash.clone().or(state.rules_hash);
+            if held.rules_hash.is_some() {
+                // What was left out is not approved either, should it come back one day.
+                let left_out = due.left_out.iter().map(LeftOut::link);
+                let unlooked = held.unlooked.iter().cloned().chain(left_out).collect();
+                update::accept_rules(&mut state, held.rules_hash.clone(), unlooked);
+            }
             store.save_integration(&lease, &state).await?;
         }
     }

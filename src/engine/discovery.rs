@@ -60,6 +60,7 @@ pub(super) async fn discovery(run: &Run<'_>, lease: &CrawlLease, record: &mut Sy
             reason: held.reason.clone(),
             is_chosen: false,
             rules_hash: None,
+            unlooked: Vec::new(),
         }))),
         None => Ok(found),
     }

@@ -33,6 +33,11 @@ pub(super) struct LeftOut {
 }
 
 impl LeftOut {
+    /// Which repository and entity.
+    pub(super) fn link(&self) -> (RepoKey, EntityRef) {
+        (self.step.repo.clone(), self.step.entity.clone())
+    }
+
     /// For the record.
     pub(super) fn entry(&self) -> HeldEntry {
         HeldEntry {

@@ -45,6 +45,7 @@ pub(super) async fn survey(run: &Run<'_>, record: &mut SyncRecord) -> Result<Sur
             reason,
             is_chosen: false,
             rules_hash: None,
+            unlooked: Vec::new(),
         })));
     }
     let all: BTreeSet<&EntityRef> = reading.entity_refs.iter().chain(&reading.unreadable).collect();

@@ -1,11 +1,13 @@
 //! What a sync does to the catalog unseen: auto-import, linked entities brought up to date, links adopted
 //! from marks. Plan first, whole; then apply.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use serde_json::json;
 
 use super::import::{Chosen as Choice, Material, carry_out, gather};
 use super::judge::Judged;
-use super::known::served;
+use super::known::known;
 use super::survey::Survey;
 use super::{Progress, Run, Stop};
 use crate::apply::{StepOutcome, StepResult};
@@ -15,10 +17,17 @@ use crate::model::{
     SyncError, SyncRecord, Unseen,
 };
 use crate::plan::{self, Chosen, EditPurpose, Guard, Plan};
-use crate::store::{CrawlLease, StoredPlan};
+use crate::store::{CrawlLease, IntegrationState, StoredPlan};
 
 /// State note: auto-import waits because the store was new and the catalog had our marks (invariant 3).
 const UNCONFIRMED: &str = "auto_import_unconfirmed";
+
+/// State note: links whose documents could not be looked at when changed rules were accepted. These rules are new to
+/// them, whenever they can be.
+const UNLOOKED: &str = "unlooked_under_rules";
+
+/// A link: which repository, which entity.
+type LinkKey = (RepoKey, EntityRef);
 
 /// Plans and applies.
 pub(super) async fn update(
@@ -38,14 +47,16 @@ pub(super) async fn update(
         .chain(survey.marks.iter().map(|(_, repo)| repo))
         .chain(judged.recommendations.iter().map(|one| &one.repo))
         .collect();
-    let known = if wanted.is_empty() { Vec::new() } else { served(run, |repo| wanted.contains(repo)).await? };
+    let is_wanted = |known: &KnownRepository| wanted.contains(&known.repository.key);
+    let known = if wanted.is_empty() { Vec::new() } else { known(run, is_wanted).await? };
     let choices = choose(run, survey, judged, &known, &links, &decisions);
     let material = gather(run.parts, run.store, &choices).await?;
     let decisions_lost = is_unconfirmed(run, lease, survey).await?;
     let state = run.store.integration(&run.parts.key).await?;
     let rules_hash = run.parts.rules.hash().to_owned();
     let before = state.as_ref().and_then(|state| state.rules_hash.clone());
-    let plan = plan_of(
+    let rules_changed = before.is_some_and(|before| before != rules_hash);
+    let mut plan = plan_of(
         run.parts,
         survey,
         &material,
@@ -53,10 +64,16 @@ pub(super) async fn update(
         &decisions,
         Chosen::Unattended {
             guard: Guard::BLAST_RADIUS,
-            rules_changed: before.is_some_and(|before| before != rules_hash),
+            rules_changed,
             decisions_lost,
         },
     );
+    let unlooked_before = state.as_ref().map(unlooked_of).unwrap_or_default();
+    plan::hold_unlooked(&mut plan, &unlooked_before);
+    let mut unlooked = unlooked(&plan, &links, &known);
+    if !rules_changed {
+        unlooked.retain(|link| unlooked_before.contains(link));
+    }
     if let Err(faults) = plan::check(&plan) {
         let report = crate::error::Report::plain(
             format!("the plan is flawed and was not carried out: {}", faults.join("; ")),
@@ -97,15 +114,46 @@ pub(super) async fn update(
     .await?;
     count(record, &outcomes);
     settle(run, &decisions, &outcomes).await?;
-    hold(run, record, &plan).await?;
+    hold(run, record, &plan, &unlooked).await?;
     if plan.approvable().next().is_none()
         && let Some(mut state) = run.store.integration(&run.parts.key).await?
-        && state.rules_hash.as_ref() != Some(&rules_hash)
+        && (state.rules_hash.as_ref() != Some(&rules_hash) || unlooked_of(&state) != unlooked)
     {
-        state.rules_hash = Some(rules_hash);
+        accept_rules(&mut state, Some(rules_hash), unlooked.into_iter().collect());
         run.store.save_integration(lease, &state).await?;
     }
     Ok(outcomes)
+}
+
+/// Links of these repositories that the plan says nothing of, because their documents could not be looked at or their
+/// repositories are not there.
+fn unlooked(plan: &Plan, links: &[Link], known: &[KnownRepository]) -> BTreeSet<LinkKey> {
+    let served: HashMap<&RepoKey, bool> =
+        known.iter().map(|known| (&known.repository.key, known.presence.is_served())).collect();
+    let without_step = plan.held.iter().filter(|held| held.step.is_none());
+    let held: HashSet<(&RepoKey, Option<&EntityRef>)> =
+        without_step.map(|held| (&held.repo, held.entity.as_ref())).collect();
+    let is_unlooked = |link: &&Link| match served.get(&link.repo) {
+        Some(is_served) => !is_served || held.contains(&(&link.repo, Some(&link.entity))),
+        // Another integration's.
+        None => false,
+    };
+    links.iter().filter(is_unlooked).map(|link| (link.repo.clone(), link.entity.clone())).collect()
+}
+
+fn unlooked_of(state: &IntegrationState) -> BTreeSet<LinkKey> {
+    let noted = state.notes.get(UNLOOKED).cloned();
+    noted.and_then(|noted| serde_json::from_value(noted).ok()).unwrap_or_default()
+}
+
+/// Rules are in force, for all but these links.
+pub(super) fn accept_rules(state: &mut IntegrationState, rules_hash: Option<String>, unlooked: Vec<LinkKey>) {
+    state.rules_hash = rules_hash;
+    if unlooked.is_empty() {
+        state.notes.remove(UNLOOKED);
+    } else {
+        state.notes.insert(UNLOOKED.to_owned(), json!(unlooked));
+    }
 }
 
 /// Makes the plan of a choice.
@@ -142,8 +190,8 @@ fn choose(
     links: &[Link],
     decisions: &[Decision],
 ) -> Vec<Choice> {
-    let served: BTreeMap<&RepoKey, &KnownRepository> =
-        known.iter().map(|known| (&known.repository.key, known)).collect();
+    let served = known.iter().filter(|known| known.presence.is_served());
+    let served: BTreeMap<&RepoKey, &KnownRepository> = served.map(|known| (&known.repository.key, known)).collect();
     let decided: BTreeMap<&RepoKey, &DecisionKind> =
         decisions.iter().map(|decision| (&decision.repo, &decision.kind)).collect();
     let mut choices = Vec::new();
@@ -225,7 +273,7 @@ async fn is_unconfirmed(run: &Run<'_>, lease: &CrawlLease, survey: &Survey) -> R
 }
 
 /// A person has confirmed: auto-import goes on.
-pub(super) fn confirm(state: &mut crate::store::IntegrationState) {
+pub(super) fn confirm(state: &mut IntegrationState) {
     state.notes.insert(UNCONFIRMED.to_owned(), false.into());
 }
 
@@ -266,7 +314,12 @@ pub(super) fn count(record: &mut SyncRecord, outcomes: &[StepOutcome]) {
 }
 
 /// Keeps what `sync approve` would carry out.
-async fn hold(run: &Run<'_>, record: &SyncRecord, plan: &Plan) -> Result<(), Stop> {
+async fn hold(
+    run: &Run<'_>,
+    record: &SyncRecord,
+    plan: &Plan,
+    unlooked: &BTreeSet<LinkKey>,
+) -> Result<(), Stop> {
     let held: Vec<_> = plan.held.iter().filter(|held| held.step.is_some()).cloned().collect();
     if held.is_empty() {
         return Ok(());
@@ -283,6 +336,7 @@ async fn hold(run: &Run<'_>, record: &SyncRecord, plan: &Plan) -> Result<(), Sto
             reason,
             is_chosen: false,
             rules_hash: Some(run.parts.rules.hash().to_owned()),
+            unlooked: unlooked.iter().cloned().collect(),
         })
         .await?;
     Ok(())

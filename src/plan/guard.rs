@@ -197,6 +197,21 @@ pub(crate) fn hold_unseen(
     }
 }
 
+/// P4.14: holds what would change documents of others that nobody could look at when changed rules were accepted:
+/// their files did not parse, or their repositories were not there.
+pub fn hold_unlooked(plan: &mut Plan, of: &BTreeSet<(RepoKey, EntityRef)>) {
+    if of.is_empty() {
+        return;
+    }
+    let is_meant = |step: &Step| changes_theirs(step) && of.contains(&(step.repo.clone(), step.entity.clone()));
+    hold(plan, is_meant, |_| {
+        "rules or fields changed while its document could not be looked at, and this would change it: look at the \
+         diff, then `sync approve`"
+            .to_owned()
+    });
+    plan.sort();
+}
+
 /// Makes an import; adoption only remembers one.
 fn is_import(step: &Step) -> bool {
     match &step.work {

@@ -23,7 +23,7 @@ use crate::model::{ClaimedName, Decision, Entity, EntityRef, Link, RepoKey, Repo
 
 pub use check::check;
 pub use fields::{Mapped, Mode, When};
-pub use guard::{Guard, catalog_shrunk, tombstone, would_stop};
+pub use guard::{Guard, catalog_shrunk, hold_unlooked, tombstone, would_stop};
 pub use note::{About, Note};
 pub use register::{Unregistrable, would_register};
 pub use step::{Change, Edit, EditPurpose, FieldChange, FieldPath, Held, NewEntity, Plan, Step, Work};
@@ -179,12 +179,19 @@ pub fn plan(inputs: &Inputs<'_>) -> Plan {
     if let Chosen::Unattended { guard, rules_changed, decisions_lost } = inputs.chosen {
         guard::hold_unseen(&mut plan, inputs.taken.len(), guard, rules_changed, decisions_lost);
     }
-    plan.steps.sort_by(|a, b| a.entity.cmp(&b.entity));
-    plan.held.sort_by(|a, b| {
-        (&a.full_name, &a.repo, &a.entity, &a.reason).cmp(&(&b.full_name, &b.repo, &b.entity, &b.reason))
-    });
-    plan.notes.sort_by_cached_key(Note::sort_key);
+    plan.sort();
     plan
+}
+
+impl Plan {
+    /// No order of arrival shows.
+    fn sort(&mut self) {
+        self.steps.sort_by(|a, b| a.entity.cmp(&b.entity));
+        self.held.sort_by(|a, b| {
+            (&a.full_name, &a.repo, &a.entity, &a.reason).cmp(&(&b.full_name, &b.repo, &b.entity, &b.reason))
+        });
+        self.notes.sort_by_cached_key(Note::sort_key);
+    }
 }
 
 #[cfg(test)]

@@ -184,6 +184,9 @@ pub struct StoredPlan {
     /// Hash of the rules it was made with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rules_hash: Option<String>,
+    /// Links whose documents could not be looked at then: approving these rules approves nothing of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unlooked: Vec<(RepoKey, EntityRef)>,
 }
 
 /// Items of one repository and kind with the coverage they bring about; stored in one atomic write.

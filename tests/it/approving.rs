@@ -120,6 +120,65 @@ fn an_approval_leaves_out_what_changed_since_and_it_is_held_again_p4_14() {
     assert!(bench.read("catalog/one.yaml").contains("described since"));
 }
 
+// P4.14: rules are approved for what could be looked at. A file that did not parse then waits for approval by itself
+// once it is mended, and so does the document of a repository that was not there.
+#[test]
+fn rules_approved_while_a_file_was_broken_are_not_applied_to_it_unseen_p4_14() {
+    let (bench, _) = held();
+    let good = bench.read("catalog/two.yaml");
+    bench.file("catalog/two.yaml", &good.replace("metadata:", "metadata: ]"));
+    let hidden = "rules: ./rules.yaml\nsecondary_kinds: {}\nrepositories: { exclude: [three] }";
+    bench.integration(hidden);
+    let record = bench.sync_exits(4);
+    let approvable = |record: &Value| -> Vec<String> {
+        let rows = record["held"].as_array().into_iter().flatten().filter(|row| row["approvable"] == true);
+        rows.map(|row| text(row, "/repository").to_owned()).collect()
+    };
+    assert_eq!(approvable(&record), ["acme/five", "acme/four", "acme/one"], "{record:#}");
+    approve(&bench, text(&record, "/id")).exits(0);
+    assert_eq!(written(&bench), ["one", "four", "five"]);
+    assert_eq!(approvable(&bench.sync_exits(0)), Vec::<String>::new());
+
+    bench.file("catalog/two.yaml", &good);
+    let record = bench.sync_exits(4);
+    assert_eq!((approvable(&record), written(&bench).len()), (vec!["acme/two".to_owned()], 3), "{record:#}");
+    assert!(text(&record, "/held/0/reason").contains("could not be looked at"), "{record:#}");
+    // It goes on waiting, whatever else comes.
+    assert_eq!(approvable(&bench.sync_exits(4)), ["acme/two"]);
+    bench.integration("rules: ./rules.yaml\nsecondary_kinds: {}");
+    let record = bench.run(&["sync", "now", "--full", "--output", "json"]).exits(4).json()[0].take();
+    assert_eq!(approvable(&record), ["acme/three", "acme/two"], "{record:#}");
+    approve(&bench, text(&record, "/id")).exits(0);
+    assert_eq!(written(&bench).len(), 5);
+    // From now on they are documents like the others.
+    bench.simulator.world().edit_repository("acme/two", |two| two.description = "described since".into());
+    assert_eq!(bench.sync_exits(0)["outcome"], "completed");
+    assert!(bench.read("catalog/two.yaml").contains("described since"));
+}
+
+// The same where nothing else is held: rules that change no other document are in force at once.
+#[test]
+fn rules_that_nothing_was_held_for_are_new_to_what_was_broken_p4_14() {
+    let bench = Bench::of(&NAMES[..1]);
+    bench.integration("rules: ./rules.yaml\nsecondary_kinds: {}");
+    bench.file("rules.yaml", &rules("before"));
+    bench.component("one");
+    bench.sync_exits(0);
+    bench.run(&["discovered", "import", "--all"]).ok();
+    bench.sync_exits(0);
+    let good = bench.read("catalog/one.yaml");
+    bench.file("catalog/one.yaml", &good.replace("metadata:", "metadata: ]"));
+    bench.file("rules.yaml", &rules("after"));
+    bench.sync_exits(0);
+    bench.sync_exits(0);
+    bench.file("catalog/one.yaml", &good);
+    let record = bench.sync_exits(4);
+    assert_eq!(record["held"][0]["approvable"], true, "{record:#}");
+    assert!(!bench.read("catalog/one.yaml").contains("title: after"));
+    approve(&bench, text(&record, "/id")).exits(0);
+    assert!(bench.read("catalog/one.yaml").contains("title: after"));
+}
+
 #[test]
 fn a_suspended_integration_approves_nothing_p2_7() {
     let (bench, id) = held();

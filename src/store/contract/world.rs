@@ -245,6 +245,7 @@ pub(crate) fn plan(id: &str, key: &IntegrationKey, minute: i64) -> StoredPlan {
         reason: "a guard".to_owned(),
         is_chosen: false,
         rules_hash: None,
+        unlooked: Vec::new(),
     }
 }
 
