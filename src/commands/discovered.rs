@@ -7,7 +7,7 @@ use super::request::{Answer, DiscoveredFilter, Explained, StateFilter};
 use super::{App, Failure, imported};
 use crate::assemble;
 use crate::config::Integration;
-use crate::engine::judge;
+use crate::engine::{Stop, judge, survey};
 use crate::model::{Action, Decision, DecisionKind, EntityRef, KnownRepository, Presence, Recommendation, RepoKey};
 use crate::recommend::{awaits_decision, look_first};
 
@@ -184,14 +184,19 @@ pub(super) async fn restore(app: &App, repositories: &[String], integration: Opt
         let repo = &known.repository.key;
         let decisions = app.store.decisions(&integration.catalog).await?;
         let before = decisions.into_iter().find(|decision| decision.repo == *repo);
-        let left = before.as_ref().and_then(|before| before.kind.let_go().next());
+        let left = match before.as_ref().map(|before| &before.kind) {
+            // Set aside after it was unlinked: the mark is what is left of that.
+            Some(DecisionKind::Ignored) => marked(app, integration, repo).await?,
+            Some(kind) => kind.let_go().next().cloned(),
+            None => None,
+        };
         match left {
             // The mark in the entity stays, and would make the link again unasked.
             Some(left) => {
                 let decision = Decision {
                     repo: repo.clone(),
                     full_name: known.repository.full_name.clone(),
-                    kind: DecisionKind::Restored { entity: left.clone() },
+                    kind: DecisionKind::Restored { entity: left },
                     at: app.clock.now(),
                     by: app.by.clone(),
                 };
@@ -201,6 +206,17 @@ pub(super) async fn restore(app: &App, repositories: &[String], integration: Opt
         }
     }
     now_rows(app, &found).await
+}
+
+/// The entity that bears the mark of a repository without a link.
+async fn marked(app: &App, integration: &Integration, repo: &RepoKey) -> Result<Option<EntityRef>, Failure> {
+    if !app.store.links_of(&integration.catalog, repo).await?.is_empty() {
+        return Ok(None);
+    }
+    let parts = app.assembler.parts(integration).await?;
+    let look = survey::look(parts.catalog.as_ref(), app.store.as_ref()).await;
+    let survey = look.map_err(|error| Failure::failed(Stop::from(error).into_report()))?;
+    Ok(survey.marks.into_iter().find(|(_, marked)| marked == repo).map(|(entity, _)| entity))
 }
 
 async fn now_rows(app: &App, found: &[(&Integration, KnownRepository)]) -> Result<Answer, Failure> {

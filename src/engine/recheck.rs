@@ -122,6 +122,13 @@ fn choice(
     if !known.presence.is_served() {
         return Err(format!("the repository is {} by now", known.presence.as_str()));
     }
+    let of_repository = || links.iter().filter(|link| link.repo == step.repo);
+    let link = of_repository().find(|link| link.entity == step.entity);
+    let is_update = matches!(&step.work, Work::Edit(Edit { purpose: EditPurpose::Update, .. }));
+    // A link that is there is served, whatever else was decided.
+    if let (true, Some(link)) = (is_update, link) {
+        return Ok(Choice::update(known, link.clone()));
+    }
     let decision = decisions.iter().find(|decision| decision.repo == step.repo);
     if let Some(reason) = decision.and_then(tombstone) {
         return Err(reason);
@@ -129,11 +136,8 @@ fn choice(
     if let Some(other) = links.iter().find(|link| link.entity == step.entity && link.repo != step.repo) {
         return Err(format!("{} is linked to {} by now", step.entity, escape_control(&other.repo.to_string())));
     }
-    let of_repository = || links.iter().filter(|link| link.repo == step.repo);
-    let link = of_repository().find(|link| link.entity == step.entity);
-    if matches!(&step.work, Work::Edit(Edit { purpose: EditPurpose::Update, .. })) {
-        let gone = || format!("it is not linked to {} any more", step.entity);
-        return link.map(|link| Choice::update(known, link.clone())).ok_or_else(gone);
+    if is_update {
+        return Err(format!("it is not linked to {} any more", step.entity));
     }
     if link.is_some() {
         return Err(format!("it is linked to {} already", step.entity));

@@ -205,7 +205,10 @@ fn choose(
         }
     }
     for (entity, repo) in &survey.marks {
-        let is_let_go = decided.get(repo).is_some_and(|decision| decision.lets_go(entity.as_str()));
+        // Whoever set a repository aside ended its link before: the mark that is left tells nothing.
+        let is_let_go = decided
+            .get(repo)
+            .is_some_and(|decision| matches!(decision, DecisionKind::Ignored) || decision.lets_go(entity.as_str()));
         if let Some(known) = served.get(repo)
             && !is_let_go
             && (!waits_for_a_person(decided.get(repo).copied())

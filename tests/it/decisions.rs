@@ -296,3 +296,37 @@ fn a_row_of_the_decisions_file_ends_a_link_p4_6() {
     assert!(written.contains("acme/third") && written.contains("# ours\r\n"), "{written}");
     assert!(written.split_inclusive('\n').all(|line| line.ends_with("\r\n")), "{written:?}");
 }
+
+// P4.1, P4.6: unlinked, then set aside: that is settled, and no sync comes back to it because of the mark that is left;
+// let back in, it waits for a person like others that were unlinked. Linked, and set aside in the file: the link stays
+// served.
+#[test]
+fn what_was_set_aside_is_not_brought_up_again_p4_1_p4_6() {
+    let bench = Bench::of(&["first", "second"]);
+    configure(&bench, true, false);
+    bench.component("first");
+    bench.component("second");
+    bench.sync_exits(0);
+    bench.run(&["discovered", "import", "first", "second"]).ok();
+    bench.run(&["imported", "unlink", "first", "--yes"]).ok();
+    bench.run(&["discovered", "ignore", "first"]).ok();
+    let id = text(&bench.json(&["imported", "list"])[0], "/repository/id").to_owned();
+    let row = format!(
+        "- {{ catalog: main, full_name: acme/second, repository: 'bitbucket.org/{id}', decision: ignored, at: 2026-11-21T00:00:00Z, by: anna }}\n"
+    );
+    bench.file("decisions.yaml", &format!("{}{row}", bench.read("decisions.yaml")));
+    bench.simulator.world().edit_repository("acme/second", |second| second.description = "described since".into());
+    for _ in 0..2 {
+        let record = bench.sync_exits(0);
+        assert_eq!((&record["held"], &record["notes"]), (&Value::Null, &Value::Null), "{record:#}");
+    }
+    assert!(bench.read("catalog/second.yaml").contains("described since"), "{}", bench.read("catalog/second.yaml"));
+    let linked: Vec<String> = links(&bench).into_iter().map(|[name, ..]| name).collect();
+    assert_eq!(linked, ["acme/second"]);
+
+    bench.run(&["discovered", "restore", "first"]).ok();
+    let record = bench.sync_exits(0);
+    assert_eq!(number(&record, "/imported/updated"), 0, "{record:#}");
+    assert_eq!(bench.json(&["discovered", "list"])[0]["repository"]["full_name"], "acme/first");
+    assert_eq!(links(&bench).len(), 1, "the mark alone links nothing again");
+}
