@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use futures::stream::{self, StreamExt};
+use futures::stream::StreamExt;
 
-use super::{Crawl, CutShort, pipelines};
+use super::{Crawl, CutShort, Refused, pipelines, stream};
 use crate::error::Report;
 use crate::model::coverage::Unavailable;
 use crate::model::detail::{Parents, known_without_asking};
@@ -26,7 +26,8 @@ use crate::store::{DetailBatch, StoreError};
 const TURN: usize = 20;
 /// So many not found in a row, and none told, are no property of a single one: the repository has no such thing.
 const NOT_FOUND: usize = 3;
-/// A kind that cannot be read is asked for again after so long.
+/// A kind that a repository does not have (404) is asked for again after so long; one that is refused (403) as pull
+/// requests and commits are.
 const ASK_AGAIN_AFTER: TimeDelta = TimeDelta::hours(24);
 /// Where the source does not tell its limit.
 const ASSUMED_PER_HOUR: u64 = 1_000;
@@ -39,6 +40,8 @@ pub struct DetailInputs<'a> {
     pub repositories: Vec<Repository>,
     /// Selected kinds with their caps: most details stored in one sync, over all repositories.
     pub kinds: BTreeMap<DetailKind, u64>,
+    /// What was refused lately is asked again, too: after a sweep.
+    pub asks_again: bool,
     /// Told after every write: stored so far, planned.
     pub progress: &'a (dyn Fn(u64, u64) + Sync),
 }
@@ -52,6 +55,8 @@ pub struct DetailReport {
     pub errors: Vec<SyncError>,
     /// For people: kinds that some repositories do not have.
     pub notes: Vec<String>,
+    /// Kinds that were refused before, and wait to be asked for again.
+    pub refused: Vec<Refused>,
     /// `None`: it was not.
     pub cut_short: Option<CutShort>,
 }
@@ -130,7 +135,7 @@ pub async fn run(inputs: DetailInputs<'_>) -> Result<DetailReport, StoreError> {
     let room = Mutex::new(inputs.kinds.get(&DetailKind::Pipelines).copied().unwrap_or(0));
     let asks = Asks { crawl: &inputs.crawl, halt: &halt, failed: &failed_before, room: &room };
     let asks = &asks;
-    let mut taken = stream::iter(work)
+    let mut taken = futures::stream::iter(work)
         .map(|(turn, coverage, repo)| async move {
             match coverage.kind.of() {
                 Some(parent) => asks.turn(turn, coverage.kind, parent, repo).await,
@@ -190,7 +195,7 @@ async fn stands(inputs: &DetailInputs<'_>) -> Result<Vec<Stand>, StoreError> {
             let Some(now) = parents.get(&repository.key).filter(|parents| parents.stored > 0) else { continue };
             let key = &repository.key;
             let mut coverage = known.remove(key).unwrap_or_else(|| DetailCoverage::new(key.clone(), kind));
-            coverage.unavailable = coverage.unavailable.filter(|one| asked_lately(one, repository, inputs.crawl.now));
+            coverage.unavailable = coverage.unavailable.filter(|one| is_asked_lately(one, repository, inputs));
             if coverage.parents != *now {
                 let items = inputs.crawl.store.items(inputs.crawl.integration, key, parent, usize::MAX).await?;
                 let details = inputs.crawl.store.details(inputs.crawl.integration, key, kind, usize::MAX).await?;
@@ -211,15 +216,19 @@ async fn listed_stands(inputs: &DetailInputs<'_>, kind: DetailKind) -> Result<Ve
     let stand = |(repo, repository): (usize, &Repository)| {
         let key = &repository.key;
         let mut coverage = known.remove(key).unwrap_or_else(|| DetailCoverage::new(key.clone(), kind));
-        coverage.unavailable = coverage.unavailable.filter(|one| asked_lately(one, repository, inputs.crawl.now));
+        coverage.unavailable = coverage.unavailable.filter(|one| is_asked_lately(one, repository, inputs));
         Stand { repo, coverage }
     };
     Ok(inputs.repositories.iter().enumerate().map(stand).collect())
 }
 
 /// One asked in the future was asked by a clock that has jumped back since.
-fn asked_lately(one: &Unavailable, repository: &Repository, now: DateTime<Utc>) -> bool {
-    one.source_updated_on == repository.updated_on && (now - ASK_AGAIN_AFTER..=now).contains(&one.asked_at)
+fn is_asked_lately(one: &Unavailable, repository: &Repository, inputs: &DetailInputs<'_>) -> bool {
+    let after = if one.is_forbidden { stream::ASK_AGAIN_AFTER } else { ASK_AGAIN_AFTER };
+    let now = inputs.crawl.now;
+    !inputs.asks_again
+        && one.source_updated_on == repository.updated_on
+        && (now - after..=now).contains(&one.asked_at)
 }
 
 /// Who is asked for what, in this order: a turn for each repository and kind, longest waiting first, before anybody
@@ -442,9 +451,11 @@ fn fail(
     if error.ends_sync() {
         report.cut_short = Some(CutShort::Unauthorized);
     }
-    if is_first && matches!(error, SourceError::Forbidden { .. } | SourceError::NotFound { .. }) {
+    let is_forbidden = matches!(error, SourceError::Forbidden { .. });
+    if is_first && (is_forbidden || matches!(error, SourceError::NotFound { .. })) {
         report.notes.push(format!("{}: no {kind}: {error}", repo.full_name));
-        coverage.unavailable = Some(Unavailable { reason: message, asked_at: now, source_updated_on: repo.updated_on });
+        let source_updated_on = repo.updated_on;
+        coverage.unavailable = Some(Unavailable { reason: message, asked_at: now, source_updated_on, is_forbidden });
         return;
     }
     report.errors.push(SyncError {
@@ -462,7 +473,9 @@ fn count(report: &mut DetailReport, inputs: &DetailInputs<'_>, stands: &[Stand],
             continue;
         }
         let of_kind = stands.iter().map(|stand| &stand.coverage).filter(|coverage| coverage.kind == *kind);
-        let readable: Vec<&DetailCoverage> = of_kind.filter(|one| one.unavailable.is_none()).collect();
+        let (refused, readable): (Vec<&DetailCoverage>, _) = of_kind.partition(|one| one.unavailable.is_some());
+        // What is not there does not wait; what may not be read does.
+        let refused = refused.iter().filter(|one| one.unavailable.as_ref().is_some_and(|one| one.is_forbidden));
         let backlog: u64 = readable.iter().map(|coverage| coverage.waiting.len() as u64).sum();
         let unlisted = readable.iter().filter(|one| kind.of().is_none() && one.listed.is_none()).count() as u64;
         let syncs = backlog.div_ceil((*cap).max(1)).max(backlog.div_ceil(per_hour));
@@ -471,6 +484,16 @@ fn count(report: &mut DetailReport, inputs: &DetailInputs<'_>, stands: &[Stand],
             inputs.crawl.now.checked_add_signed(interval.checked_mul(syncs)?)
         });
         let stored = stored.get(kind).copied().unwrap_or(0);
-        report.counts.insert(*kind, SecondaryCounts { stored, backlog, repositories_waiting: unlisted, complete_by });
+        let repositories_waiting = unlisted + refused.count() as u64;
+        report.counts.insert(*kind, SecondaryCounts { stored, backlog, repositories_waiting, complete_by });
+    }
+    for Stand { repo, coverage } in stands {
+        let before = coverage.unavailable.as_ref().filter(|one| one.is_forbidden && one.asked_at != inputs.crawl.now);
+        report.refused.extend(before.map(|one| Refused {
+            full_name: inputs.repositories[*repo].full_name.clone(),
+            kind: coverage.kind.as_str(),
+            asked_at: one.asked_at,
+            reason: one.reason.clone(),
+        }));
     }
 }

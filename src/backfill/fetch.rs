@@ -337,7 +337,7 @@ impl<'a> Backfill<'a> {
         if stream.is_at_first_page() && (is_forbidden || matches!(error, SourceError::NotFound { .. })) {
             let what = format!("cannot read {} of {}", stream.kind.as_str(), stream.repo.full_name);
             let reason = Report::new(what, &error, error.mend()).one_line();
-            stream.refuse(reason.clone(), self.inputs.crawl.now);
+            stream.refuse(reason.clone(), is_forbidden, self.inputs.crawl.now);
             self.report.unreadable.push(Unreadable {
                 repo: stream.repo.key.clone(),
                 full_name: stream.repo.full_name.clone(),
@@ -481,7 +481,7 @@ impl<'a> Backfill<'a> {
             if let Some((asked_at, reason)) = stream.refused_before(self.inputs.crawl.now) {
                 self.report.refused.push(Refused {
                     full_name: stream.repo.full_name.clone(),
-                    kind: stream.kind,
+                    kind: stream.kind.as_str(),
                     asked_at,
                     reason: reason.to_owned(),
                 });

@@ -129,7 +129,7 @@ pub struct Refused {
     /// Full name of the repository.
     pub full_name: String,
     /// Which kind.
-    pub kind: SecondaryKind,
+    pub kind: &'static str,
     /// When it was asked for.
     pub asked_at: DateTime<Utc>,
     /// What the source said, and the mend.

@@ -16,7 +16,7 @@ use crate::source::{Ask, Cursor, ItemPage};
 
 /// A kind that cannot be read is asked again after this, when the repository changes, and with each sweep: a refusal
 /// may have been of a moment, and costs one request an hour then.
-const ASK_AGAIN_AFTER: TimeDelta = TimeDelta::hours(1);
+pub(super) const ASK_AGAIN_AFTER: TimeDelta = TimeDelta::hours(1);
 
 /// A walk whose hashes the server does not know is asked again at most so often.
 const MOST_UNKNOWN_ROUNDS: u32 = 12;
@@ -416,9 +416,9 @@ impl Stream {
     }
 
     /// The source does not let us read it.
-    pub fn refuse(&mut self, reason: String, now: DateTime<Utc>) {
+    pub fn refuse(&mut self, reason: String, is_forbidden: bool, now: DateTime<Utc>) {
         let source_updated_on = self.repo.updated_on;
-        self.coverage.unavailable = Some(Unavailable { reason, asked_at: now, source_updated_on });
+        self.coverage.unavailable = Some(Unavailable { reason, asked_at: now, source_updated_on, is_forbidden });
         self.give_up();
     }
 

@@ -95,6 +95,7 @@ async fn detailing(run: &Run<'_>, lease: &CrawlLease, record: &mut SyncRecord) -
         crawl: crawl(run, lease),
         repositories: served(run, |_| true).await?.into_iter().map(|known| known.repository).collect(),
         kinds,
+        asks_again: record.sweep,
         progress: &|done, planned| {
             *latest.lock().unwrap_or_else(PoisonError::into_inner) = (done, planned);
             progress(done, planned, false);
@@ -108,6 +109,7 @@ async fn detailing(run: &Run<'_>, lease: &CrawlLease, record: &mut SyncRecord) -
     record.secondary.details = report.counts;
     record.errors.extend(report.errors);
     record.notes.extend(report.notes);
+    note_refused(record, &report.refused);
     unless_cut_short(run, report.cut_short)
 }
 

@@ -82,7 +82,7 @@ pub(super) fn note_refused(record: &mut SyncRecord, refused: &[backfill::Refused
         record.notes.push(format!(
             "{}: {} wait: refused at {}; asked for again an hour later, or with `--full` ({})",
             one.full_name,
-            one.kind.as_str(),
+            one.kind,
             one.asked_at.format("%Y-%m-%d %H:%M"),
             one.reason
         ));

@@ -63,6 +63,9 @@ pub struct Unavailable {
     pub asked_at: DateTime<Utc>,
     /// The repository's date then: a changed repository is asked again at once.
     pub source_updated_on: Option<DateTime<Utc>>,
+    /// 403: it is there, and may be read another time; 404: it is not there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_forbidden: bool,
 }
 
 /// The ranges of either kind.

@@ -33,6 +33,28 @@ fn what_was_refused_once_waits_and_is_asked_for_again_p5_7() {
     assert_eq!(bench.json(&["discovered", "list"]).as_array().map(Vec::len), Some(2));
 }
 
+// P5.7, P5.5: the same for an optional kind.
+#[test]
+fn an_optional_kind_that_was_refused_waits_and_is_asked_for_again_p5_7() {
+    let bench = Bench::of(&["payments-api", "web-shop"]);
+    bench.integration("secondary_kinds: { pull_requests: {}, commits: {}, pipelines: {} }");
+    bench.simulator.order(Order::always(Fault::Status(403)).at(Endpoint::Pipelines).repository("acme/web-shop"));
+    let waiting = |record: &Value| number(record, "/secondary/pipelines/repositories_waiting");
+    let record = bench.sync_exits(0);
+    assert_eq!(waiting(&record), 1, "{record:#}");
+    assert!(notes(&record).contains("acme/web-shop: no pipelines"), "{record:#}");
+    bench.simulator.clear_orders();
+    bench.simulator.reset_requests();
+    let record = bench.sync_exits(0);
+    assert_eq!(waiting(&record), 1, "{record:#}");
+    assert!(notes(&record).contains("acme/web-shop: pipelines wait"), "{record:#}");
+    assert_eq!(bench.simulator.requests().by_endpoint.get(&Endpoint::Pipelines), None);
+    let record = bench.run(&["sync", "now", "--full", "--output", "json"]).ok().json()[0].take();
+    assert_eq!(waiting(&record), 0, "{record:#}");
+    assert!(!notes(&record).contains("wait"), "{record:#}");
+    assert!(bench.simulator.requests().by_endpoint.contains_key(&Endpoint::Pipelines));
+}
+
 // P5.4, P2.6: a first sync that was refused at the door has fetched nothing, and locks nothing.
 #[test]
 fn kinds_and_start_date_are_not_locked_by_a_first_sync_that_was_refused_p5_4() {

@@ -213,6 +213,7 @@ struct Life {
     pulls: Vec<BTreeMap<u64, i64>>,
     commits: Vec<i64>,
     caps: BTreeMap<DetailKind, u64>,
+    asks_again: bool,
 }
 
 impl Life {
@@ -231,6 +232,7 @@ impl Life {
             pulls: vec![BTreeMap::new(); repositories],
             commits: vec![0; repositories],
             caps: KINDS.map(|kind| (kind, caps)).into(),
+            asks_again: false,
         }
     }
 
@@ -284,6 +286,7 @@ impl Life {
             },
             repositories: self.repositories.clone(),
             kinds: self.caps.clone(),
+            asks_again: self.asks_again,
             progress: &|_, _| {},
         };
         let report = tokio::select! {
@@ -407,25 +410,39 @@ async fn details_are_capped_and_none_is_lost_in_random_lives_p5_5() {
     }
 }
 
-/// P2.11: what one repository forbids is said, and left alone for a day; the others are served.
+/// P2.11, P5.7: what one repository forbids is said, counted as waiting, and left alone for an hour or until a sweep; the
+/// others are served.
 #[tokio::test]
-async fn what_a_repository_forbids_is_left_alone_for_a_day() {
+async fn what_a_repository_forbids_waits_and_is_asked_for_again_p5_7() {
     let mut life = Life::new(2, 100).await;
     life.arrive(0, &[1, 2], 0).await;
     life.arrive(1, &[1, 2], 0).await;
     life.teller.forbids = Some((life.repositories[0].key.clone(), DetailKind::Reviews));
+    let counts = |report: &DetailReport| {
+        let of = &report.counts[&DetailKind::Reviews];
+        (of.stored, of.backlog, of.repositories_waiting)
+    };
     let report = life.sync(Trouble::default()).await.expect("nobody kills it");
-    assert_eq!(report.errors, []);
+    assert_eq!((&report.errors, &report.refused), (&vec![], &vec![]));
     assert_eq!(report.notes.len(), 1, "{:?}", report.notes);
-    assert_eq!((report.counts[&DetailKind::Reviews].stored, report.counts[&DetailKind::Reviews].backlog), (2, 0));
+    assert_eq!(counts(&report), (2, 0, 1));
     assert_eq!(report.counts[&DetailKind::PullRequestFiles].stored, 4);
     let asked = |life: &Life| life.teller.told().asked;
+    let report = life.sync(Trouble::default()).await.expect("nobody kills it");
+    assert_eq!((asked(&life), counts(&report)), (0, (0, 0, 1)));
+    let refused: Vec<_> = report.refused.iter().map(|one| (one.full_name.as_str(), one.kind)).collect();
+    assert_eq!(refused, [("acme/repo-0", "reviews")]);
+    // With a sweep it is asked for at once, and refused anew.
+    life.asks_again = true;
+    let report = life.sync(Trouble::default()).await.expect("nobody kills it");
+    assert_eq!((asked(&life), counts(&report), report.refused.len()), (1, (0, 0, 1), 0));
+    life.asks_again = false;
     life.sync(Trouble::default()).await.expect("nobody kills it");
     assert_eq!(asked(&life), 0);
-    life.now += 25 * 60;
+    life.now += 61;
     life.teller.forbids = None;
     let report = life.sync(Trouble::default()).await.expect("nobody kills it");
-    assert_eq!((asked(&life), report.counts[&DetailKind::Reviews].stored), (2, 2));
+    assert_eq!((asked(&life), counts(&report)), (2, (2, 0, 0)));
 }
 
 /// Facts 1.4: a pull request whose branches share no ancestor never tells its files, and does not keep the rest.
