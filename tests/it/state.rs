@@ -274,7 +274,14 @@ fn an_export_that_contradicts_itself_is_refused_p7_5() {
     without_raw.retain(|line| line["book"] != "records");
     let count = without_raw.len() - 2;
     *without_raw.last_mut().expect("a footer") = serde_json::json!({ "records": count });
+    let item_twice = edited(&|line| {
+        if let (true, Some(items)) = (line["book"] == "secondary", line["value"].as_array_mut()) {
+            items.insert(0, items[0].clone());
+        }
+    });
     let broken = [
+        ("an item twice", item_twice),
+        ("a wrong count of items", with("coverage", "/stored", 99.into())),
         ("a link to another entity", with("links", "/entity", "component:default/zzz".into())),
         ("a repository of another id", with("repositories", "/repository/key", other.clone())),
         ("coverage of another kind", with("coverage", "/repo", other)),
@@ -286,7 +293,7 @@ fn an_export_that_contradicts_itself_is_refused_p7_5() {
         let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
         let refused = output_of_input(&mut bench.command(&["store", "import", "-"]), &text);
         assert_eq!(refused.status, Some(1), "{what}: {refused:?}");
-        assert!(refused.stderr.contains("line "), "{what}: {}", refused.stderr);
+        assert!(refused.stderr.contains("line ") && refused.stderr.contains("mend:"), "{what}: {}", refused.stderr);
         assert_eq!(bench.json(&["sync", "history"]), Value::Array(Vec::new()), "{what}: nothing is left");
         // Looking at what is not there makes no store.
         let _ = std::fs::remove_dir_all(bench.path("data"));

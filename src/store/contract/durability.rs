@@ -56,10 +56,11 @@ pub(crate) async fn writers_do_not_lose_each_other(home: &dyn Home) {
                 let id = u64::try_from(minute).unwrap_or_default();
                 let pulls = batch(&repo(1), SecondaryKind::PullRequests, vec![pull_request(id, minute, "x")], minute);
                 store.record_items(&lease, vec![pulls]).await.expect("records");
-                let lease = catalog(&**store).await;
+                let of_catalog = catalog(&**store).await;
                 let entry = journal("01SHARED", &repo(1), minute);
-                store.change_links(&lease, Vec::new(), vec![entry]).await.expect("changes");
+                store.change_links(&of_catalog, Vec::new(), vec![entry]).await.expect("changes");
             }
+            count_anew(&**store, &lease, &[repo(1)]).await;
         });
     }
     while writers.next().await.is_some() {}

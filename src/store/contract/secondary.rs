@@ -66,6 +66,7 @@ pub(crate) async fn an_item_stored_again_is_replaced(home: &dyn Home) {
     assert_eq!(items, [pull_request(1, 9, "changed twice"), pull_request(2, 2, "b")]);
     assert_eq!(count(&*store, &key, &repo(1), PULLS).await, 2);
     assert_eq!(count(&*store, &key, &repo(1), COMMITS).await, 0);
+    count_anew(&*store, &lease, &[repo(1)]).await;
     assert_whole(&*store).await;
 }
 
@@ -110,6 +111,7 @@ pub(crate) async fn items_are_stored_once_whatever_the_order(home: &dyn Home) {
         store.record_items(&lease, given).await.expect("records");
     }
     compare(&*store, &expected).await.unwrap_or_else(|what| panic!("{what}, after {written:?}"));
+    count_anew(&*store, &lease, &[0, 1, 2, 3].map(repo)).await;
     assert_whole(&*store).await;
 }
 
@@ -151,6 +153,7 @@ pub(crate) async fn many_items_come_back(home: &dyn Home) {
             let wanted = &newest[..limit.min(newest.len())];
             assert_eq!(store.items(&key, &repo(1), kind, limit).await.expect("reads"), wanted, "after {pages:?}");
         }
+        count_anew(&*store, &lease, &[repo(1)]).await;
         assert_whole(&*store).await;
     }
 }

@@ -1,5 +1,7 @@
 //! Exports and imports (P7.5): the backup, and the way between stores and versions.
 
+use serde_json::Value;
+
 use super::Home;
 use super::world::*;
 use crate::store::{Store, StoreError};
@@ -63,6 +65,19 @@ pub(crate) async fn a_malformed_line_imports_nothing(home: &dyn Home) {
         lines[number - 1] = line;
         lines.join("\n")
     };
+    // Each line right by itself, or nearly: what an export that somebody edited may hold.
+    let edited = |book: &str, edit: &dyn Fn(&mut Value)| {
+        let head = format!(r#"{{"book":"{book}","#);
+        let number = lines.iter().position(|line| line.starts_with(&head)).expect("one in each book") + 1;
+        let mut line: Value = serde_json::from_str(lines[number - 1]).expect("JSON lines");
+        edit(&mut line["value"]);
+        (number, with(number, &line.to_string()))
+    };
+    let (twice, item_twice) = edited("secondary", &|block| {
+        let items = block.as_array_mut().expect("a block");
+        items.push(items[items.len() - 1].clone());
+    });
+    let (_, miscounted) = edited("coverage", &|coverage| coverage["stored"] = 99.into());
     let doubled = with(9, &format!("{}\n{}", lines[8], lines[8]));
     let cases = [
         (String::new(), "line 1", "the file is empty"),
@@ -79,6 +94,8 @@ pub(crate) async fn a_malformed_line_imports_nothing(home: &dyn Home) {
         (lines[..last - 1].join("\n"), &format!("line {}", last - 1), "breaks off"),
         (with(last - 1, "").replace("\n\n", "\n"), &format!("line {}", last - 1), "were announced"),
         (doubled, "line 10", "was there before"),
+        (item_twice, &format!("line {twice}"), "out of order, or twice there"),
+        (miscounted, &format!("line {last}"), "it says that 99 items are stored, and there are"),
         (format!("{text}{text}"), &format!("line {}", last + 1), "more behind"),
     ];
     for (export, line, because) in cases {

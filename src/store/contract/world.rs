@@ -209,7 +209,9 @@ pub(crate) fn coverage(repo: &RepoKey, kind: SecondaryKind, minute: i64) -> Cove
 }
 
 pub(crate) fn batch(repo: &RepoKey, kind: SecondaryKind, items: Vec<Item>, minute: i64) -> ItemBatch {
-    ItemBatch { repo: repo.clone(), kind, items, coverage: coverage(repo, kind, minute) }
+    // As the first of its repository and kind: items of later ones are counted by `count_anew`.
+    let coverage = Coverage { stored: items.len() as u64, ..coverage(repo, kind, minute) };
+    ItemBatch { repo: repo.clone(), kind, items, coverage }
 }
 
 pub(crate) fn sync(id: &str, minute: i64, outcome: Outcome) -> SyncRecord {
@@ -309,6 +311,18 @@ pub(crate) async fn fill(store: &dyn Store, key: &IntegrationKey) {
     store.decide("main", &decision(&repo(3), DecisionKind::Ignored, 9)).await.expect("decides");
     store.save_known_entities("main", &[entity("a"), entity("b")]).await.expect("saves");
     store.save_catalog_snapshot("main", &json!({"version": 1, "files": []})).await.expect("saves");
+}
+
+/// Sets what coverage tells to what is stored, as whoever fetches items does with each batch.
+pub(crate) async fn count_anew(store: &dyn Store, lease: &CrawlLease, repos: &[RepoKey]) {
+    let key = &lease.integration;
+    for (repo, kind) in repos.iter().flat_map(|repo| SecondaryKind::ALL.map(|kind| (repo, kind))) {
+        if let Some(coverage) = store.coverage_of(key, repo, kind).await.expect("reads") {
+            let coverage = Coverage { stored: count(store, key, repo, kind).await, ..coverage };
+            let batch = ItemBatch { repo: repo.clone(), kind, items: Vec::new(), coverage };
+            store.record_items(lease, vec![batch]).await.expect("records");
+        }
+    }
 }
 
 /// How many items of a repository and kind are stored.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::books::{
-    self, BOOKS, Book, RECORDS, REPOSITORIES, Role, SECONDARY, contradiction, index_entries, record_of_entry,
+    self, BOOKS, Book, COVERAGE, RECORDS, REPOSITORIES, Role, SECONDARY, contradiction, index_entries, record_of_entry,
     stream_of_block,
 };
 use super::draft::{Draft, Tree, books_of, failed, place_of};
@@ -41,9 +41,10 @@ impl Faults {
 pub(super) fn check(tree: &Tree) -> Result<StoreReport, StoreError> {
     let mut faults = Faults::default();
     let mut records = BTreeMap::new();
+    let mut has_bad_blocks = false;
     for book in BOOKS {
         let mut count = 0_u64;
-        let mut last: Option<(Vec<u8>, keys::Place)> = None;
+        let mut blocks = Blocks::default();
         for entry in tree.scan(&[book.tag], None) {
             let (key, value) = entry?;
             count += 1;
@@ -52,16 +53,22 @@ pub(super) fn check(tree: &Tree) -> Result<StoreReport, StoreError> {
                 continue;
             }
             check_value(tree, book, &key, &value, &mut faults)?;
-            if book.tag == SECONDARY {
-                let stream = stream_of_block(&key).unwrap_or_default();
-                let before = last.take().filter(|(of, _)| of == stream);
-                match secondary::check_block(&key, &value, before.as_ref().map(|(_, place)| place)) {
-                    Ok(place) => last = place.map(|place| (stream.to_vec(), place)),
-                    Err(message) => faults.tell(&key, message),
-                }
+            if book.tag == SECONDARY
+                && let Err(message) = blocks.check(&key, &value)
+            {
+                faults.tell(&key, message);
+                has_bad_blocks = true;
             }
         }
         records.insert(book.name.to_owned(), count);
+    }
+    // What is counted wrong follows from blocks that are wrong.
+    for entry in tree.scan(&[COVERAGE], None).filter(|_| !has_bad_blocks) {
+        let (key, value) = entry?;
+        // One that cannot be read was told above.
+        if let Ok(Some(message)) = secondary::miscounted(tree, &key, &value) {
+            faults.tell(&key, message);
+        }
     }
     for entry in tree.db.iter() {
         let (key, _) = entry.map_err(failed("read"))?;
@@ -117,12 +124,40 @@ fn check_value(tree: &Tree, book: &Book, key: &[u8], value: &[u8], faults: &mut 
     Ok(())
 }
 
-/// Repositories without their raw records: rules would read nothing of them.
-pub(super) fn without_raw_record(tree: &Tree) -> Result<Option<String>, StoreError> {
+/// Blocks of items one after the other, as they lie: none overlaps the one before it.
+#[derive(Default)]
+struct Blocks(Option<(Vec<u8>, keys::Place)>);
+
+impl Blocks {
+    fn check(&mut self, key: &[u8], value: &[u8]) -> Result<(), String> {
+        let stream = stream_of_block(key).unwrap_or_default();
+        let before = self.0.take().filter(|(of, _)| of == stream);
+        let last = secondary::check_block(key, value, before.as_ref().map(|(_, place)| place))?;
+        self.0 = last.map(|place| (stream.to_vec(), place));
+        Ok(())
+    }
+}
+
+/// What is wrong with records that each are right by themselves, as an edited export has it: repositories without
+/// their raw records (rules would read nothing of them), items twice, coverage that counts others than there are.
+pub(super) fn disagreement(tree: &Tree) -> Result<Option<String>, StoreError> {
     for entry in tree.scan(&[REPOSITORIES], None) {
         let (key, _) = entry?;
         if tree.raw(&keys::Key::in_book(RECORDS).raw(&key[1..]).bytes())?.is_none() {
-            return Ok(Some(place_of(&key)));
+            return Ok(Some(format!("{} has no raw record in all of the export", place_of(&key))));
+        }
+    }
+    let mut blocks = Blocks::default();
+    for entry in tree.scan(&[SECONDARY], None) {
+        let (key, value) = entry?;
+        if let Err(message) = blocks.check(&key, &value) {
+            return Ok(Some(format!("{}: {message}", place_of(&key))));
+        }
+    }
+    for entry in tree.scan(&[COVERAGE], None) {
+        let (key, value) = entry?;
+        if let Some(message) = secondary::miscounted(tree, &key, &value)? {
+            return Ok(Some(format!("{}: {message}", place_of(&key))));
         }
     }
     Ok(None)

@@ -10,11 +10,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::SledStore;
-use super::books::{Book, META, Role, contradiction};
+use super::books::{Book, META, Role, SECONDARY, contradiction};
 use super::draft::{Draft, Tree, books_of, failed, malformed};
 use super::keys::{self, Key};
 use super::open::{SCHEMA, blocking};
-use super::{check, codec};
+use super::{check, codec, secondary};
 use crate::error::escape_control;
 use crate::store::{ExportOf, StoreError};
 
@@ -228,8 +228,8 @@ async fn import_lines(store: &SledStore, input: &mut (dyn BufRead + Send)) -> Re
         }
         Progress { records, .. } => {
             let tree = store.tree.clone();
-            match blocking(move || check::without_raw_record(&tree)).await? {
-                Some(place) => Err(fault(number, format!("{place} has no raw record in all of the export"))),
+            match blocking(move || check::disagreement(&tree)).await? {
+                Some(message) => Err(fault(number, message)),
                 None => Ok(records),
             }
         }
@@ -280,6 +280,9 @@ impl Progress {
         let encoded = (book.canonical)(&json).map_err(|message| fault(number, message))?;
         if let Some(message) = contradiction(&key, &encoded) {
             return Err(fault(number, message));
+        }
+        if book.tag == SECONDARY {
+            secondary::check_block(&key, &encoded, None).map_err(|message| fault(number, message))?;
         }
         draft.put_encoded(key, encoded)?;
         self.records += 1;

@@ -150,6 +150,19 @@ pub(super) fn check_block(key: &[u8], value: &[u8], last: Option<&Place>) -> Res
     Ok(places.into_iter().next_back())
 }
 
+/// What is wrong with a coverage: it counts other items than there are.
+pub(super) fn miscounted(tree: &Tree, key: &[u8], value: &[u8]) -> Result<Option<String>, StoreError> {
+    let coverage: Coverage = codec::decode(value).map_err(|message| malformed(key, message))?;
+    let integration = Reader::past_tag(key).integration().ok_or_else(|| malformed(key, "not a coverage"))?;
+    let mut there = 0;
+    for entry in tree.scan(&stream(&integration, &coverage.repo, coverage.kind).bytes(), None) {
+        let (key, value) = entry?;
+        there += decoded(&key, &value)?.len() as u64;
+    }
+    let told = coverage.stored;
+    Ok((told != there).then(|| format!("it says that {told} items are stored, and there are {there}")))
+}
+
 /// Newest first. Commits lie in that order; the pull requests of a repository are sorted here.
 pub(super) fn items(
     tree: &Tree,

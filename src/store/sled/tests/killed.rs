@@ -57,7 +57,8 @@ async fn write_on(store: &SledStore) -> Result<(), StoreError> {
         for done in (items_done..).step_by(4) {
             let new = (done..done + 4).map(|id| pull_request(id, 1, "x")).collect();
             let minute = i64::try_from(done + 4).unwrap_or_default();
-            let new = batch(&repo(0), SecondaryKind::PullRequests, new, minute);
+            let mut new = batch(&repo(0), SecondaryKind::PullRequests, new, minute);
+            new.coverage.stored = done + 4;
             store.record_items(&lease, vec![new]).await?;
             println!("\nitems {}", done + 4);
         }
@@ -205,7 +206,10 @@ async fn assert_kept(store: &SledStore, acknowledged: &Acknowledged, round: u64)
     assert_eq!(items % 4, 0, "{said}: half a batch of items");
     let kept = store.coverage_of(&key, &repo(0), SecondaryKind::PullRequests).await.expect("reads");
     let minute = i64::try_from(items).unwrap_or_default();
-    let expected = (items > 0).then(|| coverage(&repo(0), SecondaryKind::PullRequests, minute));
+    let expected = (items > 0).then(|| crate::model::Coverage {
+        stored: items,
+        ..coverage(&repo(0), SecondaryKind::PullRequests, minute)
+    });
     assert_eq!(kept, expected, "{said}: items and coverage are one write");
 
     let links = store.links("main").await.expect("reads").len();
