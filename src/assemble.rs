@@ -25,7 +25,7 @@ use crate::config::{
 };
 use crate::correlate::Rules;
 use crate::credentials::{CredentialError, Kind, Vault};
-use crate::error::Report;
+use crate::error::{Report, shown};
 use crate::model::{DetailKind, IntegrationKey, SecondaryKind};
 use crate::plan::Guard;
 use crate::source::Source;
@@ -411,9 +411,9 @@ pub fn rules(integration: &Integration) -> Result<Rules, Failure> {
             )
         }),
         RulesRef::File { path, text } => Rules::parse(text, &path.display().to_string()).map_err(|faults| {
-            let mut report = Report::plain(format!("the rules file {} has faults", path.display()), None);
-            report.because = faults.iter().map(|fault| fault.in_file(&path.display().to_string())).collect();
-            report.mend = Some(format!("mend them; `catalog-sync rules check {}` checks again", path.display()));
+            let mut report = Report::plain(format!("the rules file {} has faults", shown(path)), None);
+            report.because = faults.iter().map(|fault| fault.in_file(&shown(path))).collect();
+            report.mend = Some(format!("mend them; `catalog-sync rules check {}` checks again", shown(path)));
             Failure { report, exit: Exit::Usage }
         }),
     }

@@ -55,10 +55,13 @@ pub async fn run(start: &Start, screen: &Screen, serve: bool) -> Result<Exit, Fa
             ended = &mut running => return ended,
             () = listens(&store) => {}
         }
-        say(screen, &format!("A simulated workspace and a sample catalog in {}", scratch.path.display()))?;
+        say(screen, &format!("A simulated workspace and a sample catalog in {}", crate::error::shown(&scratch.path)))?;
         say(
             screen,
-            &format!("Ask it from another terminal: catalog-sync --config {} discovered list", path.display()),
+            &format!(
+                "Ask it from another terminal: catalog-sync --config {} discovered list",
+                crate::error::shown(&path)
+            ),
         )?;
         say(screen, "  (with CATALOG_SYNC_DEMO_TOKEN set to anything); stop it with Ctrl-C")?;
         return running.await;
@@ -111,7 +114,7 @@ async fn tell(screen: &Screen, app: &App, catalog: &Path) -> Result<(), Failure>
     }
     say(screen, "\nThe caps of this demo are small: a backlog was left. A second sync takes more of it:\n")?;
     show(screen, app, sync_now()).await?;
-    say(screen, &format!("\nThe catalog was in {}; it is removed now.", catalog.display()))?;
+    say(screen, &format!("\nThe catalog was in {}; it is removed now.", crate::error::shown(catalog)))?;
     say(screen, "Next: catalog-sync init, then catalog-sync check.")
 }
 

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::path::Path;
 
 /// An error as a person reads it. CLI, API and pages all show this.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,7 +35,7 @@ impl Report {
         Self { what: what.into(), because: Vec::new(), mend }
     }
 
-    /// On one line, for records and JSON.
+    /// On one line, for records, JSON and logs.
     pub fn one_line(&self) -> String {
         let mut line = self.what.clone();
         for cause in &self.because {
@@ -46,7 +47,7 @@ impl Report {
             line.push_str(mend);
             line.push(')');
         }
-        line
+        escape_control(&line)
     }
 }
 
@@ -81,6 +82,11 @@ pub fn escape_control(text: &str) -> String {
         }
         out
     })
+}
+
+/// A path as it is shown: whoever named it may have put anything into it.
+pub fn shown(path: &Path) -> String {
+    escape_control(&path.display().to_string())
 }
 
 /// [`escape_control`] of a text of several lines, which stay lines.

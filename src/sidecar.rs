@@ -18,7 +18,7 @@ use crate::cli::remote::RunFile;
 use crate::clock::Clock;
 use crate::commands::{App, Exit, Failure, integration, sync};
 use crate::config::{Integration, Loaded, Stamp};
-use crate::error::Report;
+use crate::error::{Report, shown};
 use crate::model::{IntegrationKey, SyncRecord, Trigger};
 use crate::schedule;
 use crate::server::command::Commands;
@@ -286,7 +286,7 @@ impl Sidecar {
             Ok(()) => drop(stores.insert(named.to_owned())),
             Err(error) => warn!(
                 "commands that read this config will not find this process: {} could not be written: {error}",
-                RunFile::path(named).display()
+                shown(&RunFile::path(named))
             ),
         }
     }

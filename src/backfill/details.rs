@@ -226,9 +226,7 @@ async fn listed_stands(inputs: &DetailInputs<'_>, kind: DetailKind) -> Result<Ve
 fn is_asked_lately(one: &Unavailable, repository: &Repository, inputs: &DetailInputs<'_>) -> bool {
     let after = if one.is_forbidden { stream::ASK_AGAIN_AFTER } else { ASK_AGAIN_AFTER };
     let now = inputs.crawl.now;
-    !inputs.asks_again
-        && one.source_updated_on == repository.updated_on
-        && (now - after..=now).contains(&one.asked_at)
+    !inputs.asks_again && one.source_updated_on == repository.updated_on && (now - after..=now).contains(&one.asked_at)
 }
 
 /// Who is asked for what, in this order: a turn for each repository and kind, longest waiting first, before anybody

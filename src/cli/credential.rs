@@ -179,7 +179,7 @@ fn made(place: &KeyPlace) -> Result<Key, Failure> {
     if let KeyPlace::File(path) = place {
         eprintln!(
             "made the key file {}; keep a copy of it elsewhere: without it nobody can read the credentials",
-            path.display()
+            crate::error::shown(path)
         );
     }
     Ok(key)
@@ -229,7 +229,7 @@ fn text(start: &Start, input: &SecretInput) -> Result<Option<Zeroizing<Vec<u8>>>
         Some(file) => {
             let path = start.working_directory.join(file);
             let read = std::fs::File::open(path).and_then(|opened| opened.take(most).read_to_end(&mut text));
-            (read, file.display().to_string())
+            (read, crate::error::shown(file))
         }
         None if input.stdin => (std::io::stdin().lock().take(most).read_to_end(&mut text), "stdin".to_owned()),
         None if prompt::is_possible() => return Ok(None),

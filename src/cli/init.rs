@@ -9,7 +9,7 @@ use crate::commands::Failure;
 use crate::config::foreign::{self, Fate, Translation};
 use crate::config::starter::{self, STARTER, StarterError};
 use crate::config::{Config, FaultReport, located};
-use crate::error::{Report, escape_control};
+use crate::error::{Report, escape_control, shown};
 
 /// Writes the config; what is there already stays.
 pub(super) fn init(start: &Start, from: Option<&Path>) -> Result<Exit, Failure> {
@@ -19,7 +19,7 @@ pub(super) fn init(start: &Start, from: Option<&Path>) -> Result<Exit, Failure> 
     };
     let Some(from) = from else {
         starter::write(&path, STARTER).map_err(|error| unwritten(&error))?;
-        eprintln!("wrote {}; fill in workspace and token, then `catalog-sync check`", path.display());
+        eprintln!("wrote {}; fill in workspace and token, then `catalog-sync check`", shown(&path));
         return Ok(Exit::Done);
     };
     // Said before anything else: the other file may be long to mend.
@@ -65,7 +65,7 @@ fn accept(start: &Start, path: &Path, translation: &Translation) -> Result<(), F
 
 fn refused(from: &Path, faults: &FaultReport) -> Failure {
     let report = Report {
-        what: format!("no config was written: {} cannot be taken over\n\n{faults}", from.display()),
+        what: format!("no config was written: {} cannot be taken over\n\n{faults}", shown(from)),
         because: Vec::new(),
         mend: None,
     };
@@ -80,18 +80,18 @@ fn unwritten(error: &StarterError) -> Failure {
 /// What was made, what became of what, what has to be set; on stderr, since none of it is data.
 fn tell(path: &Path, from: &Path, translation: &Translation) {
     let Translation { origin, notes, variables, .. } = translation;
-    let from = escape_control(&from.display().to_string());
-    eprintln!("wrote {} from {from}, {origin}", path.display());
+    let from = shown(from);
+    eprintln!("wrote {} from {from}, {origin}", shown(path));
     for fate in Fate::ALL {
         let mut of_fate = notes.iter().filter(|note| note.fate == fate).peekable();
         if of_fate.peek().is_some() {
             eprintln!("\n{}:", fate.heading());
-            of_fate.for_each(|note| eprintln!("  {from}: {note}"));
+            of_fate.for_each(|note| eprintln!("  {from}: {}", escape_control(&note.to_string())));
         }
     }
     if !variables.is_empty() {
         eprintln!("\nset where catalog-sync is started:");
-        variables.iter().for_each(|variable| eprintln!("  {variable}"));
+        variables.iter().for_each(|variable| eprintln!("  {}", escape_control(&variable.to_string())));
     }
     eprintln!("\nlook at what is marked with <-- in it, then `catalog-sync check`");
 }

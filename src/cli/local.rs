@@ -15,7 +15,7 @@ use crate::commands::answer::CheckRow;
 use crate::commands::decisions::DecisionsBook;
 use crate::commands::{App, Failure, execute, request};
 use crate::config::{Config, ConfigError, LoadOptions, Loaded};
-use crate::error::{Report, escape_control};
+use crate::error::{Report, escape_control, shown};
 use crate::ids::Ids;
 use crate::sidecar;
 use crate::simulator::{self, DataCenterOptions, ServeOptions, Tls};
@@ -88,7 +88,7 @@ impl<'a> StorePlace<'a> {
 
 fn no_store(config: &Config) -> Failure {
     Failure::usage(
-        format!("there is no store at {} yet", config.store.display()),
+        format!("there is no store at {} yet", shown(&config.store)),
         "check `--store` and `store` in the config; `sync now` makes it",
     )
 }
@@ -102,7 +102,7 @@ pub(super) async fn answer_of_nothing(
     if matches!(request, request::Request::StoreCheck) {
         return Err(no_store(&config));
     }
-    warn!("there is no store at {} yet: nothing is known; `sync now` makes it", config.store.display());
+    warn!("there is no store at {} yet: nothing is known; `sync now` makes it", shown(&config.store));
     let store: Arc<dyn Store> = Arc::new(SledStore::temporary().await?);
     // Reading its decisions would leave a note of them in the store's folder.
     let app = app(start, Config { decisions: None, ..config }, store, Clock::System);
@@ -246,7 +246,7 @@ pub(super) async fn import_store(start: &Start, screen: &Screen, file: &Path) ->
     };
     if remote::RunFile::read(&config.store).is_some_and(|run| run.is_answered()) {
         return Err(Failure::refused(
-            format!("a running sidecar works on the store {}", config.store.display()),
+            format!("a running sidecar works on the store {}", shown(&config.store)),
             "an import needs an empty store: name a new one with `--store DIR`, then set `store` to it and start the \
              sidecar again",
         ));
@@ -266,11 +266,11 @@ pub(super) async fn import_store(start: &Start, screen: &Screen, file: &Path) ->
         }
     };
     let data = serde_json::json!({ "records": records, "store": config.store });
-    printed(screen.print(&data, |_| format!("read {records} records into {}", config.store.display())), Exit::Done)
+    printed(screen.print(&data, |_| format!("read {records} records into {}", shown(&config.store))), Exit::Done)
 }
 
 pub(super) fn unreadable(file: &Path, error: &io::Error) -> Failure {
-    let report = Report::new(format!("{} could not be read", file.display()), error, Some("check the path".to_owned()));
+    let report = Report::new(format!("{} could not be read", shown(file)), error, Some("check the path".to_owned()));
     Failure { report, exit: Exit::Usage }
 }
 
@@ -279,7 +279,7 @@ pub(super) async fn export_store(start: &Start, screen: &Screen, file: &Path, of
     let config = load(start)?;
     if file != Path::new("-") && start.working_directory.join(file).exists() && !start.cli.global.yes {
         return Err(Failure::refused(
-            format!("{} is there already", file.display()),
+            format!("{} is there already", shown(file)),
             "name another file, or add `--yes` to overwrite it",
         ));
     }
@@ -317,7 +317,7 @@ pub(super) async fn export_store(start: &Start, screen: &Screen, file: &Path, of
         }
     };
     let data = serde_json::json!({ "records": records, "file": path });
-    printed(screen.print(&data, |_| format!("wrote {records} records to {}", path.display())), Exit::Done)
+    printed(screen.print(&data, |_| format!("wrote {records} records to {}", shown(&path))), Exit::Done)
 }
 
 async fn local_export(start: &Start, config: Config, of: ExportOf) -> Result<request::Answer, Failure> {
@@ -374,7 +374,7 @@ fn whole_file(
 
 fn unwritable(path: &Path, error: &io::Error) -> Failure {
     Failure::failed(Report::new(
-        format!("{} could not be written", path.display()),
+        format!("{} could not be written", shown(path)),
         error,
         Some("check free space and permissions of its folder".to_owned()),
     ))
@@ -461,7 +461,7 @@ pub(super) async fn simulate(start: &Start, of: args::Simulate) -> Result<Exit, 
                 eprintln!("  url: {address}");
             }
             None => {
-                let workspace = &of.workspace;
+                let workspace = escape_control(&of.workspace);
                 eprintln!(
                     "a simulated Bitbucket Cloud with the workspace {workspace} listens; point a connector at it:"
                 );
@@ -490,8 +490,6 @@ pub(super) async fn simulate(start: &Start, of: args::Simulate) -> Result<Exit, 
 
 /// Reads a PEM file.
 fn pem(path: &Path) -> Result<String, Failure> {
-    std::fs::read_to_string(path).map_err(|error| {
-        let path = escape_control(&path.display().to_string());
-        Failure::failed(Report::new(format!("could not read {path}"), &error, None))
-    })
+    std::fs::read_to_string(path)
+        .map_err(|error| Failure::failed(Report::new(format!("could not read {}", shown(path)), &error, None)))
 }

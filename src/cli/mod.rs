@@ -31,7 +31,7 @@ use crate::commands::request::{Answer, DiscoveredFilter, Request, StateFilter};
 use crate::commands::{Exit, Failure, check, execute};
 use crate::config::{Config, Environment};
 use crate::correlate;
-use crate::error::Report;
+use crate::error::{Report, escape_control, escape_lines, shown};
 use crate::store::{ExportOf, SealedCredential};
 
 /// What the program was started with, read once in `main`.
@@ -192,7 +192,7 @@ impl<'a> Asking<'a> {
             if !run.store.as_os_str().is_empty() && run.store != self.config.store {
                 warn!(
                     "the running sidecar works on {}; `store` in the config takes effect when it is started again",
-                    run.store.display()
+                    shown(&run.store)
                 );
             }
             return answer;
@@ -229,8 +229,8 @@ fn confirm(question: &str, at_stake: &str) -> Result<(), Failure> {
         refused.report.because.push(at_stake.to_owned());
         return Err(refused);
     }
-    eprintln!("{at_stake}");
-    eprint!("{question} [y/N] ");
+    eprintln!("{}", escape_lines(at_stake));
+    eprint!("{} [y/N] ", escape_control(question));
     let mut line = String::new();
     let read = io::stdin().read_line(&mut line);
     match (read, line.trim().to_lowercase().as_str()) {
@@ -282,7 +282,7 @@ fn accept_host(host: &check::UnknownHost) {
         host.connector,
         keys.join("\n")
     );
-    let file = host.ssh.known_hosts.as_ref().map_or_else(String::new, |file| file.display().to_string());
+    let file = host.ssh.known_hosts.as_ref().map_or_else(String::new, |file| shown(file));
     if confirm(&format!("Trust it from now on (written to {file})?"), &at_stake).is_ok()
         && let Err(error) = host.ssh.accept(&host.keys)
     {
@@ -291,7 +291,7 @@ fn accept_host(host: &check::UnknownHost) {
 }
 
 fn check_rules(screen: &Screen, file: &Path) -> Result<Exit, Failure> {
-    let name = file.display().to_string();
+    let name = shown(file);
     let text = std::fs::read_to_string(file).map_err(|error| Failure {
         report: Report::new(format!("{name} could not be read"), &error, Some("check the path".to_owned())),
         exit: Exit::Usage,
@@ -299,19 +299,19 @@ fn check_rules(screen: &Screen, file: &Path) -> Result<Exit, Failure> {
     match correlate::Rules::parse(&text, &name) {
         Ok(rules) => {
             let said: Vec<String> = (0..rules.len()).map(|rule| rules.describe(rule)).collect();
-            let data = serde_json::json!({ "file": name, "rules": said, "fields": rules.fields().len(), "faults": [] });
+            let data = serde_json::json!({ "file": file, "rules": said, "fields": rules.fields().len(), "faults": [] });
             let table = format!(
                 "{name}: no fault\n{}",
                 said.iter().enumerate().map(|(n, rule)| format!("  {n}  {rule}")).collect::<Vec<_>>().join("\n")
             );
-            printed(screen.print(&data, |_| table), Exit::Done)
+            printed(screen.print(&data, |_| escape_lines(&table)), Exit::Done)
         }
         Err(faults) => {
-            let data = serde_json::json!({ "file": name, "faults": faults.iter().map(|fault| {
+            let data = serde_json::json!({ "file": file, "faults": faults.iter().map(|fault| {
                 serde_json::json!({ "line": fault.line, "column": fault.column, "what": fault.what, "mend": fault.mend })
             }).collect::<Vec<_>>() });
             let table = faults.iter().map(|fault| fault.in_file(&name)).collect::<Vec<_>>().join("\n");
-            printed(screen.print(&data, |_| table), Exit::Usage)
+            printed(screen.print(&data, |_| escape_lines(&table)), Exit::Usage)
         }
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::commands::request::{Answer, Request};
 use crate::commands::{Exit, Failure};
 use crate::engine::Progress;
-use crate::error::Report;
+use crate::error::{Report, shown};
 use crate::server::command::{Event, PATH, PROOF, proof};
 
 /// A sidecar begins its answer at once, whatever the work.
@@ -87,7 +87,7 @@ impl RunFile {
         if self.config.as_os_str().is_empty() || real(&self.config) == real(config) || !self.is_answered() {
             return Ok(true);
         }
-        let (theirs, ours) = (self.config.display(), config.display());
+        let (theirs, ours) = (shown(&self.config), shown(config));
         Err(Failure::refused(
             format!("the running sidecar works with {theirs}, and not with {ours}"),
             format!("add `--config {theirs}`, or give this config a `store` of its own"),

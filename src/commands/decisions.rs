@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use tracing::{info, warn};
 
 use super::{App, Exit, Failure};
-use crate::error::{Report, escape_control};
+use crate::error::{Report, escape_control, shown};
 use crate::model::{Decision, DecisionKind, RepoKey};
 use crate::store::LinkChange;
 use crate::store::decisions_file::{DecisionsFile, DecisionsFileError};
@@ -74,7 +74,7 @@ impl DecisionsBook {
         self.seen = now;
         let seen = Seen { file: self.file.path().to_owned(), rows: decisions };
         if let Err(error) = write_whole(&self.note, &seen) {
-            warn!("{} could not be written: {error}; rows deleted by hand will stay in force", self.note.display());
+            warn!("{} could not be written: {error}; rows deleted by hand will stay in force", shown(&self.note));
         }
     }
 }
@@ -166,7 +166,7 @@ impl App {
 
     /// Rows that have no effect are named: nobody would notice otherwise.
     async fn warn_of_rows(&self, book: &DecisionsBook, there: &[(String, Decision)]) -> Result<(), Failure> {
-        let path = book.file.path().display();
+        let path = shown(book.file.path());
         for (catalog, decision) in there {
             let name = escape_control(&decision.full_name);
             if !self.config.catalogs.contains_key(catalog) {

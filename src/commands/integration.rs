@@ -9,6 +9,7 @@ use super::answer::{Deletion, IntegrationRow};
 use super::request::Answer;
 use super::{App, Failure};
 use crate::config::{Cadence, Integration, RulesRef};
+use crate::error::shown;
 use crate::model::{IntegrationKey, RepoKey, SyncRecord};
 use crate::schedule;
 use crate::store::{AutoImportSwitch, CrawlLease, IntegrationState, StoreError, Switches};
@@ -306,7 +307,7 @@ pub(super) async fn suspend(app: &App, name: &str, suspended: bool) -> Result<An
             format!("{name} is suspended by the config"),
             format!(
                 "{}:{} says `suspended: true`; change it there",
-                app.config.path.display(),
+                shown(&app.config.path),
                 integration.suspended_place.line
             ),
         ));

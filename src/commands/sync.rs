@@ -12,7 +12,7 @@ use crate::apply::{StepOutcome, StepResult};
 use crate::assemble::credential_name;
 use crate::config::{Cadence, Integration, Secret, SecretFrom};
 use crate::engine::{self, EngineError, Progress, Run};
-use crate::error::Report;
+use crate::error::{Report, shown};
 use crate::model::{Action, ImportAction, Outcome, Presence, SyncError, SyncId, SyncRecord, Trigger};
 use crate::plan::EditPurpose;
 use crate::schedule;
@@ -104,7 +104,7 @@ async fn choose<'a>(app: &'a App, names: &[String]) -> Result<Vec<&'a Integratio
     if app.config.integrations.is_empty() {
         return Err(Failure::usage(
             "the config has no integration",
-            format!("add one to {}; `catalog-sync init` writes an example", app.config.path.display()),
+            format!("add one to {}; `catalog-sync init` writes an example", shown(&app.config.path)),
         ));
     }
     let mut chosen = Vec::new();
@@ -131,7 +131,7 @@ async fn choose<'a>(app: &'a App, names: &[String]) -> Result<Vec<&'a Integratio
 
 fn suspended(app: &App, integration: &Integration) -> Failure {
     let mend = if integration.suspended {
-        format!("{}:{} says `suspended: true`", app.config.path.display(), integration.suspended_place.line)
+        format!("{}:{} says `suspended: true`", shown(&app.config.path), integration.suspended_place.line)
     } else {
         format!("`catalog-sync integration resume {}`", integration.name)
     };
@@ -254,7 +254,7 @@ fn way_to_replace(secret: &Secret) -> Option<String> {
             "the environment variable {name} was read at start: for a new value, set it and start catalog-sync again"
         )),
         SecretFrom::File(path) => {
-            Some(format!("the file {} is read again at each sync: write the new secret into it", path.display()))
+            Some(format!("the file {} is read again at each sync: write the new secret into it", shown(path)))
         }
         SecretFrom::Credential { name, .. } => {
             Some(format!("`catalog-sync credential update {name}` replaces it, without a restart"))

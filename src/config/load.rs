@@ -98,7 +98,7 @@ fn list(paths: &[PathBuf]) -> String {
 }
 
 fn count(report: &FaultReport) -> String {
-    let file = report.file.display();
+    let file = crate::error::shown(&report.file);
     match report.errors() {
         1 => format!("{file} has 1 fault"),
         errors => format!("{file} has {errors} faults"),

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Run, Stop};
 use crate::catalog::{Catalog, CatalogError, Reading};
+use crate::error::shown;
 use crate::model::{EntityRef, RepoKey, SyncRecord};
 use crate::plan::{Plan, guard};
 use crate::store::{Store, StoreError, StoredPlan};
@@ -119,7 +120,7 @@ fn note_problems(reading: &Reading, record: &mut SyncRecord) {
     let faults: Vec<_> = reading.problems.iter().filter(|problem| problem.is_fault).collect();
     for problem in faults.iter().take(NAMED_PROBLEMS) {
         let line = problem.line.map_or_else(String::new, |line| format!(":{line}"));
-        record.notes.push(format!("left alone: {}{line}: {}", problem.file.display(), problem.reason));
+        record.notes.push(format!("left alone: {}{line}: {}", shown(&problem.file), problem.reason));
     }
     if faults.len() > NAMED_PROBLEMS {
         record.notes.push(format!("left alone: {} more files, see `check`", faults.len() - NAMED_PROBLEMS));

@@ -62,11 +62,7 @@ pub(super) async fn update(
         &material,
         &links,
         &decisions,
-        Chosen::Unattended {
-            guard: Guard::BLAST_RADIUS,
-            rules_changed,
-            decisions_lost,
-        },
+        Chosen::Unattended { guard: Guard::BLAST_RADIUS, rules_changed, decisions_lost },
     );
     let unlooked_before = state.as_ref().map(unlooked_of).unwrap_or_default();
     plan::hold_unlooked(&mut plan, &unlooked_before);
@@ -317,12 +313,7 @@ pub(super) fn count(record: &mut SyncRecord, outcomes: &[StepOutcome]) {
 }
 
 /// Keeps what `sync approve` would carry out.
-async fn hold(
-    run: &Run<'_>,
-    record: &SyncRecord,
-    plan: &Plan,
-    unlooked: &BTreeSet<LinkKey>,
-) -> Result<(), Stop> {
+async fn hold(run: &Run<'_>, record: &SyncRecord, plan: &Plan, unlooked: &BTreeSet<LinkKey>) -> Result<(), Stop> {
     let held: Vec<_> = plan.held.iter().filter(|held| held.step.is_some()).cloned().collect();
     if held.is_empty() {
         return Ok(());

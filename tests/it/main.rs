@@ -14,6 +14,7 @@ mod decisions;
 mod details;
 mod discover;
 mod discovery;
+mod escaping;
 mod foreign;
 mod git;
 mod harness;

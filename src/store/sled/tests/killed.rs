@@ -206,10 +206,8 @@ async fn assert_kept(store: &SledStore, acknowledged: &Acknowledged, round: u64)
     assert_eq!(items % 4, 0, "{said}: half a batch of items");
     let kept = store.coverage_of(&key, &repo(0), SecondaryKind::PullRequests).await.expect("reads");
     let minute = i64::try_from(items).unwrap_or_default();
-    let expected = (items > 0).then(|| crate::model::Coverage {
-        stored: items,
-        ..coverage(&repo(0), SecondaryKind::PullRequests, minute)
-    });
+    let expected = (items > 0)
+        .then(|| crate::model::Coverage { stored: items, ..coverage(&repo(0), SecondaryKind::PullRequests, minute) });
     assert_eq!(kept, expected, "{said}: items and coverage are one write");
 
     let links = store.links("main").await.expect("reads").len();
