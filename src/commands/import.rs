@@ -7,7 +7,7 @@ use super::request::{Answer, DiscoveredFilter, ImportOptions, Selection};
 use super::{App, Failure, discovered, sync};
 use crate::apply::{Applying, preview};
 use crate::config::Integration;
-use crate::engine::import::{Chosen, carry_out, gather, with_names};
+use crate::engine::import::{Chosen, carry_out, gather, name_held};
 use crate::engine::{Progress, survey, update};
 use crate::error::{Report, escape_control};
 use crate::model::{
@@ -328,6 +328,7 @@ async fn import_into(
             Some("please report this with the log".to_owned()),
         ))
     })?;
+    name_held(app.store.as_ref(), &links, &survey.marks, &mut plan).await?;
     let name_of = |repo: &crate::model::RepoKey| {
         names.get(&repo.id).map_or_else(|| super::nameless(repo), |known| (&known.repository).into())
     };
@@ -354,7 +355,7 @@ async fn import_into(
             entity: held.entity.as_ref().map(ToString::to_string),
             result: RowResult::Held,
             change: None,
-            reason: Some(with_names(app.store.as_ref(), &parts.key, &links, &held.reason).await?),
+            reason: Some(held.reason.clone()),
             files: Vec::new(),
         });
     }

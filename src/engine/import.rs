@@ -1,7 +1,7 @@
 //! What planning needs of each chosen repository, and carrying a plan out. An import by hand and a sync
 //! are the same from here on: plan → apply → record.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::Value;
 
@@ -9,7 +9,8 @@ use super::Stop;
 use crate::apply::{Applying, StepOutcome, StepResult, apply};
 use crate::assemble::Parts;
 use crate::correlate::correlate;
-use crate::model::{Entity, EntityRef, IntegrationKey, KnownRepository, Link, Recommendation, RepoKey, Unseen};
+use crate::error::escape_control;
+use crate::model::{Entity, EntityRef, KnownRepository, Link, Recommendation, RepoKey, Unseen};
 use crate::plan::{EditPurpose, Mapped, Plan, Step, Target, Wanted, Work};
 use crate::store::{LinkChange, Store, StoreError};
 
@@ -170,25 +171,53 @@ pub(crate) async fn gather(parts: &Parts, store: &dyn Store, choices: &[Chosen])
     Ok(material)
 }
 
-/// A reason with the names people know instead of the keys of linked repositories.
+/// Repositories by their keys as reasons show them.
+pub(super) struct Shown<'a>(HashMap<String, &'a RepoKey>);
+
+impl<'a> Shown<'a> {
+    pub(super) fn of(links: &'a [Link], marks: &'a [(EntityRef, RepoKey)]) -> Self {
+        let all = links.iter().map(|link| &link.repo).chain(marks.iter().map(|(_, repo)| repo));
+        Self(all.map(|repo| (escape_control(&repo.to_string()), repo)).collect())
+    }
+}
+
+/// A reason with the names people know instead of the keys of repositories.
 ///
 /// # Errors
 /// The store's.
-pub(crate) async fn with_names(
-    store: &dyn Store,
-    key: &IntegrationKey,
-    links: &[Link],
-    reason: &str,
-) -> Result<String, StoreError> {
-    for link in links {
-        let shown = link.repo.to_string();
-        if reason.contains(&shown)
-            && let Some((known, _)) = store.record(key, &link.repo).await?
-        {
-            return Ok(reason.replace(&shown, &crate::error::escape_control(&known.repository.full_name)));
+pub(super) async fn with_names(store: &dyn Store, shown: &Shown<'_>, reason: &str) -> Result<String, StoreError> {
+    let mut named = reason.to_owned();
+    for word in reason.split_whitespace().map(|word| word.trim_matches(['(', ')', ',', ':', ';'])) {
+        let Some(repo) = shown.0.get(word) else { continue };
+        // Whichever integration knows it: the name is the same.
+        for key in store.integrations_of(repo).await? {
+            if let Some((known, _)) = store.record(&key, repo).await? {
+                named = named.replace(word, &escape_control(&known.repository.full_name));
+                break;
+            }
         }
     }
-    Ok(reason.to_owned())
+    Ok(named)
+}
+
+/// The same for everything a plan holds.
+///
+/// # Errors
+/// The store's.
+pub(crate) async fn name_held(
+    store: &dyn Store,
+    links: &[Link],
+    marks: &[(EntityRef, RepoKey)],
+    plan: &mut Plan,
+) -> Result<(), StoreError> {
+    if plan.held.is_empty() {
+        return Ok(());
+    }
+    let shown = Shown::of(links, marks);
+    for held in &mut plan.held {
+        held.reason = with_names(store, &shown, &held.reason).await?;
+    }
+    Ok(())
 }
 
 /// A mark does not tell which rule led to it: the rule that says `many` and still finds the entity for the repository,

@@ -2,7 +2,7 @@
 //! each step is planned once more on what is there now, and only what comes out as it was held is applied.
 
 use super::Stop;
-use super::import::{Chosen as Choice, gather, with_names};
+use super::import::{Chosen as Choice, Shown, gather, with_names};
 use super::survey::Survey;
 use super::update::plan_of;
 use crate::assemble::Parts;
@@ -100,8 +100,9 @@ pub(super) async fn recheck(
             }
         }
     }
+    let shown = Shown::of(&links, &survey.marks);
     for one in &mut left_out {
-        one.reason = with_names(store, &parts.key, &links, &one.reason).await?;
+        one.reason = with_names(store, &shown, &one.reason).await?;
     }
     left_out.sort_by(|one, other| {
         (&one.step.full_name, &one.step.entity).cmp(&(&other.step.full_name, &other.step.entity))

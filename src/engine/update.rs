@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use serde_json::json;
 
-use super::import::{Chosen as Choice, Material, carry_out, gather};
+use super::import::{Chosen as Choice, Material, carry_out, gather, name_held};
 use super::judge::Judged;
 use super::known::known;
 use super::survey::Survey;
@@ -77,6 +77,7 @@ pub(super) async fn update(
         );
         return Err(Stop::Failed { stage: "plan", report });
     }
+    name_held(run.store, &links, &survey.marks, &mut plan).await?;
     note(record, &plan);
     if run.dry_run {
         return Ok(crate::apply::preview(catalog, &plan.steps).await);

@@ -520,3 +520,28 @@ fn last_synced_at_is_the_last_sync_that_looked_p4_5() {
     let row = bench.json(&["integration", "list"]);
     assert_eq!((&row[0]["repositories"], &row[0]["imported"]), (&json!(1), &json!(1)));
 }
+
+// A sync's held rows are for people: they name repositories as people know them, whatever the mark says.
+#[test]
+fn a_sync_names_repositories_and_not_their_ids() {
+    let bench = Bench::of(&["payments-api", "web-shop"]);
+    bench.component("payments-api");
+    bench.sync_exits(0);
+    bench.run(&["discovered", "import", "payments-api"]).ok();
+    let id = |name: &str| {
+        let world = bench.simulator.world();
+        world.repository(&format!("acme/{name}")).expect("a repository").uuid.to_string()
+    };
+    let (own, other) = (id("payments-api"), id("web-shop"));
+    let file = bench.read("catalog/payments-api.yaml");
+    let bare = |id: &str| id.trim_matches(['{', '}']).to_owned();
+    let marked = file.replace(&bare(&own), &bare(&other));
+    assert_ne!(marked, file, "its mark is in it");
+    bench.file("catalog/payments-api.yaml", &marked);
+    let record = bench.sync_exits(0);
+    let rows: Vec<String> =
+        record["held"].as_array().expect("rows").iter().map(|row| text(row, "/reason").to_owned()).collect();
+    assert!(rows.iter().any(|reason| reason.contains("mark of another repository (acme/web-shop)")), "{rows:#?}");
+    assert!(rows.iter().any(|reason| reason.contains("linked to acme/payments-api already")), "{rows:#?}");
+    assert!(!rows.iter().any(|reason| reason.contains(&bare(&own)) || reason.contains(&bare(&other))), "{rows:#?}");
+}
