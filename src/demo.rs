@@ -2,6 +2,7 @@
 //! sample catalog in a scratch directory, real syncs over HTTP.
 
 use std::io::Write;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -184,7 +185,7 @@ struct Scratch {
 impl Scratch {
     fn new() -> std::io::Result<Self> {
         let path = std::env::temp_dir().join(format!("catalog-sync-demo-{:016x}", rand::random::<u64>()));
-        std::fs::create_dir(&path)?;
+        std::fs::DirBuilder::new().mode(0o700).create(&path)?;
         Ok(Self { path })
     }
 }

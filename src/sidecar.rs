@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use futures::future::BoxFuture;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -19,6 +19,7 @@ use crate::clock::Clock;
 use crate::commands::{App, Exit, Failure, integration, sync};
 use crate::config::{Integration, Loaded, Stamp};
 use crate::error::{Report, shown};
+use crate::model::sync::SecondaryCounts;
 use crate::model::{IntegrationKey, SyncRecord, Trigger};
 use crate::schedule;
 use crate::server::command::Commands;
@@ -361,7 +362,11 @@ impl Sidecar {
             let name = integration.name.clone();
             info!(integration = name, "sync begins");
             match sync::one(&app, &integration, Trigger::Schedule, false, &|_| {}).await {
-                Ok(record) => tell(&name, &record),
+                Ok(record) => {
+                    // What cannot be told now is told when it is due.
+                    let next = sidecar.due(&app, &integration, sidecar.clock.now()).await.ok().flatten();
+                    tell(&name, &record, next);
+                }
                 Err(failure) => {
                     error!(integration = name, "sync did not begin: {}", failure.report.one_line());
                     sidecar.rest(&key);
@@ -412,15 +417,26 @@ impl Drop for UnderWay {
     }
 }
 
-fn tell(name: &str, record: &SyncRecord) {
+/// What somebody who looks at the log wants to know: how it ended, what it found and took, and when it comes again.
+fn tell(name: &str, record: &SyncRecord, next: Option<DateTime<Utc>>) {
+    let stored = |counts: &Option<SecondaryCounts>| counts.as_ref().map(|counts| counts.stored);
     info!(
         integration = name,
         sync = %record.id,
         outcome = record.outcome.as_str(),
+        duration_ms = record.duration_ms,
         requests = record.requests,
+        seen = record.repositories.seen,
         new = record.repositories.new,
+        changed = record.repositories.changed,
+        gone = record.repositories.gone,
+        pull_requests = stored(&record.secondary.pull_requests),
+        commits = stored(&record.secondary.commits),
         imported = record.imported.registered + record.imported.merged,
+        updated = record.imported.updated,
+        held = record.held.len(),
         errors = record.errors.len(),
+        next_run = next.map(|at| at.to_rfc3339_opts(SecondsFormat::Secs, true)),
         "sync ended"
     );
     for failed in &record.errors {

@@ -8,9 +8,10 @@ use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 use catalog_sync::simulator::{Endpoint, Fault, GenerateOptions, NewRepository, Order};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 
-use crate::harness::{Bench, Running, generated, number};
+use crate::harness::{Bench, Running, TOKEN, generated, number};
 
 /// A sidecar whose log is in `log` of its bench.
 pub struct Sidecar<'a> {
@@ -313,4 +314,103 @@ fn a_changed_store_waits_for_the_next_start_and_nobody_opens_it_before_p7_5() {
     sidecar.stopped();
     assert!(!bench.path("elsewhere/run.json").exists());
     assert_eq!(ignored("elsewhere"), 0, "from now on it is the config's");
+}
+
+// P7.2: what a platform engineer sees in the log of a pod, as text and as JSON: that a sync began, how it ended and what
+// it came to, and when the next one runs; without a word about any token.
+#[test]
+fn the_log_tells_syncs_their_counts_and_the_next_run_p7_2() {
+    let next_run = |text: &str| {
+        let next: DateTime<Utc> = text.parse().expect("an instant");
+        let from_now = next - Utc::now();
+        // Every three hours, with a jitter of up to a tenth.
+        assert!((TimeDelta::minutes(170)..TimeDelta::minutes(200)).contains(&from_now), "{next}");
+    };
+    let text = bench();
+    Sidecar::synced(&text).stopped();
+    let log = text.read("log");
+    let line = |message: &str| {
+        let at = log.lines().position(|line| line.contains(&format!("INFO {message}")));
+        at.unwrap_or_else(|| panic!("no `{message}`: {log}"))
+    };
+    assert!(line("running") < line("sync begins") && line("sync begins") < line("sync ended"), "{log}");
+    assert!(line("sync ended") < line("stopping") && line("stopping") < line("stopped"), "{log}");
+    let ended = log.lines().nth(line("sync ended")).expect("a line");
+    for part in ["integration=\"acme\"", "outcome=\"completed\"", "seen=3", "new=3", "commits=9", "errors=0"] {
+        assert!(ended.contains(part), "`{part}`: {ended}");
+    }
+    let next = ended.split("next_run=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("the next run");
+    next_run(next);
+    assert!(!log.contains(TOKEN) && !log.contains('\u{1b}'), "{log}");
+
+    let json = bench();
+    let sidecar = Sidecar::with(&json, &["--log-format", "json"]);
+    sidecar.until("its first sync has ended", || sidecar.log().contains("sync ended"));
+    sidecar.stopped();
+    let lines: Vec<Value> =
+        json.read("log").lines().map(|line| serde_json::from_str(line).expect("a JSON document per line")).collect();
+    let of = |message: &str| {
+        let line = lines.iter().find(|line| line["fields"]["message"] == message);
+        line.unwrap_or_else(|| panic!("no `{message}`: {lines:#?}"))
+    };
+    assert_eq!(of("sync begins")["fields"]["integration"], "acme");
+    let ended = &of("sync ended")["fields"];
+    assert_eq!((text_of(ended, "integration"), text_of(ended, "outcome")), ("acme", "completed"));
+    let count = |name: &str| number(ended, &format!("/{name}"));
+    assert_eq!([count("seen"), count("new"), count("commits"), count("imported"), count("errors")], [3, 3, 9, 0, 0]);
+    next_run(text_of(ended, "next_run"));
+    assert!(lines.iter().all(|line| line["level"].is_string() && line["timestamp"].is_string()));
+}
+
+fn text_of<'a>(fields: &'a Value, name: &str) -> &'a str {
+    fields[name].as_str().unwrap_or_else(|| panic!("no {name}: {fields}"))
+}
+
+// P7.1: the demo can be left running beside a sidecar that works: other port, other data, both live; it leaves nothing.
+#[test]
+fn a_demo_is_served_beside_a_sidecar_p7_1() {
+    let bench = bench();
+    let sidecar = Sidecar::synced(&bench);
+    fs::create_dir(bench.path("tmp")).expect("a folder for scratch");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_catalog-sync"));
+    command.args(["-v", "demo", "--serve"]).env_clear().env("TMPDIR", bench.path("tmp")).current_dir(bench.dir.path());
+    let stderr = fs::File::create(bench.path("demo.log")).expect("a log");
+    let stdout = fs::File::create(bench.path("demo.out")).expect("a file");
+    let mut demo = Running(Some(command.stdout(stdout).stderr(stderr).spawn().expect("the program")));
+    sidecar.until("the demo says where it is", || bench.read("demo.out").contains("Ctrl-C"));
+    let told = bench.read("demo.out");
+    let config = told.split("--config ").nth(1).and_then(|rest| rest.split(' ').next()).expect("its config").to_owned();
+    let scratch = fs::read_dir(bench.path("tmp")).expect("a folder").next().expect("one in it").expect("it").path();
+    assert_eq!(fs::metadata(&scratch).expect("a folder").permissions().mode() & 0o777, 0o700, "nobody else's");
+    let ask = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_catalog-sync"));
+        command.args(["--config", &config, "--output", "json"]).args(args).env_clear();
+        command.env("CATALOG_SYNC_DEMO_TOKEN", "anything").current_dir(bench.dir.path());
+        crate::harness::output(&mut command)
+    };
+    sidecar.until("the demo has synced", || bench.read("demo.log").contains("sync ended"));
+    let names = |rows: &Value| -> Vec<String> {
+        let rows = rows.as_array().expect("rows").iter();
+        rows.map(|row| row["repository"]["full_name"].as_str().expect("a name").to_owned()).collect()
+    };
+    let (theirs, ours) = (names(&ask(&["discovered", "list"]).ok().json()), names(&bench.json(&["discovered", "list"])));
+    assert!(theirs.contains(&"acme/payments-api".to_owned()) && theirs.len() > ours.len(), "{theirs:?} {ours:?}");
+    assert_eq!(ours, ["acme/ledger", "acme/payments", "acme/web"]);
+    assert_eq!(ask(&["sync", "now"]).ok().json()[0]["repositories"]["new"], 0, "through the one that runs");
+    assert_eq!(bench.sync_exits(0)["repositories"]["new"], 0);
+    let run = |store: &str| -> Value { serde_json::from_str(&bench.read(store)).expect("JSON") };
+    let there = run(scratch.join("data/run.json").strip_prefix(bench.dir.path()).expect("beneath").to_str().expect("text"));
+    let here = run("data/run.json");
+    assert_ne!(there["address"], here["address"]);
+    for run in [&there, &here] {
+        let address = run["address"].as_str().expect("an address").trim_start_matches("http://");
+        assert_eq!(http(address, "GET /readyz"), (200, "ready\n".to_owned()));
+    }
+    let status = Command::new("kill").arg("-TERM").arg(demo.pid().to_string()).status();
+    assert!(status.expect("kill").success());
+    let ended = demo.0.take().expect("it runs").wait().expect("its end");
+    assert_eq!(ended.code(), Some(0), "{}", bench.read("demo.log"));
+    assert_eq!(fs::read_dir(bench.path("tmp")).expect("a folder").count(), 0, "it is tidied up");
+    assert_eq!(http(&sidecar.address(), "GET /healthz").0, 200, "and the other one goes on");
+    sidecar.stopped();
 }
