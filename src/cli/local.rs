@@ -20,6 +20,7 @@ use crate::ids::Ids;
 use crate::sidecar;
 use crate::simulator::{self, DataCenterOptions, ServeOptions, Tls};
 use crate::store::decisions_file::DecisionsFile;
+use crate::store::nothing::NothingStore;
 use crate::store::sled::SledStore;
 use crate::store::{ExportOf, Store};
 
@@ -103,7 +104,7 @@ pub(super) async fn answer_of_nothing(
         return Err(no_store(&config));
     }
     warn!("there is no store at {} yet: nothing is known; `sync now` makes it", shown(&config.store));
-    let store: Arc<dyn Store> = Arc::new(SledStore::temporary().await?);
+    let store: Arc<dyn Store> = Arc::new(NothingStore);
     // Reading its decisions would leave a note of them in the store's folder.
     let app = app(start, Config { decisions: None, ..config }, store, Clock::System);
     execute(&app, request.clone(), &|_| {}).await

@@ -6,6 +6,7 @@
 pub mod decisions_file;
 mod error;
 mod kept;
+pub mod nothing;
 pub mod sled;
 
 #[cfg(test)]

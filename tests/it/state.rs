@@ -114,6 +114,30 @@ fn writes_stay_under_store_and_catalog_without_home_p7_9() {
     assert!(bench.path("catalog/bitbucket/acme/pay/web-shop.yaml").exists() || bench.files("catalog").len() == 2);
 }
 
+// P7.9: looking before there is a store needs no place to write at all, not even for scratch.
+#[test]
+fn looking_without_a_store_writes_nowhere_p7_9() {
+    let bench = Bench::of(&["payments-api"]);
+    let before = bench.files("");
+    for (args, exit) in [
+        (["sync", "history"].as_slice(), 0),
+        (&["discovered", "list"], 0),
+        (&["discovered", "show", "payments-api"], 2),
+        (&["imported", "list"], 0),
+        (&["integration", "list"], 0),
+        (&["activity", "commits", "payments-api"], 2),
+        (&["credential", "list"], 0),
+        (&["store", "export", "-"], 0),
+        (&["store", "check"], 2),
+    ] {
+        let mut command = bench.command(args);
+        command.env("TMPDIR", "/proc/nowhere").current_dir("/proc");
+        let run = output(&mut command).exits(exit);
+        assert!(!run.stderr.contains("could not"), "{args:?}: {}", run.stderr);
+    }
+    assert_eq!(bench.files(""), before);
+}
+
 #[test]
 fn a_read_only_catalog_is_found_by_check_and_breaks_nothing() {
     let bench = Bench::of(&["payments-api", "web-shop"]);

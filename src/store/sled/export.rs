@@ -68,6 +68,14 @@ pub(super) async fn export(store: &SledStore, out: &mut (dyn Write + Send), of: 
     Ok(records)
 }
 
+/// The export of a store in which nothing is kept.
+pub(in crate::store) fn export_nothing(out: &mut (dyn Write + Send)) -> Result<u64, StoreError> {
+    write_line(out, &Header { catalog_sync_export: FORMAT, schema: SCHEMA })?;
+    write_line(out, &Footer { records: 0 })?;
+    out.flush().map_err(not_written)?;
+    Ok(0)
+}
+
 fn write_line<T: Serialize>(out: &mut (dyn Write + Send), line: &T) -> Result<(), StoreError> {
     serde_json::to_writer(&mut *out, line).map_err(|error| not_written(error.into()))?;
     out.write_all(b"\n").map_err(not_written)

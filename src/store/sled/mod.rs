@@ -34,6 +34,8 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use tokio::sync::RwLock;
 
+pub(in crate::store) use self::export::export_nothing;
+
 use self::commit::Commit;
 use self::draft::{Draft, Tree};
 use self::leases::Leases;

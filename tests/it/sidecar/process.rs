@@ -393,13 +393,15 @@ fn a_demo_is_served_beside_a_sidecar_p7_1() {
         let rows = rows.as_array().expect("rows").iter();
         rows.map(|row| row["repository"]["full_name"].as_str().expect("a name").to_owned()).collect()
     };
-    let (theirs, ours) = (names(&ask(&["discovered", "list"]).ok().json()), names(&bench.json(&["discovered", "list"])));
+    let (theirs, ours) =
+        (names(&ask(&["discovered", "list"]).ok().json()), names(&bench.json(&["discovered", "list"])));
     assert!(theirs.contains(&"acme/payments-api".to_owned()) && theirs.len() > ours.len(), "{theirs:?} {ours:?}");
     assert_eq!(ours, ["acme/ledger", "acme/payments", "acme/web"]);
     assert_eq!(ask(&["sync", "now"]).ok().json()[0]["repositories"]["new"], 0, "through the one that runs");
     assert_eq!(bench.sync_exits(0)["repositories"]["new"], 0);
     let run = |store: &str| -> Value { serde_json::from_str(&bench.read(store)).expect("JSON") };
-    let there = run(scratch.join("data/run.json").strip_prefix(bench.dir.path()).expect("beneath").to_str().expect("text"));
+    let there =
+        run(scratch.join("data/run.json").strip_prefix(bench.dir.path()).expect("beneath").to_str().expect("text"));
     let here = run("data/run.json");
     assert_ne!(there["address"], here["address"]);
     for run in [&there, &here] {
