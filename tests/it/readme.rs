@@ -238,6 +238,51 @@ fn the_rules_shown_have_no_fault() {
     }
 }
 
+/// Every outcome and every decision there is has its row, and the decisions file shown is one.
+#[test]
+fn outcomes_and_decisions_are_told() {
+    use catalog_sync::model::Outcome;
+    let readme = readme();
+    let words_of = |title: &str| -> BTreeSet<String> {
+        let part = readme.split(&format!("### {title}\n")).nth(1).expect("a part");
+        let part = part.split("\n## ").next().and_then(|part| part.split("\n### ").next()).expect("its text");
+        let row = Regex::new(r"(?m)^\| `(\w+)` \| ").unwrap();
+        row.captures_iter(part)
+            .map(|row| row[1].to_owned())
+            .filter(|word| !["outcome", "decision"].contains(&word.as_str()))
+            .collect()
+    };
+    let outcomes = [
+        Outcome::Running,
+        Outcome::Completed,
+        Outcome::Partial,
+        Outcome::Failed,
+        Outcome::RateLimited,
+        Outcome::Held,
+        Outcome::Cancelled,
+        Outcome::Interrupted,
+        Outcome::Refused,
+    ];
+    assert_eq!(words_of("Outcomes of a sync"), outcomes.map(|outcome| outcome.as_str().to_owned()).into());
+
+    let shown = blocks(&readme, &["yaml"]).into_iter().find(|block| block.starts_with("decisions:")).expect("a file");
+    let folder = tempfile::tempdir().unwrap();
+    let load = |text: &str| {
+        let path = folder.path().join("decisions.yaml");
+        std::fs::write(&path, text).unwrap();
+        catalog_sync::store::decisions_file::DecisionsFile::open(path).load()
+    };
+    let rows = load(&shown).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(rows[0].1.kind.let_go().count(), 2, "{rows:?}");
+    // A word that is none is answered with those there are.
+    let wrong = load(&shown.replace("decision: unlinked", "decision: nonsense")).unwrap_err().to_string();
+    let words = words_of("The decisions file");
+    assert_eq!(words.len(), 5, "{words:?}");
+    for word in words {
+        assert!(wrong.contains(&format!("`{word}`")), "`{word}` is no decision: {wrong}");
+    }
+}
+
 /// The decision explained is what the demo prints, but for the minute.
 #[test]
 fn the_decision_shown_is_the_demos() {
