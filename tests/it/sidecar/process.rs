@@ -98,9 +98,15 @@ fn without_ids(text: &str) -> String {
     let is_ulid =
         |word: &str| word.len() == 26 && word.starts_with("01") && word.chars().all(|c| c.is_ascii_alphanumeric());
     let is_time = |word: &str| word.starts_with("20") && word.contains('T') && word.ends_with('Z');
+    // Tables show `2026-11-21 22:18`: two runs may lie on either side of a minute.
+    let is_shaped = |word: &str, shape: &str| {
+        let fits = |(c, of): (char, char)| if of == '0' { c.is_ascii_digit() } else { c == of };
+        word.len() == shape.len() && word.chars().zip(shape.chars()).all(fits)
+    };
+    let is_minute = |word: &str| is_shaped(word, "0000-00-00") || is_shaped(word, "00:00");
     let clean = |word: &str| {
         let bare = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
-        if is_ulid(bare) || is_time(bare) { word.replace(bare, "…") } else { word.to_owned() }
+        if is_ulid(bare) || is_time(bare) || is_minute(bare) { word.replace(bare, "…") } else { word.to_owned() }
     };
     let lines = text.lines().filter(|line| !line.contains("duration_ms") && !line.contains("requests_remaining"));
     lines.map(|line| line.split(' ').map(clean).collect::<Vec<_>>().join(" ") + "\n").collect()
