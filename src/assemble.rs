@@ -69,6 +69,11 @@ impl Parts {
         self.integration.details.iter().map(|(kind, settings)| (*kind, settings.per_sync)).collect()
     }
 
+    /// Most people stored in one sync; `None`: they are not selected.
+    pub fn users(&self) -> Option<u64> {
+        self.integration.users.map(|settings| settings.per_sync)
+    }
+
     /// Midnight UTC of the start date.
     pub fn start_date(&self) -> Option<DateTime<Utc>> {
         self.integration.start_date.map(|date| date.and_time(chrono::NaiveTime::MIN).and_utc())
@@ -227,6 +232,10 @@ impl Assembler {
         kinds.any(|kind| kind.of() == Some(SecondaryKind::PullRequests))
     }
 
+    fn wants_users(&self, connector: &Connector) -> bool {
+        self.config.integrations.iter().any(|one| one.connector == connector.name && one.users.is_some())
+    }
+
     fn stored_logins(&self, connector: &Connector) -> Vec<StoredLogin> {
         let secrets = connector.auth.iter().flat_map(|credential| credential.auth.secrets());
         let stored = secrets.filter_map(|secret| match &secret.from {
@@ -301,6 +310,7 @@ impl Assembler {
             requests_per_hour: connector.requests_per_hour.map(u64::from),
             reserve: Reserve::Percent(connector.reserve.0),
             details: self.wants_details(connector),
+            reads_users: self.wants_users(connector),
             // A url that names one repository says which one matters.
             test_repository: connector.test_repository.clone().or_else(|| connector.url.repository.clone()),
             clock: self.clock.clone(),
@@ -330,7 +340,7 @@ impl Assembler {
                 let ConnectorUrl { workspace, repository, .. } = &connector.url;
                 Some(format!("{}/{}", workspace.as_ref()?, repository.as_ref()?))
             }),
-            reads_users: false,
+            reads_users: self.wants_users(connector),
             clock: self.clock.clone(),
             seed: RandomState::new().build_hasher().finish(),
             budget,

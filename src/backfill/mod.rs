@@ -14,6 +14,7 @@ mod pipelines;
 mod stream;
 #[cfg(test)]
 mod tests;
+pub mod users;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

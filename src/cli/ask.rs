@@ -42,10 +42,8 @@ pub(super) fn request(cli: &Cli) -> Result<Request, Failure> {
             Integration::Delete(of) => Request::IntegrationDelete { name: of.name, dry_run: false },
         },
         Command::Activity(activity) => {
-            let limit = |of: &args::ActivityOf| {
-                let all = if cli.global.output == Output::Table { SHOWN } else { usize::MAX };
-                of.limit.unwrap_or(all)
-            };
+            let all = if cli.global.output == Output::Table { SHOWN } else { usize::MAX };
+            let limit = |of: &args::ActivityOf| of.limit.unwrap_or(all);
             let details = |kind, of: args::ActivityOf| Request::ActivityDetails {
                 kind,
                 limit: limit(&of),
@@ -58,6 +56,9 @@ pub(super) fn request(cli: &Cli) -> Result<Request, Failure> {
                 Activity::CommitFiles(of) => details(DetailKind::CommitFiles, of),
                 Activity::Pipelines(of) => details(DetailKind::Pipelines, of),
                 Activity::Builds(of) => details(DetailKind::Builds, of),
+                Activity::Users(of) => {
+                    Request::ActivityUsers { integration: of.integration, limit: of.limit.unwrap_or(all) }
+                }
                 Activity::PullRequests(of) => Request::ActivityPullRequests {
                     limit: limit(&of),
                     repository: of.of.repository,

@@ -1,6 +1,6 @@
-//! `activity KIND REPO`: the secondary kinds of one repository (P5.8).
+//! `activity KIND REPO`: the secondary kinds of one repository (P5.8); `activity users`: those of the integration.
 
-use super::answer::{CommitRow, PullRequestRow};
+use super::answer::{CommitRow, PullRequestRow, UserRow};
 use super::request::Answer;
 use super::{App, Failure};
 use crate::model::{DetailKind, Item, SecondaryKind};
@@ -69,6 +69,30 @@ pub(super) async fn details(
         ));
     }
     Ok(Answer::Details(stored))
+}
+
+/// By name. What nobody selected is told from what nobody was met for.
+pub(super) async fn users(app: &App, integration: Option<&str>, limit: usize) -> Result<Answer, Failure> {
+    let integrations = app.integrations(integration)?;
+    let mut rows = Vec::new();
+    for integration in &integrations {
+        let users = app.store.users(&integration.key()).await?;
+        rows.extend(users.into_iter().map(|user| UserRow { integration: integration.name.clone(), user }));
+    }
+    if rows.is_empty() && integrations.iter().all(|integration| integration.users.is_none()) {
+        let names: Vec<&str> = integrations.iter().map(|integration| integration.name.as_str()).collect();
+        return Err(Failure::usage(
+            format!("users are not fetched by {}", names.join(", ")),
+            "select them: `secondary_kinds: { …, users: {} }`",
+        ));
+    }
+    let by_name = |row: &UserRow| {
+        let name = row.user.name.as_ref().map(|name| name.to_lowercase());
+        (row.integration.clone(), name.is_none(), name, row.user.id.clone())
+    };
+    rows.sort_by_cached_key(by_name);
+    rows.truncate(limit);
+    Ok(Answer::Users(rows))
 }
 
 async fn items(

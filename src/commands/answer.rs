@@ -7,7 +7,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::model::{Action, Repository, SyncRecord};
+use crate::model::{Action, Repository, SyncRecord, User};
 
 /// A repository as other objects name it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -379,6 +379,16 @@ pub struct CommitRow {
     pub committed_at: DateTime<Utc>,
     /// Page for people.
     pub url: Option<String>,
+}
+
+/// A row of `activity users`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserRow {
+    /// Name of the integration.
+    pub integration: String,
+    /// Who.
+    #[serde(flatten)]
+    pub user: User,
 }
 
 /// A finding of `check`.

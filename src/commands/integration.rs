@@ -129,7 +129,14 @@ async fn row(app: &App, integration: &Integration) -> Result<IntegrationRow, Fai
         }),
         kinds: {
             let details = integration.details.keys().map(|kind| kind.as_str().to_owned());
-            integration.secondary_kinds.keys().map(|kind| kind.as_str().to_owned()).chain(details).collect()
+            let users = integration.users.map(|_| "users".to_owned());
+            integration
+                .secondary_kinds
+                .keys()
+                .map(|kind| kind.as_str().to_owned())
+                .chain(details)
+                .chain(users)
+                .collect()
         },
         last_sync: last_sync(app, &key).await?,
     })

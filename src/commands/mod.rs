@@ -172,6 +172,7 @@ pub async fn execute(
         Request::ActivityDetails { kind, repository, integration, limit } => {
             activity::details(app, kind, &repository, integration.as_deref(), limit).await
         }
+        Request::ActivityUsers { integration, limit } => activity::users(app, integration.as_deref(), limit).await,
         Request::ActivityCommits { repository, integration, limit } => {
             activity::commits(app, &repository, integration.as_deref(), limit).await
         }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::answer::{
     CommitRow, CredentialDeletion, CredentialRow, Deletion, DiscoveredRow, DryRun, ImportReport, ImportedDetail,
-    ImportedRow, IntegrationRow, PullRequestRow,
+    ImportedRow, IntegrationRow, PullRequestRow, UserRow,
 };
 use crate::correlate::Explanation;
 use crate::error::escape_control;
@@ -211,6 +211,13 @@ pub enum Request {
         /// At most.
         limit: usize,
     },
+    /// `activity users`.
+    ActivityUsers {
+        /// Only of this one.
+        integration: Option<String>,
+        /// At most.
+        limit: usize,
+    },
     /// `store check`.
     StoreCheck,
     /// `store export`: the lines come as the answer.
@@ -256,6 +263,7 @@ impl Request {
             | Self::ActivityPullRequests { .. }
             | Self::ActivityCommits { .. }
             | Self::ActivityDetails { .. }
+            | Self::ActivityUsers { .. }
             | Self::StoreCheck
             | Self::StoreExport { .. }
             | Self::CredentialList { .. }
@@ -316,6 +324,7 @@ impl fmt::Display for Request {
             Self::ActivityPullRequests { .. } => f.write_str("activity pull-requests"),
             Self::ActivityCommits { .. } => f.write_str("activity commits"),
             Self::ActivityDetails { .. } => f.write_str("activity"),
+            Self::ActivityUsers { .. } => f.write_str("activity users"),
             Self::StoreCheck => f.write_str("store check"),
             Self::StoreExport { .. } => f.write_str("store export"),
             Self::CredentialList { .. } | Self::CredentialRecords => f.write_str("credential list"),
@@ -361,6 +370,8 @@ pub enum Answer {
     Commits(Vec<CommitRow>),
     /// Of `activity` for an optional kind.
     Details(Vec<Detail>),
+    /// Of `activity users`.
+    Users(Vec<UserRow>),
     /// Of `store check`.
     Store(StoreReport),
     /// Of `store export`: JSON lines.

@@ -33,6 +33,8 @@ const DEFAULT_KIND: &str = "Component";
 const DEFAULT_TYPE: &str = "service";
 const DEFAULT_FIRST_SYNC: u64 = 50;
 const DEFAULT_PER_SYNC: u64 = 5_000;
+/// People come in lists: a hundred, or a thousand, cost one request.
+const USERS_PER_SYNC: u64 = 5_000;
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3_600);
 /// More often than this, a sync would only meet itself.
@@ -175,9 +177,9 @@ fn read(
         }
     };
     let kinds_node = map.get("secondary_kinds");
-    let (secondary_kinds, details) = match kinds_node {
+    let Kinds { both: secondary_kinds, details, users } = match kinds_node {
         Some(node) => read_kinds(node, connector.map(|connector| connector.kind), faults).unwrap_or_default(),
-        None => (default_kinds(), BTreeMap::new()),
+        None => Kinds { both: default_kinds(), ..Kinds::default() },
     };
     let update_every = read_cadence(&mut map, faults);
     let start_date = map.optional("start_date", faults, |node, faults| start_date(node, context, faults));
@@ -209,6 +211,7 @@ fn read(
         rules: rules?,
         secondary_kinds,
         details,
+        users,
         update_every: update_every?,
         start_date,
         complete_sweep_every,
@@ -401,7 +404,13 @@ impl Default for KindSettings {
     }
 }
 
-type Kinds = (BTreeMap<SecondaryKind, KindSettings>, BTreeMap<DetailKind, DetailSettings>);
+/// What a `secondary_kinds` block selects.
+#[derive(Default)]
+struct Kinds {
+    both: BTreeMap<SecondaryKind, KindSettings>,
+    details: BTreeMap<DetailKind, DetailSettings>,
+    users: Option<DetailSettings>,
+}
 
 fn read_kinds(node: &Node, connector: Option<ConnectorType>, faults: &mut Faults) -> Option<Kinds> {
     let mut map = Fields::of("secondary_kinds block", node, faults)?;
@@ -424,9 +433,10 @@ fn read_kinds(node: &Node, connector: Option<ConnectorType>, faults: &mut Faults
             details.insert(kind, settings);
         }
     }
-    map.refuse("users", "`users` are not in this version", "remove it", faults);
+    let selected = map.get("users").or_else(|| bare("users"));
+    let users = selected.and_then(|node| read_per_sync("users block", USERS_PER_SYNC, node, faults));
     map.finish(faults);
-    Some((kinds, details))
+    Some(Kinds { both: kinds, details, users })
 }
 
 /// Refused where the connector has no such thing, and where what the kind hangs on is not selected.
@@ -437,11 +447,7 @@ fn read_detail_settings(
     kinds: &BTreeMap<SecondaryKind, KindSettings>,
     faults: &mut Faults,
 ) -> Option<DetailSettings> {
-    let mut map = Fields::of("detail block", node, faults)?;
-    let per_sync = map.read("per_sync", DetailSettings::default().per_sync, faults, |node, faults| {
-        fields::number(node, 1, u64::from(u32::MAX), faults)
-    });
-    map.finish(faults);
+    let settings = read_per_sync("detail block", DetailSettings::default().per_sync, node, faults)?;
     let name = kind.as_str();
     let wrong_place = match (kind, connector) {
         (DetailKind::Pipelines, Some(ConnectorType::BitbucketDataCenter)) => {
@@ -461,6 +467,14 @@ fn read_detail_settings(
         faults.push(fault.mend(format!("select `{}` as well, or remove `{name}`", of.as_str())));
         return None;
     }
+    Some(settings)
+}
+
+fn read_per_sync(what: &'static str, default: u64, node: &Node, faults: &mut Faults) -> Option<DetailSettings> {
+    let mut map = Fields::of(what, node, faults)?;
+    let per_sync =
+        map.read("per_sync", default, faults, |node, faults| fields::number(node, 1, u64::from(u32::MAX), faults));
+    map.finish(faults);
     Some(DetailSettings { per_sync })
 }
 

@@ -539,6 +539,8 @@ pub struct Integration {
     pub secondary_kinds: BTreeMap<SecondaryKind, KindSettings>,
     /// Selected optional kinds, from the same block of the file.
     pub details: BTreeMap<DetailKind, DetailSettings>,
+    /// People, where selected, from the same block of the file.
+    pub users: Option<DetailSettings>,
     /// When it syncs (keys `update_every`, or `cron` and `timezone`).
     pub update_every: Cadence,
     /// Older pull requests and commits are not fetched.

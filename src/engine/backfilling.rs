@@ -1,6 +1,6 @@
 //! Backfill as a stage: pull requests and commits first, then what hangs on them (P5.5).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
 use super::forbidden::{mark_forbidden, note_refused, welcome_back};
@@ -8,9 +8,10 @@ use super::known::{is_inaccessible, known, served};
 use super::{Progress, Run, Stop};
 use crate::backfill;
 use crate::backfill::details::{self, DetailInputs};
+use crate::backfill::users::{self, UserInputs};
 use crate::backfill::{Crawl, CutShort};
 use crate::model::{RepoKey, Secondary, SecondaryKind, SyncRecord};
-use crate::store::CrawlLease;
+use crate::store::{CrawlLease, StoreError};
 
 pub(super) async fn backfilling(
     run: &Run<'_>,
@@ -18,8 +19,11 @@ pub(super) async fn backfilling(
     record: &mut SyncRecord,
     unserved: &mut BTreeSet<RepoKey>,
 ) -> Result<(), Stop> {
-    if run.dry_run || run.parts.integration.secondary_kinds.is_empty() {
+    if run.dry_run {
         return Ok(());
+    }
+    if run.parts.integration.secondary_kinds.is_empty() {
+        return detailing(run, lease, record).await;
     }
     let stages = |done: &backfill::Progress, finished: bool| {
         (run.progress)(Progress {
@@ -58,7 +62,7 @@ pub(super) async fn backfilling(
     let failed: BTreeSet<&str> = report.errors.iter().filter_map(|error| error.repository.as_deref()).collect();
     record.repositories.failed += failed.len() as u64;
     record.secondary =
-        Secondary { pull_requests: report.pull_requests, commits: report.commits, details: BTreeMap::new() };
+        Secondary { pull_requests: report.pull_requests, commits: report.commits, ..Secondary::default() };
     // What is refused waits like everything else that is not there yet.
     for (kind, held_back) in &report.held_back {
         let counts = match kind {
@@ -77,9 +81,11 @@ pub(super) async fn backfilling(
 
 /// What hangs on the pull requests and commits stored (P5.5).
 async fn detailing(run: &Run<'_>, lease: &CrawlLease, record: &mut SyncRecord) -> Result<(), Stop> {
+    let of_users = peopling(run, lease, record).await?;
     let kinds = run.parts.detail_kinds();
-    if kinds.is_empty() {
-        return Ok(());
+    // People may be counted against a limit of their own.
+    if kinds.is_empty() || of_users.is_some_and(|why| why != CutShort::RateLimited) {
+        return unless_cut_short(run, of_users);
     }
     let progress = |done, total, finished| {
         (run.progress)(Progress {
@@ -110,7 +116,7 @@ async fn detailing(run: &Run<'_>, lease: &CrawlLease, record: &mut SyncRecord) -
     record.errors.extend(report.errors);
     record.notes.extend(report.notes);
     note_refused(record, &report.refused);
-    unless_cut_short(run, report.cut_short)
+    unless_cut_short(run, report.cut_short.or(of_users))
 }
 
 /// What both are fetched with.
@@ -135,4 +141,20 @@ fn unless_cut_short(run: &Run<'_>, cut_short: Option<CutShort>) -> Result<(), St
         Some(CutShort::Stopped) => Err(Stop::Cancelled),
         Some(CutShort::RateLimited) => Err(Stop::RateLimited { resume_at: run.source.usage().resume_at }),
     }
+}
+
+/// The people of the integration (P5.5); forgotten where they are not selected any more.
+async fn peopling(run: &Run<'_>, lease: &CrawlLease, record: &mut SyncRecord) -> Result<Option<CutShort>, StoreError> {
+    let Some(per_sync) = run.parts.users() else {
+        if run.store.user_coverage(&run.parts.key).await?.is_some() {
+            run.store.forget_users(lease).await?;
+            record.notes.push("users: forgotten, since they are not selected any more".to_owned());
+        }
+        return Ok(None);
+    };
+    let report = users::run(UserInputs { crawl: crawl(run, lease), per_sync }).await?;
+    record.secondary.users = Some(report.counts);
+    record.errors.extend(report.error);
+    record.notes.extend(report.notes);
+    Ok(report.cut_short)
 }

@@ -9,6 +9,7 @@ pub mod recommendation;
 pub mod repository;
 pub mod secondary;
 pub mod sync;
+pub mod user;
 
 /// Reads a field that is there as `Some`, `null` included: with `default` and `skip_serializing_if`, absent and
 /// `null` stay two things (plain serde makes `null` of both).
@@ -29,3 +30,4 @@ pub use repository::{
 };
 pub use secondary::{Commit, Item, ItemId, PullRequest, PullRequestState, SecondaryKind};
 pub use sync::{HeldEntry, Outcome, Secondary, SecondaryCounts, SyncError, SyncId, SyncRecord, Trigger};
+pub use user::{User, UserCoverage, UserKind};

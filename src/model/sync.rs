@@ -155,6 +155,9 @@ pub struct Secondary {
     /// Commits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commits: Option<SecondaryCounts>,
+    /// People.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub users: Option<SecondaryCounts>,
     /// Optional kinds, beside the two.
     #[serde(flatten)]
     pub details: BTreeMap<DetailKind, SecondaryCounts>,

@@ -52,7 +52,7 @@ pub enum Endpoint {
     BuildStatuses,
     /// Data Center: how many builds commits have.
     BuildTotals,
-    /// Data Center: the instance's users.
+    /// Data Center: the instance's users. Cloud: the members of a workspace.
     Users,
     /// Anything else.
     Other,

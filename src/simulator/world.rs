@@ -282,6 +282,16 @@ impl World {
         PersonId(self.people.len() - 1)
     }
 
+    /// Closes an account: what its owner wrote stays.
+    pub fn close_account(&mut self, person: PersonId) {
+        self.people[person.0].has_account = false;
+    }
+
+    /// Gives somebody another display name.
+    pub fn rename_person(&mut self, person: PersonId, name: &str) {
+        name.clone_into(&mut self.people[person.0].name);
+    }
+
     /// Everybody, in order of [`PersonId`].
     pub fn people(&self) -> &[Person] {
         &self.people

@@ -51,6 +51,11 @@ pub fn git_name(raw: &str) -> Option<String> {
     (!name.is_empty()).then(|| name.to_owned())
 }
 
+/// How colleagues mention somebody: names that are an e-mail address, as logins may be, are not kept.
+pub fn nickname(text: String) -> Option<String> {
+    (!text.contains('@')).then_some(text)
+}
+
 /// A page for people, from a server: http(s) only, without userinfo.
 pub fn address(text: &str) -> Option<String> {
     if is_plain(text) {

@@ -18,7 +18,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::model::coverage::Head;
-use crate::model::{Build, DetailBody, DetailKind, IngestedRecord, InstanceId, Item, RepoKey, Repository};
+use crate::model::{Build, DetailBody, DetailKind, IngestedRecord, InstanceId, Item, RepoKey, Repository, User};
 
 /// Where to go on. Opaque to everyone but the source that made it; fit to be stored. Holds no secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,6 +110,17 @@ pub struct ItemPage {
 pub struct PipelinePage {
     /// Number, start and pipeline, newest first.
     pub pipelines: Vec<(u64, DateTime<Utc>, Build)>,
+    /// `None`: the walk is complete.
+    pub next: Option<Cursor>,
+}
+
+/// One page of people.
+#[derive(Clone, Debug, Default)]
+pub struct UserPage {
+    /// As sent, in order.
+    pub users: Vec<User>,
+    /// Rows that could not be read, in words for people.
+    pub unreadable: Vec<String>,
     /// `None`: the walk is complete.
     pub next: Option<Cursor>,
 }
@@ -244,6 +255,22 @@ pub trait Source: Send + Sync {
     async fn pipelines(&self, repo: &Repository, cursor: Option<&Cursor>) -> Result<PipelinePage, SourceError> {
         let _ = cursor;
         Err(SourceError::NotFound { url: format!("pipelines of {}", repo.full_name) })
+    }
+
+    /// Whether it lists people.
+    fn tells_users(&self) -> bool {
+        false
+    }
+
+    /// A page of people: members of the workspace (Cloud), accounts of the instance or of those who may read the
+    /// project (Data Center).
+    ///
+    /// # Errors
+    /// [`SourceError::Forbidden`], [`SourceError::NotFound`], [`SourceError::Removed`] or [`SourceError::BadRequest`] on
+    /// the first page: not available to this credential. On a later page they come as [`SourceError::Incomplete`].
+    async fn users(&self, cursor: Option<&Cursor>) -> Result<UserPage, SourceError> {
+        let _ = cursor;
+        Err(SourceError::NotFound { url: "users".to_owned() })
     }
 
     /// To be called when a sync starts: secrets kept in files are read again (P6.10).

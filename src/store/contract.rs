@@ -59,6 +59,7 @@ macro_rules! contract {
                 an_item_stored_again_is_replaced,
                 coverage_comes_by_kind_and_repository,
                 items_are_stored_once_whatever_the_order, many_items_come_back, long_items_come_back,
+                people_are_kept_replaced_and_forgotten,
             }
             credentials::{
                 credentials_are_kept_replaced_and_forgotten,

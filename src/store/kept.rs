@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::catalog::{FieldWritten, FileDiff};
 use crate::model::{
     Coverage, Detail, DetailCoverage, EntityRef, ImportId, IntegrationKey, Item, KnownRepository, Link, Presence,
-    RepoKey, SecondaryKind, SyncId,
+    RepoKey, SecondaryKind, SyncId, User, UserCoverage,
 };
 use crate::plan::{Plan, Step};
 use crate::source::{Cursor, Listing};
@@ -209,6 +209,17 @@ pub struct DetailBatch {
     pub details: Vec<Detail>,
     /// Coverage afterwards; tells repository and kind.
     pub coverage: DetailCoverage,
+}
+
+/// People of an integration with the coverage they bring about; stored in one atomic write.
+#[derive(Clone, Debug)]
+pub struct UserBatch {
+    /// New and changed ones; storing one again replaces it.
+    pub users: Vec<User>,
+    /// Ids of those who are forgotten.
+    pub forgotten: Vec<String>,
+    /// Coverage afterwards.
+    pub coverage: UserCoverage,
 }
 
 /// A credential as kept: readable by whoever has the key, and by nobody else. Its name is not in it: it is

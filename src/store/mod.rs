@@ -21,14 +21,15 @@ use serde_json::Value;
 
 use crate::model::{
     Action, Coverage, Decision, Detail, DetailCoverage, DetailKind, EntityRef, ImportId, IngestedRecord,
-    IntegrationKey, Item, KnownRepository, Link, Recommendation, RepoKey, SecondaryKind, SyncId, SyncRecord,
+    IntegrationKey, Item, KnownRepository, Link, Recommendation, RepoKey, SecondaryKind, SyncId, SyncRecord, User,
+    UserCoverage,
 };
 
 pub use self::error::StoreError;
 pub use self::kept::{
     AutoImportSwitch, CredentialChange, DetailBatch, DiscoveryState, ExportOf, IntegrationState, ItemBatch,
     JournalEntry, LinkChange, RecordedPage, SealedCredential, StoreReport, StoredCandidates, StoredPlan,
-    SweepCheckpoint, Switches,
+    SweepCheckpoint, Switches, UserBatch,
 };
 
 /// Proof of being the only crawl of an integration. Dropping it gives it back.
@@ -226,6 +227,15 @@ pub trait Store: Send + Sync {
     ) -> Result<Vec<Detail>, StoreError>;
     /// Which details are stored, of every repository looked at.
     async fn detail_coverage(&self, key: &IntegrationKey, kind: DetailKind) -> Result<Vec<DetailCoverage>, StoreError>;
+
+    /// Stores and forgets people of the lease's integration.
+    async fn record_users(&self, lease: &CrawlLease, batch: UserBatch) -> Result<(), StoreError>;
+    /// People of an integration, by id.
+    async fn users(&self, key: &IntegrationKey) -> Result<Vec<User>, StoreError>;
+    /// How far their list was walked; `None`: never.
+    async fn user_coverage(&self, key: &IntegrationKey) -> Result<Option<UserCoverage>, StoreError>;
+    /// Forgets all people of the lease's integration, and that they were ever listed.
+    async fn forget_users(&self, lease: &CrawlLease) -> Result<(), StoreError>;
 
     /// Creates or replaces a sync's record.
     async fn save_sync(&self, key: &IntegrationKey, record: &SyncRecord) -> Result<(), StoreError>;

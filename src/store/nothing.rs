@@ -11,11 +11,12 @@ use serde_json::Value;
 use super::{
     CatalogLease, CrawlLease, CredentialChange, DetailBatch, DiscoveryState, ExportOf, IntegrationState, ItemBatch,
     JournalEntry, LinkChange, RecordedPage, SealedCredential, Store, StoreError, StoreReport, StoredCandidates,
-    StoredPlan, Switches,
+    StoredPlan, Switches, UserBatch,
 };
 use crate::model::{
     Action, Coverage, Decision, Detail, DetailCoverage, DetailKind, EntityRef, ImportId, IngestedRecord,
-    IntegrationKey, Item, KnownRepository, Link, Recommendation, RepoKey, SecondaryKind, SyncId, SyncRecord,
+    IntegrationKey, Item, KnownRepository, Link, Recommendation, RepoKey, SecondaryKind, SyncId, SyncRecord, User,
+    UserCoverage,
 };
 
 /// Knows nothing and keeps nothing.
@@ -166,6 +167,14 @@ impl Store for NothingStore {
         Ok(Vec::new())
     }
 
+    async fn users(&self, _: &IntegrationKey) -> Result<Vec<User>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn user_coverage(&self, _: &IntegrationKey) -> Result<Option<UserCoverage>, StoreError> {
+        Ok(None)
+    }
+
     async fn syncs(&self, _: Option<&IntegrationKey>, _: usize) -> Result<Vec<SyncRecord>, StoreError> {
         Ok(Vec::new())
     }
@@ -271,6 +280,14 @@ impl Store for NothingStore {
     }
 
     async fn record_details(&self, _: &CrawlLease, _: Vec<DetailBatch>) -> Result<(), StoreError> {
+        Err(nothing_is_kept())
+    }
+
+    async fn record_users(&self, _: &CrawlLease, _: UserBatch) -> Result<(), StoreError> {
+        Err(nothing_is_kept())
+    }
+
+    async fn forget_users(&self, _: &CrawlLease) -> Result<(), StoreError> {
         Err(nothing_is_kept())
     }
 

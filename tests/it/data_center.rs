@@ -196,7 +196,7 @@ fn connectors_of_data_center_are_checked_p6_4() {
     bench.run(&["check", "--offline"]).exits(2).says(&["Data Center has no pipelines", "use `builds`"]);
 }
 
-const OPTIONAL: &str = "secondary_kinds: { pull_requests: {}, commits: {}, reviews: { per_sync: 20 }, pull_request_files: {}, commit_files: { per_sync: 30 }, builds: {} }";
+const OPTIONAL: &str = "secondary_kinds: { pull_requests: {}, commits: {}, reviews: { per_sync: 20 }, pull_request_files: {}, commit_files: { per_sync: 30 }, builds: {}, users: {} }";
 
 /// P5.5, P5.3, P5.8 on Data Center: each optional kind under its cap, the rest in later syncs, every one once; then nothing
 /// is asked but whether builds began or ended. What is stored can be looked at.
@@ -214,6 +214,8 @@ fn optional_kinds_are_fetched_under_their_caps_p5_5() {
     let instance = Instance::of(world);
     let bench = &instance.bench;
     instance.integration(OPTIONAL);
+    bench.run(&["check"]).ok().shows(&["users (", "they can be read"]);
+    let there = bench.simulator.world().people().iter().filter(|person| person.has_account).count() as u64;
     let backlog = |record: &Value, kind: &str| record["secondary"][kind]["backlog"].as_u64().unwrap_or_default();
     let sync = || bench.run(&["sync", "now", "--output", "json"]).ok().json()[0].clone();
     let first = sync();
@@ -221,6 +223,10 @@ fn optional_kinds_are_fetched_under_their_caps_p5_5() {
     assert_eq!((stored(&first, "commit_files"), backlog(&first, "commit_files")), (30, 50), "{first}");
     assert_eq!((stored(&first, "pull_request_files"), backlog(&first, "pull_request_files")), (40, 0), "{first}");
     assert_eq!((stored(&first, "builds"), backlog(&first, "builds")), (80, 0), "{first}");
+    assert_eq!((stored(&first, "users"), backlog(&first, "users")), (there, 0), "{first}");
+    let people = bench.json(&["activity", "users"]);
+    assert_eq!(people.as_array().expect("a list").len() as u64, there);
+    assert!(!people.to_string().contains('@'), "{people}");
     let mut told: BTreeMap<&str, u64> = ["reviews", "commit_files"].map(|kind| (kind, stored(&first, kind))).into();
     while told["commit_files"] < 80 {
         let record = sync();

@@ -98,3 +98,48 @@ fn optional_kinds_are_not_locked_p5_4() {
     bench.integration("secondary_kinds: { pull_requests: {} }");
     bench.run(&["sync", "now"]).exits(4).says(&["locked"]);
 }
+
+/// P5.5, P5.3, P5.8: people are a kind of the integration, with a cap; an e-mail address is neither kept nor shown; who is not
+/// wanted any more is forgotten.
+#[test]
+fn people_are_fetched_under_their_cap_and_forgotten_p5_5() {
+    let bench = bench();
+    let there = bench.simulator.world().people().iter().filter(|person| person.has_account).count() as u64;
+    assert!(there > 6, "{there} people");
+    bench.run(&["activity", "users"]).exits(2).says(&["users are not fetched by acme", "secondary_kinds"]);
+    bench.integration("secondary_kinds: { users: { per_sync: 4 } }");
+    bench.run(&["check"]).ok().shows(&["users (", "members can be read"]);
+    bench.run(&["activity", "users"]).ok().shows(&["nobody is stored yet"]);
+    let sync = || bench.run(&["sync", "now", "--output", "json"]).ok().json()[0].clone();
+    let record = sync();
+    assert_eq!(counts(&record, "users"), (4, there - 4), "{record}");
+    assert!(record["secondary"]["users"]["complete_by"].is_string(), "{record}");
+    let mut stored = 4;
+    while stored < there {
+        let record = sync();
+        stored += counts(&record, "users").0;
+        assert_eq!(counts(&record, "users").1, there - stored, "{record}");
+    }
+    bench.simulator.reset_requests();
+    assert_eq!(counts(&sync(), "users"), (0, 0));
+    assert_eq!(bench.simulator.requests().by_endpoint.get(&Endpoint::Users), None, "asked twice a day");
+
+    let rows = bench.json(&["activity", "users"]);
+    let names: Vec<&str> = rows.as_array().expect("a list").iter().filter_map(|row| row["name"].as_str()).collect();
+    assert_eq!(names.len() as u64, there, "{rows}");
+    assert!(names.is_sorted_by_key(|name| name.to_lowercase()), "{names:?}");
+    assert!(rows[0]["integration"] == "acme" && rows[0]["id"].is_string(), "{rows}");
+    bench.run(&["activity", "users", "--limit", "3"]).ok().shows(&["NAME", names[0]]);
+    bench.run(&["activity", "users", "-i", "nobody"]).exits(2);
+    bench.run(&["store", "export", "all.jsonl"]).ok();
+    let export = bench.read("all.jsonl");
+    assert_eq!(export.matches(r#"{"book":"users","#).count() as u64, there);
+    assert!(!export.contains("@acme") && !format!("{rows}").contains('@'));
+
+    bench.integration("secondary_kinds: {}");
+    let record = sync();
+    assert!(record["notes"].to_string().contains("users: forgotten"), "{record}");
+    bench.run(&["activity", "users"]).exits(2);
+    bench.run(&["store", "export", "none.jsonl"]).ok();
+    assert!(!bench.read("none.jsonl").contains(r#"{"book":"user"#));
+}

@@ -10,6 +10,7 @@ pub(super) mod details;
 mod oracle;
 mod over_http;
 mod told;
+mod users;
 mod world;
 
 use std::sync::Arc;

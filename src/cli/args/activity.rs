@@ -21,6 +21,19 @@ pub enum Activity {
     Pipelines(ActivityOf),
     /// Build statuses of its commits, where selected (Data Center)
     Builds(ActivityOf),
+    /// People with an account, where selected: of the integration, not of a repository
+    Users(ActivityUsers),
+}
+
+/// `activity users`.
+#[derive(Clone, Debug, Args)]
+pub struct ActivityUsers {
+    /// Only of this integration
+    #[arg(short, long, value_name = "NAME")]
+    pub integration: Option<String>,
+    /// At most this many [default: all with --output json or yaml, else 50]
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
 }
 
 /// `activity … REPO`.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 
 use crate::cli::output::{Screen, count, minute, or_dash};
-use crate::commands::answer::{CommitRow, PullRequestRow};
+use crate::commands::answer::{CommitRow, PullRequestRow, UserRow};
 use crate::model::{Detail, DetailBody, ItemId};
 
 pub(super) fn pull_requests(screen: &Screen, rows: &[PullRequestRow]) -> String {
@@ -70,6 +70,27 @@ pub(super) fn details(screen: &Screen, rows: &[Detail]) -> String {
                 ItemId::Hash(hash) => hash.chars().take(12).collect(),
             };
             [of.into(), minute(row.at).into(), in_words(&row.body).into()]
+        }),
+    )
+}
+
+pub(super) fn users(screen: &Screen, rows: &[UserRow]) -> String {
+    if rows.is_empty() {
+        return "nobody is stored yet; `sync history` tells whether a sync could list them".to_owned();
+    }
+    screen.table_of(
+        ["NAME", "NICKNAME", "KIND", "ACTIVE", "INTEGRATION", "ID"],
+        &["ID", "INTEGRATION"],
+        rows.iter().map(|UserRow { integration, user }| {
+            let active = user.active.map(|active| if active { "yes" } else { "no" });
+            [
+                or_dash(user.name.as_deref()).into(),
+                or_dash(user.nickname.as_deref()).into(),
+                user.kind.as_str().to_owned().into(),
+                or_dash(active).into(),
+                integration.clone().into(),
+                user.id.clone().into(),
+            ]
         }),
     )
 }

@@ -10,7 +10,7 @@ mod integration;
 mod store;
 mod sync;
 
-use self::activity::{commits, details, pull_requests};
+use self::activity::{commits, details, pull_requests, users};
 use self::credential::{credential, credentials};
 use self::discovered::{discovered, explain};
 use self::import::{import, import_rows};
@@ -55,6 +55,7 @@ pub fn print(screen: &Screen, answer: &Answer) -> std::io::Result<()> {
         Answer::PullRequests(rows) => screen.print(rows, |screen| pull_requests(screen, rows)),
         Answer::Commits(rows) => screen.print(rows, |screen| commits(screen, rows)),
         Answer::Details(rows) => screen.print(rows, |screen| details(screen, rows)),
+        Answer::Users(rows) => screen.print(rows, |screen| users(screen, rows)),
         Answer::Store(report) => screen.print(report, |screen| store(screen, report)),
         Answer::Credentials(rows) => screen.print(rows, |screen| credentials(screen, rows)),
         Answer::Credential(row) => screen.print(row, |_| credential(row)),

@@ -98,10 +98,10 @@ pub(super) fn sync(screen: &Screen, record: &SyncRecord) -> String {
         "catalog        {} registered, {} merged, {} updated, {} failed",
         imported.registered, imported.merged, imported.updated, imported.failed
     ));
-    let Secondary { pull_requests, commits, details } = &record.secondary;
+    let Secondary { pull_requests, commits, users, details } = &record.secondary;
     let both = [("pull requests".to_owned(), pull_requests.as_ref()), ("commits".to_owned(), commits.as_ref())];
     let details = details.iter().map(|(kind, counts)| (kind.as_str().replace('_', " "), Some(counts)));
-    for (name, kind) in both.into_iter().chain(details) {
+    for (name, kind) in both.into_iter().chain(details).chain([("users".to_owned(), users.as_ref())]) {
         let Some(kind) = kind else { continue };
         let waiting = match kind.repositories_waiting {
             0 => String::new(),

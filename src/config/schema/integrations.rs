@@ -97,8 +97,8 @@ blocks! {
         pipelines: Option<Detail>,
         /// Build statuses of commits (Data Center). Off unless named.
         builds: Option<Detail>,
-        /// Not in this version.
-        users: Option<serde_json::Value>,
+        /// People with an account: name, nickname, kind, never an e-mail address. Off unless named.
+        users: Option<Users>,
     }
 
     /// Pull requests in every state.
@@ -128,6 +128,13 @@ blocks! {
     Detail {
         /// Most that are stored in one sync, over all repositories; the rest follows in later syncs.
         #[schemars(extend("default" = 500), range(min = 1))]
+        per_sync: Option<u32>,
+    }
+
+    /// People with an account. May be selected and deselected at any time.
+    Users {
+        /// Most that are stored in one sync; the rest follows in later syncs.
+        #[schemars(extend("default" = 5000), range(min = 1))]
         per_sync: Option<u32>,
     }
 

@@ -86,6 +86,7 @@ fn schema_and_loading_know_the_same_keys() {
         "pull_requests block" => "PullRequests".to_owned(),
         "commits block" => "Commits".to_owned(),
         "detail block" => "Detail".to_owned(),
+        "users block" => "Users".to_owned(),
         other => other[..1].to_uppercase() + &other[1..],
     };
     let of_loading: BTreeSet<(String, String)> = faults

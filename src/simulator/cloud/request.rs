@@ -66,6 +66,7 @@ impl Request<'_> {
                 Ok(self.object(&parameters, |json| self.wire().workspace(json, workspace)))
             }
             Endpoint::Projects => self.projects(&parameters),
+            Endpoint::Users => self.members(&parameters),
             Endpoint::User => {
                 // The last of every world's people is an access token acting by itself.
                 let person = self.world.people.first().ok_or_else(Refusal::no_such_endpoint)?;
@@ -329,6 +330,18 @@ impl Request<'_> {
         let rows = (0..).zip(&branches).map(|(at, (name, head))| (at, BranchRow(&history, name, *head)));
         let rows = arrange(rows, parameters.query(BRANCH_FIELDS)?.as_ref(), parameters.sort(BRANCH_FIELDS)?.as_ref());
         self.page(parameters, &rows, 100, |json, at| draw(json, branches[at as usize].0, branches[at as usize].1))
+    }
+
+    /// Everybody with an account: a world has no other memberships.
+    fn members(&self, parameters: &Parameters) -> Result<String, Refusal> {
+        let workspace = &self.world.workspaces[self.workspace()?];
+        let people = (0..).zip(&self.world.people).filter(|(_, person)| person.has_account);
+        let rows: Vec<u32> = people.map(|(at, _)| at).collect();
+        self.page(parameters, &rows, 100, |json, at| {
+            json.string("type", "workspace_membership");
+            json.object("user", |json| self.wire().account(json, &self.world.people[at as usize]));
+            json.object("workspace", |json| self.wire().workspace(json, workspace));
+        })
     }
 
     fn projects(&self, parameters: &Parameters) -> Result<String, Refusal> {

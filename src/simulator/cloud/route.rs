@@ -86,6 +86,7 @@ impl Route {
                 (Endpoint::Branches, *workspace, *repository, rest(branch))
             }
             ["workspaces", workspace] => (Endpoint::Workspace, *workspace, "", None),
+            ["workspaces", workspace, "members"] => (Endpoint::Users, *workspace, "", None),
             ["workspaces", workspace, "projects"] => (Endpoint::Projects, *workspace, "", None),
             ["workspaces", workspace, "projects", key] => (Endpoint::Projects, *workspace, "", Some((*key).to_owned())),
             ["user"] => (Endpoint::User, "", "", None),
@@ -112,7 +113,7 @@ impl Route {
             Endpoint::PullRequests | Endpoint::PullRequest | Endpoint::Activities => &["pullrequest"],
             Endpoint::Pipelines => &["pipeline"],
             Endpoint::Projects => &["project"],
-            Endpoint::User | Endpoint::UserWorkspaces => &["account"],
+            Endpoint::User | Endpoint::UserWorkspaces | Endpoint::Users => &["account"],
             _ => &[],
         }
     }

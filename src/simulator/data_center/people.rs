@@ -1,5 +1,6 @@
 //! Users.
 
+use super::refusal::bad_parameter;
 use super::request::Request;
 use crate::simulator::answer::Refusal;
 
@@ -7,6 +8,14 @@ impl Request<'_> {
     /// Users by name; for those with a licence, with what only they may know.
     pub(super) fn users(&self, in_detail: bool) -> Result<String, Refusal> {
         let people = &self.world.people;
+        // Everybody may read everything here; but what is asked for has to be there.
+        if let Some(permission) = self.parameters.one("permission.1") {
+            let project = self.parameters.one("permission.1.projectKey");
+            let is_there = project.is_some_and(|key| self.world.find_project(key).is_some());
+            if permission.starts_with("PROJECT_") && !is_there {
+                return Err(bad_parameter("permission.1", "The project of this permission does not exist."));
+            }
+        }
         let filter = self.parameters.one("filter").map(str::to_lowercase);
         let mut rows: Vec<usize> = (0..people.len())
             .filter(|at| {

@@ -8,6 +8,7 @@ mod details;
 mod listing;
 mod preflight;
 mod pull_requests;
+mod users;
 mod wire;
 
 #[cfg(test)]
@@ -28,7 +29,9 @@ use super::http::{
     Call, Credential, CredentialSettings, HttpSettings, Limits, Reply, Reserve, Session, SettingsError, Who,
 };
 use super::look::Reach;
-use super::{Ask, Cursor, Finding, ItemPage, Listing, PipelinePage, RepositoryPage, Source, SourceError, Usage};
+use super::{
+    Ask, Cursor, Finding, ItemPage, Listing, PipelinePage, RepositoryPage, Source, SourceError, Usage, UserPage,
+};
 use crate::clock::Clock;
 use crate::model::{DetailBody, DetailKind, IngestedRecord, InstanceId, Item, RepoKey, Repository};
 
@@ -55,6 +58,8 @@ pub struct CloudSettings {
     pub details: bool,
     /// Used by `preflight` only: a slug, with or without `.git`.
     pub test_repository: Option<String>,
+    /// Members of the workspace will be read, so `preflight` proves that they can be.
+    pub reads_users: bool,
     /// Time.
     pub clock: Clock,
     /// Randomness of backoffs.
@@ -76,6 +81,7 @@ impl CloudSettings {
             reserve: Reserve::Percent(10),
             details: false,
             test_repository: None,
+            reads_users: false,
             clock: Clock::System,
             seed: 0,
             budget: None,
@@ -92,6 +98,7 @@ pub struct BitbucketCloud {
     workspace_segment: String,
     details: bool,
     test_repository: Option<String>,
+    reads_users: bool,
     reach: Reach,
     /// How pull requests of a repository have to be asked for, where the usual way failed.
     pull_request_ways: Mutex<HashMap<RepoKey, pull_requests::Way>>,
@@ -133,6 +140,7 @@ impl BitbucketCloud {
             workspace_segment,
             details: settings.details,
             test_repository: settings.test_repository,
+            reads_users: settings.reads_users,
             reach,
             pull_request_ways: Mutex::new(HashMap::new()),
         })
@@ -152,6 +160,7 @@ impl BitbucketCloud {
             workspace_segment,
             details: self.details,
             test_repository: self.test_repository.clone(),
+            reads_users: self.reads_users,
             reach: self.reach.clone(),
             pull_request_ways: Mutex::new(HashMap::new()),
         })
@@ -237,6 +246,14 @@ impl Source for BitbucketCloud {
 
     async fn pipelines(&self, repo: &Repository, cursor: Option<&Cursor>) -> Result<PipelinePage, SourceError> {
         details::pipelines(self, repo, cursor).await
+    }
+
+    fn tells_users(&self) -> bool {
+        true
+    }
+
+    async fn users(&self, cursor: Option<&Cursor>) -> Result<UserPage, SourceError> {
+        users::page(self, cursor).await
     }
 
     fn begin_sync(&self) -> Result<(), SourceError> {

@@ -50,6 +50,9 @@ impl Look<'_> {
         if let Some(slug) = slug {
             self.pull_requests(&slug).await;
         }
+        if self.cloud.reads_users {
+            self.members().await;
+        }
         (self.findings, listed.count)
     }
 
@@ -137,6 +140,24 @@ impl Look<'_> {
         let subject = format!("pull requests of {} ({})", escape_control(slug), self.settings.name);
         if let Some((_, curl)) = self.ask(&relative, Pool::Repositories, &subject, Subject::Repository).await {
             self.findings.push(finding(FindingCode::Ok, &subject, "they can be read".to_owned(), None, Some(curl)));
+        }
+    }
+
+    async fn members(&mut self) {
+        let relative = format!("/workspaces/{}/members?pagelen=1&fields=size", self.cloud.workspace_segment);
+        let subject = format!("users ({})", self.settings.name);
+        let Ok((call, curl)) = self.call(&relative, Pool::Other) else { return };
+        match self.cloud.session.json(&call).await {
+            Ok(_) => {
+                let message = "the workspace's members can be read".to_owned();
+                self.findings.push(finding(FindingCode::Ok, &subject, message, None, Some(curl)));
+            }
+            Err(error @ SourceError::Forbidden { .. }) => {
+                let mend = "give the credential the scope account (read:workspace:bitbucket), or leave `users` out";
+                let mend = Some(mend.to_owned());
+                self.findings.push(finding(look::code(&error), &subject, error.to_string(), mend, Some(curl)));
+            }
+            Err(error) => self.failed(&error, &subject, Subject::Workspace, Some(curl)),
         }
     }
 

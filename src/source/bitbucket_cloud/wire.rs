@@ -8,9 +8,10 @@ use serde_json::Value;
 use crate::error::escape_control;
 use crate::model::{
     Build, Commit, FileChange, Fingerprint, IngestedRecord, PullRequest, RepoKey, Repository, Review, ReviewAction,
+    User, UserKind,
 };
 use crate::source::UnreadableRecord;
-use crate::source::json::{self, address, at, date, git_name, raw_text, state, text};
+use crate::source::json::{self, address, at, date, git_name, nickname, raw_text, state, text};
 
 /// The envelope of a page.
 pub struct Envelope {
@@ -198,6 +199,25 @@ fn author(account: Option<&Value>) -> Option<String> {
 
 fn uuid(raw: &Value) -> Option<String> {
     text(raw, &["uuid"]).filter(|uuid| !uuid.contains('/') && !uuid.chars().any(char::is_control))
+}
+
+/// A member of a workspace. The account may lack what identifies it elsewhere (facts 1.2).
+pub fn member(raw: &Value) -> Result<User, String> {
+    let account = raw.get("user").filter(|user| user.is_object()).ok_or("a member without a `user`")?;
+    let id = uuid(account).or_else(|| text(account, &["account_id"]));
+    let id = id.ok_or("a member without a `uuid` and an `account_id`")?;
+    Ok(User {
+        id,
+        name: text(account, &["display_name"]),
+        nickname: text(account, &["nickname"]).and_then(nickname),
+        kind: match text(account, &["type"]).as_deref() {
+            Some("team") => UserKind::Team,
+            Some("app_user") => UserKind::Service,
+            _ => UserKind::Person,
+        },
+        active: text(account, &["account_status"]).map(|status| status.eq_ignore_ascii_case("active")),
+        url: page(account),
+    })
 }
 
 /// The page for people.

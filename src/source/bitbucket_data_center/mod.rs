@@ -19,6 +19,7 @@ mod details;
 mod listing;
 mod preflight;
 mod pull_requests;
+mod users;
 mod wire;
 
 #[cfg(test)]
@@ -38,7 +39,7 @@ use super::http::links::{ApiBase, segment, shown};
 use super::http::session::SessionSettings;
 use super::http::{Call, Credential, CredentialSettings, HttpSettings, Limits, Session, SettingsError, Who};
 use super::look::Reach;
-use super::{Ask, Cursor, Finding, ItemPage, Listing, RepositoryPage, Source, SourceError, Usage};
+use super::{Ask, Cursor, Finding, ItemPage, Listing, RepositoryPage, Source, SourceError, Usage, UserPage};
 use crate::clock::Clock;
 use crate::model::{DetailBody, DetailKind, IngestedRecord, InstanceId, Item, Repository};
 
@@ -385,6 +386,14 @@ impl Source for BitbucketDataCenter {
         of: &[Item],
     ) -> Result<Vec<Option<DetailBody>>, SourceError> {
         details::of_many(self, repo, kind, of).await
+    }
+
+    fn tells_users(&self) -> bool {
+        true
+    }
+
+    async fn users(&self, cursor: Option<&Cursor>) -> Result<UserPage, SourceError> {
+        users::page(self, cursor).await
     }
 
     fn most_at_once(&self) -> usize {

@@ -262,7 +262,9 @@ impl Look<'_> {
 
     async fn users(&mut self) {
         let subject = format!("users ({})", self.settings.name);
-        let Ok((result, curl)) = self.asked("/admin/users?limit=1").await else { return };
+        let place = super::users::place(self.dc.project.as_deref());
+        let with = if place.contains('?') { '&' } else { '?' };
+        let Ok((result, curl)) = self.asked(&format!("{place}{with}limit=1")).await else { return };
         match result {
             Ok(_) => {
                 let message = "they can be read".to_owned();

@@ -10,10 +10,10 @@ use super::Version;
 use crate::error::escape_control;
 use crate::model::{
     Build, Commit, FileChange, Fingerprint, IngestedRecord, InstanceId, PullRequest, RepoKey, Repository, Review,
-    ReviewAction,
+    ReviewAction, User, UserKind,
 };
 use crate::source::UnreadableRecord;
-use crate::source::json::{self, address, at, git_name, raw_text, state, text};
+use crate::source::json::{self, address, at, git_name, nickname, raw_text, state, text};
 
 /// The envelope of a page.
 #[derive(Debug, PartialEq, Eq)]
@@ -327,6 +327,23 @@ pub fn build(raw: &Value, repo: &Repository) -> Option<Build> {
 pub fn has_builds(totals: &Value) -> bool {
     let Some(totals) = totals.as_object() else { return false };
     totals.values().any(|count| count.as_u64().is_some_and(|count| count > 0))
+}
+
+/// An account. The address of its page holds its login; where that is an e-mail address, neither is kept.
+pub fn user(raw: &Value) -> Result<User, String> {
+    let id = raw.get("id").and_then(Value::as_u64).ok_or("a user without a number as `id`")?;
+    let login = text(raw, &["name"]).and_then(nickname);
+    Ok(User {
+        id: id.to_string(),
+        name: text(raw, &["displayName"]),
+        kind: match text(raw, &["type"]).as_deref() {
+            Some("SERVICE") => UserKind::Service,
+            _ => UserKind::Person,
+        },
+        active: raw.get("active").and_then(Value::as_bool),
+        url: login.as_ref().and_then(|_| self_link(raw)),
+        nickname: login,
+    })
 }
 
 /// Full hashes and what may be the beginning of one.

@@ -39,6 +39,7 @@ use self::scratch::{Fetched, Scratch};
 use super::http::CredentialSettings;
 use super::{
     Ask, Cursor, Finding, FindingCode, ItemPage, Listing, PipelinePage, RepositoryPage, Source, SourceError, Usage,
+    UserPage,
 };
 use crate::clock::Clock;
 use crate::model::coverage::Head;
@@ -574,6 +575,14 @@ impl Source for WithGit {
 
     async fn pipelines(&self, repo: &Repository, cursor: Option<&Cursor>) -> Result<PipelinePage, SourceError> {
         self.inner.pipelines(repo, cursor).await
+    }
+
+    fn tells_users(&self) -> bool {
+        self.inner.tells_users()
+    }
+
+    async fn users(&self, cursor: Option<&Cursor>) -> Result<UserPage, SourceError> {
+        self.inner.users(cursor).await
     }
 
     fn begin_sync(&self) -> Result<(), SourceError> {

@@ -8,7 +8,7 @@ use proptest::test_runner::TestRunner;
 
 use super::Home;
 use super::world::*;
-use crate::model::{Item, ItemId, RepoKey, SecondaryKind};
+use crate::model::{Item, ItemId, RepoKey, SecondaryKind, User};
 use crate::store::Store;
 
 const PULLS: SecondaryKind = SecondaryKind::PullRequests;
@@ -198,4 +198,28 @@ async fn compare(store: &dyn Store, expected: &BTreeMap<(RepoKey, u64), i64>) ->
         }
     }
     Ok(())
+}
+
+/// P5.5: people are kept by their id, those of one integration apart from those of another, and are forgotten without a
+/// trace.
+pub(crate) async fn people_are_kept_replaced_and_forgotten(home: &dyn Home) {
+    let store = home.open().await;
+    let (key, other) = (integration("acme"), integration("beta"));
+    let names = |users: Vec<User>| users.into_iter().filter_map(|user| user.name).collect::<Vec<_>>();
+    let (lease, of_other) = (known_crawl(&*store, &key).await, known_crawl(&*store, &other).await);
+    assert_eq!(store.user_coverage(&key).await.expect("reads"), None);
+    let first = users(&[(2, "Bea"), (1, "Ada"), (3, "Cem")], &[]);
+    store.record_users(&lease, first.clone()).await.expect("records");
+    assert_eq!(store.user_coverage(&key).await.expect("reads"), Some(first.coverage));
+    store.record_users(&of_other, users(&[(1, "Zoe")], &[])).await.expect("records");
+    store.record_users(&lease, users(&[(2, "Beatrix")], &[3, 9])).await.expect("records");
+    assert_eq!(names(store.users(&key).await.expect("reads")), ["Ada", "Beatrix"]);
+    assert_whole(&*store).await;
+    store.forget_users(&lease).await.expect("forgets");
+    assert_eq!(names(store.users(&key).await.expect("reads")), Vec::<String>::new());
+    assert_eq!(store.user_coverage(&key).await.expect("reads"), None);
+    let exported = exported(&*store).await;
+    assert!(!exported.contains("Ada") && !exported.contains("Bea") && exported.contains("Zoe"), "{exported}");
+    assert_eq!(names(store.users(&other).await.expect("reads")), ["Zoe"]);
+    assert_whole(&*store).await;
 }

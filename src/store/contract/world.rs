@@ -9,13 +9,13 @@ use serde_json::{Value, json};
 use crate::model::{
     Action, Commit, Coverage, Decision, DecisionKind, EntityRef, Fingerprint, ImportAction, ImportId, InstanceId,
     IntegrationKey, Item, KnownRepository, Link, LinkState, Outcome, Presence, PullRequest, Recommendation, RepoKey,
-    Repository, SecondaryKind, SyncId, SyncRecord, Trigger, Unseen, WrittenField,
+    Repository, SecondaryKind, SyncId, SyncRecord, Trigger, Unseen, User, UserCoverage, UserKind, WrittenField,
 };
 use crate::plan::{Edit, FieldPath, Plan, Step, Work};
 use crate::source::{Cursor, Listing};
 use crate::store::{
     CatalogLease, CrawlLease, DiscoveryState, ExportOf, IntegrationState, ItemBatch, JournalEntry, LinkChange,
-    RecordedPage, Store, StoredCandidates, StoredPlan, SweepCheckpoint, Switches,
+    RecordedPage, Store, StoredCandidates, StoredPlan, SweepCheckpoint, Switches, UserBatch,
 };
 
 pub(crate) fn at(minute: i64) -> DateTime<Utc> {
@@ -296,6 +296,7 @@ pub(crate) async fn fill(store: &dyn Store, key: &IntegrationKey) {
     let pulls = batch(&repo(1), SecondaryKind::PullRequests, pulls, 7);
     let commits = batch(&repo(1), SecondaryKind::Commits, vec![commit("c0ffee", at(3))], 8);
     store.record_items(&lease, vec![pulls, commits]).await.expect("records");
+    store.record_users(&lease, users(&[(1, "Ada"), (2, "Bea")], &[])).await.expect("records");
     let id = format!("01SYNC-{}", key.workspace);
     store.save_sync(key, &sync(&id, 10, Outcome::Completed)).await.expect("saves");
     store.save_plan(&plan(&format!("01PLAN-{}", key.workspace), key, 10)).await.expect("saves");
@@ -323,6 +324,21 @@ pub(crate) async fn count_anew(store: &dyn Store, lease: &CrawlLease, repos: &[R
             store.record_items(lease, vec![batch]).await.expect("records");
         }
     }
+}
+
+/// Named people to be stored, and numbers of those to be forgotten.
+pub(crate) fn users(stored: &[(u32, &str)], forgotten: &[u32]) -> UserBatch {
+    let user = |(id, name): &(u32, &str)| User {
+        id: id.to_string(),
+        name: Some((*name).to_owned()),
+        nickname: None,
+        kind: UserKind::Person,
+        active: Some(true),
+        url: None,
+    };
+    let coverage = UserCoverage { listed_at: Some(at(5)), waiting: stored.len() as u64, ..UserCoverage::default() };
+    let forgotten = forgotten.iter().map(ToString::to_string).collect();
+    UserBatch { users: stored.iter().map(user).collect(), forgotten, coverage }
 }
 
 /// How many items of a repository and kind are stored.

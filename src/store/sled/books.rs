@@ -10,7 +10,7 @@ use super::codec;
 use super::keys::{Key, Part, Reader};
 use crate::model::{
     Coverage, Decision, Detail, DetailCoverage, EntityRef, IntegrationKey, Item, KnownRepository, Link, RepoKey,
-    SyncRecord,
+    SyncRecord, User, UserCoverage,
 };
 use crate::store::{IntegrationState, JournalEntry, SealedCredential, StoredCandidates, StoredPlan, Switches};
 
@@ -36,6 +36,8 @@ pub(super) const SECONDARY: u8 = b's';
 pub(super) const COVERAGE: u8 = b'o';
 pub(super) const DETAILS: u8 = b't';
 pub(super) const DETAIL_COVERAGE: u8 = b'T';
+pub(super) const USERS: u8 = b'u';
+pub(super) const USER_COVERAGE: u8 = b'U';
 pub(super) const SYNCS: u8 = b'y';
 pub(super) const PLANS: u8 = b'p';
 pub(super) const CREDENTIALS: u8 = b'K';
@@ -94,6 +96,8 @@ pub(super) const BOOKS: &[Book] = &[
     record::<Coverage>(COVERAGE, "coverage", &[Text, Text, Text, Text, Text, Text]),
     record::<Detail>(DETAILS, "details", &[Text, Text, Text, Text, Text, Text, Place]),
     record::<DetailCoverage>(DETAIL_COVERAGE, "detail_coverage", &[Text, Text, Text, Text, Text, Text]),
+    record::<User>(USERS, "users", &[Text, Text, Text, Text]),
+    record::<UserCoverage>(USER_COVERAGE, "user_coverage", &[Text, Text, Text]),
     record::<StoredSync>(SYNCS, "syncs", &[Text]),
     record::<StoredPlan>(PLANS, "plans", &[Text]),
     Book { role: Role::Credential, ..record::<SealedCredential>(CREDENTIALS, "credentials", &[Text]) },
@@ -227,6 +231,10 @@ fn own_key(key: &[u8], value: &[u8]) -> Option<Vec<u8>> {
         COVERAGE => {
             let coverage: Coverage = codec::decode(value).ok()?;
             own.integration(&reader.integration()?).kind(coverage.kind).repo(&coverage.repo).bytes()
+        }
+        USERS => {
+            let user: User = codec::decode(value).ok()?;
+            own.integration(&reader.integration()?).text(&user.id).bytes()
         }
         JOURNAL => {
             let entry: JournalEntry = codec::decode(value).ok()?;

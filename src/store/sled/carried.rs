@@ -6,6 +6,7 @@
 use super::books::{
     CANDIDATES, CATALOGS, COVERAGE, DECISIONS, DETAIL_COVERAGE, DETAILS, ENTITIES, LINKS, MOVES, Move, PLANS,
     RECOMMENDATIONS, RECORDS, REPOSITORIES, SECONDARY, SEEN, SNAPSHOTS, SWITCHES, SYNCS_BY_INTEGRATION, StoredSync,
+    USER_COVERAGE, USERS,
 };
 use super::draft::{Draft, Tree, malformed};
 use super::keys::{Key, Reader};
@@ -67,7 +68,19 @@ pub(super) fn finish(draft: &mut Draft<'_>, is_meant: impl Fn(&IntegrationKey) -
 /// The records that bear the integration in their key or value.
 fn give(draft: &mut Draft<'_>, from: &IntegrationKey, to: &IntegrationKey) -> Result<(), StoreError> {
     // None of them has an index.
-    for tag in [SWITCHES, SEEN, RECOMMENDATIONS, SECONDARY, COVERAGE, DETAILS, DETAIL_COVERAGE, RECORDS, REPOSITORIES] {
+    for tag in [
+        SWITCHES,
+        SEEN,
+        RECOMMENDATIONS,
+        SECONDARY,
+        COVERAGE,
+        DETAILS,
+        DETAIL_COVERAGE,
+        USERS,
+        USER_COVERAGE,
+        RECORDS,
+        REPOSITORIES,
+    ] {
         let prefix = Key::in_book(tag).integration(from).bytes();
         for entry in draft.tree.scan(&prefix, None) {
             let (key, value) = entry?;

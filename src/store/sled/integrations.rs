@@ -2,7 +2,7 @@
 
 use super::books::{
     CANDIDATES, COVERAGE, DELETIONS, DETAIL_COVERAGE, DETAILS, INTEGRATIONS, LINKS, PLANS, RECOMMENDATIONS, RECORDS,
-    REPOSITORIES, SECONDARY, SEEN, SWITCHES, SYNCS_BY_INTEGRATION,
+    REPOSITORIES, SECONDARY, SEEN, SWITCHES, SYNCS_BY_INTEGRATION, USER_COVERAGE, USERS,
 };
 use super::draft::{Draft, Tree, malformed};
 use super::keys::{Key, Reader};
@@ -102,7 +102,18 @@ pub(super) fn deletions(tree: &Tree) -> Result<Vec<IntegrationKey>, StoreError> 
 /// Removes everything of a marked integration, in bounded batches. Repositories go last: they tell which
 /// links belong to it, so that it can be gone through again after a kill.
 pub(super) fn delete(draft: &mut Draft<'_>, integration: &IntegrationKey) -> Result<(), StoreError> {
-    for tag in [SEEN, CANDIDATES, RECOMMENDATIONS, SECONDARY, COVERAGE, DETAILS, DETAIL_COVERAGE, RECORDS] {
+    for tag in [
+        SEEN,
+        CANDIDATES,
+        RECOMMENDATIONS,
+        SECONDARY,
+        COVERAGE,
+        DETAILS,
+        DETAIL_COVERAGE,
+        USERS,
+        USER_COVERAGE,
+        RECORDS,
+    ] {
         remove_all(draft, &Key::in_book(tag).integration(integration).bytes())?;
     }
     draft.remove(switches_key(integration))?;

@@ -20,6 +20,7 @@ mod open;
 mod repositories;
 mod secondary;
 mod syncs;
+mod users;
 
 #[cfg(test)]
 mod tests;
@@ -43,12 +44,13 @@ use self::open::blocking;
 use super::{
     CatalogLease, CrawlLease, CredentialChange, DetailBatch, DiscoveryState, ExportOf, IntegrationState, ItemBatch,
     JournalEntry, LinkChange, RecordedPage, SealedCredential, Store, StoreError, StoreReport, StoredCandidates,
-    StoredPlan, Switches,
+    StoredPlan, Switches, UserBatch,
 };
 use crate::clock::Clock;
 use crate::model::{
     Action, Coverage, Decision, Detail, DetailCoverage, DetailKind, EntityRef, ImportId, IngestedRecord,
-    IntegrationKey, Item, KnownRepository, Link, Recommendation, RepoKey, SecondaryKind, SyncId, SyncRecord,
+    IntegrationKey, Item, KnownRepository, Link, Recommendation, RepoKey, SecondaryKind, SyncId, SyncRecord, User,
+    UserCoverage,
 };
 
 /// State in a sled directory. One process at a time has it.
@@ -422,6 +424,26 @@ impl Store for SledStore {
     async fn detail_coverage(&self, key: &IntegrationKey, kind: DetailKind) -> Result<Vec<DetailCoverage>, StoreError> {
         let key = key.clone();
         self.read(move |tree| details::coverage(tree, &key, kind)).await
+    }
+
+    async fn record_users(&self, lease: &CrawlLease, batch: UserBatch) -> Result<(), StoreError> {
+        let key = lease.integration.clone();
+        self.write(move |draft| users::record(draft, &key, &batch)).await
+    }
+
+    async fn users(&self, key: &IntegrationKey) -> Result<Vec<User>, StoreError> {
+        let key = key.clone();
+        self.read(move |tree| users::users(tree, &key)).await
+    }
+
+    async fn user_coverage(&self, key: &IntegrationKey) -> Result<Option<UserCoverage>, StoreError> {
+        let key = key.clone();
+        self.read(move |tree| users::coverage(tree, &key)).await
+    }
+
+    async fn forget_users(&self, lease: &CrawlLease) -> Result<(), StoreError> {
+        let key = lease.integration.clone();
+        self.write(move |draft| users::forget(draft, &key)).await
     }
 
     async fn save_sync(&self, key: &IntegrationKey, record: &SyncRecord) -> Result<(), StoreError> {

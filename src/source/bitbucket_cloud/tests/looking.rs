@@ -63,6 +63,24 @@ async fn without_a_test_repository_the_first_seen_serves() {
     assert!(text.contains("Ok | pull requests of repo-1 (credential 1)"), "{text}");
 }
 
+// P6.9: members are looked at where they will be read, and what they need is named.
+#[tokio::test]
+async fn members_are_looked_at_where_they_are_wanted() {
+    for is_open in [true, false] {
+        let server = workspace(move |seen| {
+            let answer = if is_open { ok(json!({"values": []})) } else { status(403, r#"{"type":"error"}"#) };
+            seen.path.ends_with("/members").then_some(answer)
+        })
+        .await;
+        let text = look(&server, CloudSettings { reads_users: true, ..server.settings() }).await;
+        let wanted = if is_open { "Ok | users (credential 1)" } else { "InvalidPermissions | users (credential 1)" };
+        assert!(text.contains(wanted) && text.contains("/workspaces/acme/members?pagelen=1"), "{text}");
+        assert!(is_open || text.contains("the scope account"), "{text}");
+        let text = look(&server, server.settings()).await;
+        assert!(!text.contains("users ("), "{text}");
+    }
+}
+
 // P6.9: the five codes, each with its mend.
 #[tokio::test]
 async fn what_is_wrong_has_its_code() {

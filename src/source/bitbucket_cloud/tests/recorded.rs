@@ -17,6 +17,7 @@ fn kind(name: &str) -> Option<&'static str> {
         () if of("repositories.") || of("repository.") => "repository",
         () if of("pull-requests.") || of("pull-request.") => "pull request",
         () if of("commits.") || of("commit.") || of("pull-request-commits.") => "commit",
+        () if of("workspace-members.") || of("workspace-member.") => "member",
         () if of("workspaces.") => "page",
         () if of("error.") => "error",
         () => return None,
@@ -62,6 +63,7 @@ fn recorded_payloads_are_read_or_refused_with_a_reason() {
             let result = match kind {
                 "repository" => wire::repository(row).map(drop).map_err(|row| row.reason),
                 "pull request" => wire::pull_request(&row).map(drop),
+                "member" => wire::member(&row).map(drop),
                 _ => wire::commit(&row).map(drop),
             };
             match result {

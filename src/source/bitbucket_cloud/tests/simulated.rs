@@ -230,3 +230,37 @@ async fn the_servers_limit_is_never_met() {
     }
     assert_eq!(simulator.requests().by_status.get(&429), None);
 }
+
+// P5.5: every member once, without an e-mail address; who lacks the scope is told so.
+#[tokio::test]
+async fn members_are_listed_without_their_addresses() {
+    let how = SimulatorOptions {
+        credentials: vec![simulator::Credential::token("sesame-token-1")],
+        ..SimulatorOptions::default()
+    };
+    let simulator = simulated(GenerateOptions::repositories(2), how).await;
+    for number in 0..230 {
+        simulator.world().add_person(&format!("Person {number}"), &format!("p{number}@acme.dev"), number % 5 != 0);
+    }
+    let there: BTreeSet<String> =
+        simulator.world().people().iter().filter(|it| it.has_account).map(|it| it.uuid.to_string()).collect();
+    let (cloud, mut users, mut cursor) = (cloud(&simulator), Vec::new(), None);
+    loop {
+        let page = cloud.users(cursor.as_ref()).await.unwrap();
+        assert_eq!(page.unreadable, Vec::<String>::new());
+        users.extend(page.users);
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!(users.iter().map(|user| user.id.clone()).collect::<BTreeSet<_>>(), there);
+    assert_eq!(
+        (users.len(), simulator.requests().count(Endpoint::Users)),
+        (there.len(), there.len().div_ceil(100) as u64)
+    );
+    assert!(!format!("{users:?}").contains('@'), "{users:?}");
+    assert!(users.iter().all(|user| user.name.is_some()));
+    simulator.change_credential(0, |credential| credential.scopes = Some(vec!["repository".to_owned()]));
+    assert!(matches!(cloud.users(None).await, Err(SourceError::Forbidden { .. })));
+}

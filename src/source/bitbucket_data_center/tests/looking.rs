@@ -13,7 +13,7 @@ async fn instance(differs: impl Fn(&Seen, &str) -> Option<Response> + Send + Syn
             "/application-properties" => ok(json!({"version": "9.4.0", "displayName": "Bitbucket"})),
             "/profile/recent/repos" => ok(page(&[], None)),
             "/repos" | "/projects/PAY/repos" => ok(page(&[row(1, "PAY", "api"), row(2, "PAY", "web")], Some(2))),
-            "/projects" | "/projects/PAY" | "/admin/users" => ok(page(&[], None)),
+            "/projects" | "/projects/PAY" | "/users" => ok(page(&[], None)),
             "/projects/PAY/repos/payments" => ok(row(3, "PAY", "payments")),
             path if path.ends_with("/pull-requests") => ok(page(&[], None)),
             _ => error(404, "NoSuchObjectException", "not here"),
@@ -57,7 +57,7 @@ async fn a_good_connector_is_proved_right_by_right() {
     Ok | pull requests of PAY/payments (credential 1) | they can be read
       curl -sS -H "Authorization: Bearer $TOKEN" 'https://BASE/bitbucket/rest/api/1.0/projects/PAY/repos/payments/pull-requests?state=ALL&limit=1'
     Ok | users (credential 1) | they can be read
-      curl -sS -H "Authorization: Bearer $TOKEN" 'https://BASE/bitbucket/rest/api/1.0/admin/users?limit=1'
+      curl -sS -H "Authorization: Bearer $TOKEN" 'https://BASE/bitbucket/rest/api/1.0/users?limit=1'
     "#);
     let scoped = DataCenterSettings { project: Some("PAY".to_owned()), ..server.dc_settings() };
     let text = look(&server, scoped).await;
@@ -100,7 +100,7 @@ async fn what_is_wrong_has_its_code() {
     assert!(text.contains("PROJECT/SLUG"), "{text}");
     check("/projects/PAY/repos/payments/pull-requests", denied, "InvalidPermissions | pull requests of PAY/payments")
         .await;
-    let text = check("/admin/users", denied, "InvalidPermissions | users").await;
+    let text = check("/users", denied, "InvalidPermissions | users").await;
     assert!(text.contains("licence"), "{text}");
 }
 

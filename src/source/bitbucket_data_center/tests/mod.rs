@@ -8,6 +8,7 @@ mod looking;
 mod pull_requests;
 mod recorded;
 mod simulated;
+mod users;
 
 use std::time::Duration;
 

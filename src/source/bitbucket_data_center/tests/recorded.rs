@@ -20,6 +20,7 @@ fn kind(name: &str) -> Option<&'static str> {
         () if of("pull-request-activities.") => "activity",
         () if of("changes.") => "change",
         () if of("build-status.") => "build",
+        () if of("user.") => "user",
         () if of("commits.") || of("commit.") || of("pull-request-commits.") => "commit",
         () if name.contains(".page.") || of("page.") => "page",
         () if of("error.") => "error",
@@ -53,6 +54,7 @@ fn read(kind: &str, row: Value, instance: &InstanceId) -> Result<(), String> {
             let told = wire::reviews(std::slice::from_ref(&row));
             if wanted != told.is_empty() { Ok(()) } else { Err(format!("{} is told as {told:?}", row["action"])) }
         }
+        "user" => wire::user(&row).map(drop),
         "change" => wire::file_change(&row).map(drop).ok_or_else(|| "a change without a path".to_owned()),
         "build" => wire::build(&row, &repo(instance)).map(drop).ok_or_else(|| "a build without a key".to_owned()),
         _ => wire::commit(&row, &repo(instance)).map(drop),
