@@ -111,6 +111,22 @@ struct Halt {
     rate_limited: AtomicBool,
 }
 
+impl Halt {
+    fn at_limit(&self) {
+        self.rate_limited.store(true, Ordering::SeqCst);
+        self.is_over.store(true, Ordering::SeqCst);
+    }
+
+    /// A refusal may tell of a limit that the usage knows nothing of (Data Center, OAuth tokens).
+    fn after(&self, error: &SourceError) {
+        if error.is_out_of_budget() {
+            self.at_limit();
+        } else if error.ends_sync() {
+            self.is_over.store(true, Ordering::SeqCst);
+        }
+    }
+}
+
 /// Fetches and stores as much as caps and budget allow.
 ///
 /// # Errors
@@ -376,9 +392,8 @@ impl Asks<'_> {
 
     fn failed(&self, taken: &mut Taken, error: SourceError, of: Option<&ItemId>) {
         self.failed.lock().unwrap_or_else(PoisonError::into_inner).insert(taken.stand);
-        if error.ends_sync() {
-            self.halt.is_over.store(true, Ordering::SeqCst);
-        } else {
+        self.halt.after(&error);
+        if !error.ends_sync() {
             taken.failed_of = of.cloned();
         }
         taken.failed = Some(error);
@@ -399,9 +414,7 @@ impl Asks<'_> {
             let page = match self.crawl.source.pipelines(&repo, cursor.as_ref()).await {
                 Ok(page) => page,
                 Err(error) => {
-                    if error.ends_sync() {
-                        self.halt.is_over.store(true, Ordering::SeqCst);
-                    }
+                    self.halt.after(&error);
                     taken.failed = Some(error);
                     break;
                 }
@@ -420,8 +433,7 @@ impl Asks<'_> {
 
     fn is_over(&self) -> bool {
         if self.crawl.source.usage().remaining == Some(0) {
-            self.halt.rate_limited.store(true, Ordering::SeqCst);
-            self.halt.is_over.store(true, Ordering::SeqCst);
+            self.halt.at_limit();
         }
         self.crawl.stop.is_cancelled() || self.halt.is_over.load(Ordering::SeqCst)
     }

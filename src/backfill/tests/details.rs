@@ -12,14 +12,16 @@ use rand::{Rng, SeedableRng};
 use tokio_util::sync::CancellationToken;
 
 use super::integration;
-use crate::backfill::Crawl;
 use crate::backfill::details::{self, DetailInputs, DetailReport};
+use crate::backfill::{Crawl, CutShort};
 use crate::model::coverage::Coverage;
 use crate::model::{
     Build, Commit, Detail, DetailBody, DetailKind, IngestedRecord, InstanceId, Item, ItemId, PullRequest, RepoKey,
     Repository, SecondaryKind,
 };
-use crate::source::{Ask, Cursor, Finding, ItemPage, Listing, RepositoryPage, Source, SourceError, Usage};
+use crate::source::{
+    Ask, Cursor, Finding, ItemPage, Listing, PipelinePage, RepositoryPage, Source, SourceError, Usage,
+};
 use crate::store::sled::SledStore;
 use crate::store::{ItemBatch, Store};
 
@@ -51,6 +53,8 @@ struct Trouble {
     fails_every: Option<u64>,
     stops_at: Option<u64>,
     dies_at: Option<u64>,
+    /// From this request on it is refused for a limit that the usage does not tell.
+    limited_at: Option<u64>,
 }
 
 #[derive(Default)]
@@ -63,6 +67,16 @@ struct Told {
     has_ended: bool,
     /// Fails whenever it is asked for.
     never: Option<(RepoKey, DetailKind, ItemId)>,
+}
+
+impl Told {
+    fn count(&mut self) -> Result<u64, SourceError> {
+        self.asked += 1;
+        match self.trouble.limited_at {
+            Some(limit) if self.asked >= limit => Err(SourceError::BudgetExhausted { resume_at: at(60) }),
+            _ => Ok(self.asked),
+        }
+    }
 }
 
 /// Of three commits one has no build, one a build that ended, and one a build that runs.
@@ -85,6 +99,7 @@ struct Teller {
     stop: Mutex<CancellationToken>,
     kill: Mutex<CancellationToken>,
     forbids: Option<(RepoKey, DetailKind)>,
+    kinds: Vec<DetailKind>,
 }
 
 impl Teller {
@@ -110,8 +125,7 @@ impl Teller {
     fn answer(&self, repo: &Repository, kind: DetailKind, of: &Item) -> Result<DetailBody, SourceError> {
         let url = || "http://127.0.0.1/x".to_owned();
         let mut told = self.told();
-        told.asked += 1;
-        let asked = told.asked;
+        let asked = told.count()?;
         if self.forbids.as_ref().is_some_and(|(forbidden, of)| *forbidden == repo.key && *of == kind) {
             return Err(SourceError::Forbidden { url: url(), required: vec![], granted: vec![] });
         }
@@ -161,7 +175,7 @@ impl Source for Teller {
     }
 
     fn detail_kinds(&self) -> &[DetailKind] {
-        &KINDS
+        &self.kinds
     }
 
     async fn detail(&self, repo: &Repository, kind: DetailKind, of: &Item) -> Result<DetailBody, SourceError> {
@@ -182,12 +196,17 @@ impl Source for Teller {
         assert!(kind == DetailKind::Builds && of.len() <= AT_ONCE);
         self.meets_trouble().await;
         let mut told = self.told();
-        told.asked += 1;
-        if told.trouble.fails_every.is_some_and(|every| told.asked.is_multiple_of(every)) {
+        let asked = told.count()?;
+        if told.trouble.fails_every.is_some_and(|every| asked.is_multiple_of(every)) {
             return Err(SourceError::Server { url: "http://127.0.0.1/x".to_owned(), status: 500, attempts: 3 });
         }
         let has_none = |body: &DetailBody| matches!(body, DetailBody::Builds { builds } if builds.is_empty());
         Ok(of.iter().map(|of| Some(build_of(of, told.has_ended)).filter(has_none)).collect())
+    }
+
+    async fn pipelines(&self, _: &Repository, _: Option<&Cursor>) -> Result<PipelinePage, SourceError> {
+        self.told().count()?;
+        Ok(PipelinePage::default())
     }
 
     fn usage(&self) -> Usage {
@@ -226,6 +245,7 @@ impl Life {
                 stop: Mutex::new(CancellationToken::new()),
                 kill: Mutex::new(CancellationToken::new()),
                 forbids: None,
+                kinds: KINDS.to_vec(),
             },
             repositories: (0..repositories).map(repository).collect(),
             now: 10,
@@ -369,9 +389,13 @@ async fn details_are_capped_and_none_is_lost_in_random_lives_p5_5() {
                 fails_every: rng.random_bool(0.3).then(|| rng.random_range(1..9)),
                 stops_at: rng.random_bool(0.2).then(|| rng.random_range(0..20)),
                 dies_at: rng.random_bool(0.2).then(|| rng.random_range(0..20)),
+                limited_at: rng.random_bool(0.2).then(|| rng.random_range(1..30)),
             };
             if let Some(report) = life.sync(trouble).await {
                 life.assert_whole(&report).await;
+                if trouble.limited_at.is_some_and(|limit| life.teller.told().asked >= limit) {
+                    assert!(report.cut_short.is_some(), "seed {seed}: {report:?}");
+                }
                 if let Some(budget) = trouble.budget {
                     // Requests under way when the last of the budget went.
                     assert!(life.teller.told().asked <= budget + 3, "seed {seed}");
@@ -443,6 +467,30 @@ async fn what_a_repository_forbids_waits_and_is_asked_for_again_p5_7() {
     life.teller.forbids = None;
     let report = life.sync(Trouble::default()).await.expect("nobody kills it");
     assert_eq!((asked(&life), counts(&report)), (2, (2, 0, 0)));
+}
+
+/// P5.6: a limit that only a refusal tells of (of Data Center, or of an OAuth token) ends the sync as the hour's end
+/// does, in the very last request, too: what is left is no whole sync.
+#[tokio::test]
+async fn a_limit_met_by_the_last_request_ends_the_sync_p5_6() {
+    // Of three commits one has no build, which the first request tells; the others, newer, are asked for by
+    // themselves.
+    for (kind, limited_at, backlog) in [
+        (DetailKind::Reviews, 2, 1),
+        (DetailKind::CommitFiles, 3, 1),
+        (DetailKind::Builds, 1, 3),
+        (DetailKind::Builds, 3, 2),
+        (DetailKind::Pipelines, 1, 0),
+    ] {
+        let mut life = Life::new(1, 0).await;
+        life.arrive(0, &[1, 2], 3).await;
+        life.teller.kinds = vec![kind];
+        life.caps = [(kind, 100)].into();
+        let report = life.sync(Trouble { limited_at: Some(limited_at), ..Trouble::default() }).await;
+        let report = report.expect("nobody kills it");
+        assert_eq!((report.cut_short, report.errors), (Some(CutShort::RateLimited), vec![]), "{kind:?}");
+        assert_eq!((life.teller.told().asked, report.counts[&kind].backlog), (limited_at, backlog), "{kind:?}");
+    }
 }
 
 /// Facts 1.4: a pull request whose branches share no ancestor never tells its files, and does not keep the rest.
