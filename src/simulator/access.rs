@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Duration, Utc};
 
+use super::grants::Grants;
 use super::seed::hash;
 
 /// How somebody proves who they are.
@@ -58,11 +59,21 @@ pub struct Credential {
     pub requests_per_hour: Option<u32>,
     /// Revoked or expired: 401.
     pub revoked: bool,
+    /// Of a consumer: where a browser is sent back to; `None`: nowhere, nobody can log in.
+    pub callback: Option<String>,
 }
 
 impl Credential {
     fn with(login: Login) -> Self {
-        Self { login, scopes: None, repositories: None, workspaces: None, requests_per_hour: None, revoked: false }
+        Self {
+            login,
+            scopes: None,
+            repositories: None,
+            workspaces: None,
+            requests_per_hour: None,
+            revoked: false,
+            callback: None,
+        }
     }
 
     /// An access token that may do everything.
@@ -94,6 +105,13 @@ impl Credential {
     #[must_use]
     pub fn with_scopes(mut self, scopes: &[&str]) -> Self {
         self.scopes = Some(scopes.iter().map(|scope| (*scope).to_owned()).collect());
+        self
+    }
+
+    /// A consumer that sends browsers back to this address.
+    #[must_use]
+    pub fn calling_back(mut self, url: &str) -> Self {
+        self.callback = Some(url.to_owned());
         self
     }
 
@@ -181,8 +199,10 @@ pub(super) struct Allowance {
 pub(super) struct Access {
     pub(super) credentials: Vec<Credential>,
     /// OAuth tokens given out: of which credential, until when.
-    tokens: HashMap<String, (usize, DateTime<Utc>)>,
-    given: u64,
+    pub(super) tokens: HashMap<String, (usize, DateTime<Utc>)>,
+    /// Codes and refresh tokens.
+    pub(super) grants: Grants,
+    pub(super) given: u64,
     /// What was left in each credential's bucket, in millionths of a token, and when.
     buckets: HashMap<Option<usize>, (i64, DateTime<Utc>)>,
     /// Counted requests by credential and pool.
@@ -219,7 +239,7 @@ impl Access {
         found.filter(|at| !self.credentials[*at].revoked).map(Some).ok_or(())
     }
 
-    fn position(&self, is: impl Fn(&Login) -> bool) -> Option<usize> {
+    pub(super) fn position(&self, is: impl Fn(&Login) -> bool) -> Option<usize> {
         self.credentials.iter().position(|credential| is(&credential.login))
     }
 
@@ -236,17 +256,29 @@ impl Access {
         if self.credentials[at].revoked {
             return None;
         }
-        self.given += 1;
-        let token = format!("{}{}==", hash(self.given, 1), hash(self.given, 2));
+        let token = self.new_access_token(at, now, life);
+        Some((token, &self.credentials[at]))
+    }
+
+    pub(super) fn new_access_token(&mut self, at: usize, now: DateTime<Utc>, life: Duration) -> String {
+        let token = format!("{}==", self.new_secret());
         self.tokens.retain(|_, (_, until)| *until > now);
         self.tokens.insert(token.clone(), (at, now + life));
-        Some((token, &self.credentials[at]))
+        token
+    }
+
+    pub(super) fn new_secret(&mut self) -> String {
+        self.given += 1;
+        let secret = format!("{}{}", hash(self.given, 1), hash(self.given, 2));
+        self.grants.told.push(secret.clone());
+        secret
     }
 
     /// Replaces the credentials; OAuth tokens given out end.
     pub(super) fn replace(&mut self, credentials: Vec<Credential>) {
         self.credentials = credentials;
         self.tokens.clear();
+        self.grants = Grants::default();
     }
 
     /// Counts a request; `Err`: the hour is used up.

@@ -101,7 +101,7 @@ impl Face {
         now: DateTime<Utc>,
         caller: &mut Caller,
     ) -> Result<Option<Allowance>, Answer> {
-        if route.endpoint() == Endpoint::Token {
+        if matches!(route.endpoint(), Endpoint::Token | Endpoint::Authorize) {
             return Ok(None);
         }
         let mut access = super::kept::lock(access);

@@ -32,6 +32,8 @@ pub enum Endpoint {
     User,
     /// The caller's workspaces.
     UserWorkspaces,
+    /// Where a person grants an OAuth consumer access.
+    Authorize,
     /// OAuth's token endpoint.
     Token,
     /// Data Center: version and name of the instance.
@@ -121,6 +123,8 @@ pub enum Fault {
     SizeMissing,
     /// The page's `size` is wrong.
     SizeIs(u64),
+    /// The person who is asked for access says no.
+    Denied,
     /// The right answer, and then something happens in the world.
     Then(Hook),
 }
@@ -155,6 +159,7 @@ impl fmt::Debug for Fault {
             Self::Redirect(to) => write!(f, "Redirect({to})"),
             Self::BadRow { row, how } => write!(f, "BadRow({row}, {how:?})"),
             Self::SizeMissing => f.write_str("SizeMissing"),
+            Self::Denied => f.write_str("Denied"),
             Self::SizeIs(size) => write!(f, "SizeIs({size})"),
             Self::Then(_) => f.write_str("Then(…)"),
         }

@@ -21,6 +21,7 @@ mod face;
 mod fault;
 mod generate;
 mod git;
+mod grants;
 mod history;
 mod instance;
 mod json;

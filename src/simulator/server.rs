@@ -45,6 +45,8 @@ pub struct SimulatorOptions {
     pub fail_sorted_states_over: Option<usize>,
     /// How long OAuth tokens live.
     pub oauth_token_life: chrono::Duration,
+    /// Whether refresh tokens that were used are taken all the same.
+    pub oauth_old_refresh_tokens: bool,
     /// Pages kept as they were sent, for the next who asks.
     pub cache_bytes: usize,
     /// Threads that answer.
@@ -70,6 +72,7 @@ impl Default for SimulatorOptions {
             orders: Vec::new(),
             fail_sorted_states_over: None,
             oauth_token_life: chrono::Duration::hours(1),
+            oauth_old_refresh_tokens: false,
             cache_bytes: 64 << 20,
             threads: 2,
             record_requests: true,
@@ -284,6 +287,21 @@ impl Simulator {
             change(credential);
         }
         self.shared.version.fetch_add(1, Ordering::Release);
+    }
+
+    /// Every code and token of OAuth that was given out: secrets, of which nothing may be seen anywhere.
+    pub fn oauth_secrets(&self) -> Vec<String> {
+        lock(&self.shared.access).grants.told.clone()
+    }
+
+    /// Ends every OAuth token that was given out, as its hour does.
+    pub fn end_tokens(&self) {
+        lock(&self.shared.access).tokens.clear();
+    }
+
+    /// Ends every login: refresh tokens are taken no more.
+    pub fn end_logins(&self) {
+        lock(&self.shared.access).grants.end_logins();
     }
 
     /// Changes how long every answer takes.

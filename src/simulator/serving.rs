@@ -121,7 +121,10 @@ impl Shared {
     /// The right answer.
     fn right(&self, case: &Case<'_>) -> Answer {
         if case.route.endpoint() == Endpoint::Token {
-            return cloud::token(case.asked, &mut lock(&self.access), self.options.oauth_token_life, case.now);
+            return cloud::token(case.asked, &mut lock(&self.access), &self.options, case.now);
+        }
+        if case.route.endpoint() == Endpoint::Authorize {
+            return cloud::authorize(case.asked, &mut lock(&self.access), true, case.now);
         }
         let credential = case.caller.position().and_then(|at| lock(&self.access).credentials.get(at).cloned());
         let sees_all =
@@ -176,6 +179,7 @@ impl Shared {
                 answer.headers.push(("location", to.clone()));
                 answer
             }
+            Fault::Denied => cloud::authorize(case.asked, &mut lock(&self.access), false, case.now),
             Fault::Then(hook) => {
                 let answer = right();
                 let mut world = self.world.write().unwrap_or_else(PoisonError::into_inner);

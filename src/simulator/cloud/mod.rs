@@ -12,7 +12,7 @@ mod rows;
 mod spoil;
 mod wire;
 
-pub(super) use oauth::token;
+pub(super) use oauth::{authorize, token};
 pub(super) use request::Request;
 pub(super) use route::Route;
 pub(super) use spoil::spoil;

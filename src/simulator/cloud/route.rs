@@ -26,6 +26,9 @@ impl Route {
         if path == "/site/oauth2/access_token" {
             route.endpoint = Endpoint::Token;
         }
+        if path == "/site/oauth2/authorize" {
+            route.endpoint = Endpoint::Authorize;
+        }
         route
     }
 

@@ -2,7 +2,9 @@
 
 use chrono::{DateTime, Duration, Utc};
 
-use super::super::{Credential, Endpoint, GenerateOptions, RateHeaders, RetryAfter, SimulatorOptions, World};
+use super::super::{
+    Credential, Endpoint, Fault, GenerateOptions, Order, RateHeaders, RetryAfter, SimulatorOptions, World,
+};
 use super::{Got, Server};
 
 fn world() -> World {
@@ -96,6 +98,63 @@ async fn oauth_tokens_expire_and_are_not_refreshed() {
     assert_eq!(ask("nobody", "grant_type=client_credentials").await.status, 401);
     assert_eq!(ask("key", "grant_type=password").await.status, 400);
     assert_eq!(cloud.simulator.requests().count(Endpoint::Token), 3);
+}
+
+#[tokio::test]
+async fn codes_and_refresh_tokens_are_taken_once() {
+    let consumer = || Credential::consumer("key", "secret").calling_back("http://localhost:1/back?a=b");
+    let cloud = with(vec![consumer(), Credential::consumer("other", "secret")]).await;
+    let address = |path: &str| format!("{}/site/oauth2/{path}", cloud.simulator.url());
+    let authorize = async |query: &str| {
+        let got = cloud.send(cloud.client.get(address(&format!("authorize?{query}")))).await;
+        (got.status, got.header("location").to_owned())
+    };
+    let ask = async |key: &str, body: String| {
+        let request = cloud.client.post(address("access_token")).basic_auth(key, Some("secret")).body(body);
+        let got = cloud.send(request.header("content-type", "application/x-www-form-urlencoded")).await;
+        (got.status, got.json())
+    };
+    let field = |location: &str, name: &str| {
+        let url = url::Url::parse(location).unwrap();
+        url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned()).unwrap_or_default()
+    };
+    let (status, back) = authorize("client_id=key&response_type=code&state=s%2B1").await;
+    assert!(status == 302 && back.starts_with("http://localhost:1/back?a=b&code="), "{back}");
+    assert_eq!(field(&back, "state"), "s+1");
+    let code = field(&back, "code");
+    let by_code = |code: &str| format!("grant_type=authorization_code&code={code}");
+    let invalid = |(status, body): &(u16, serde_json::Value)| *status == 400 && body["error"] == "invalid_grant";
+    let (status, given) = ask("key", by_code(&code)).await;
+    assert_eq!((status, &given["expires_in"]), (200, &3600.into()));
+    assert!(invalid(&ask("key", by_code(&code)).await), "once");
+    let (_, back) = authorize("client_id=key&response_type=code").await;
+    assert!(invalid(&ask("other", by_code(&field(&back, "code"))).await), "of its own consumer");
+    // PKCE, where it is asked for: the pair of RFC 7636, appendix B.
+    let challenge = "code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256";
+    for (verifier, is_right) in [("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk", true), ("another", false)] {
+        let (_, back) = authorize(&format!("client_id=key&response_type=code&{challenge}")).await;
+        let body = format!("{}&code_verifier={verifier}", by_code(&field(&back, "code")));
+        assert_eq!(ask("key", body).await.0 == 200, is_right);
+    }
+
+    let by_token = |given: &serde_json::Value| {
+        format!("grant_type=refresh_token&refresh_token={}", given["refresh_token"].as_str().unwrap())
+    };
+    let (status, next) = ask("key", by_token(&given)).await;
+    assert_eq!(status, 200);
+    assert!(invalid(&ask("key", by_token(&given)).await), "once");
+    assert_eq!(bearer(&cloud, "/user", next["access_token"].as_str().unwrap()).await.status, 200);
+    assert!(invalid(&ask("other", by_token(&next)).await), "of its own consumer");
+    cloud.simulator.world().advance(Duration::days(91));
+    assert!(invalid(&ask("key", by_token(&next)).await), "unused for 3 months");
+
+    assert_eq!(authorize("client_id=other&response_type=code").await.0, 400, "without a callback nobody logs in");
+    assert_eq!(authorize("client_id=key&response_type=code&redirect_uri=http://evil.dev/").await.0, 400);
+    let (_, back) = authorize("client_id=key&response_type=token").await;
+    assert_eq!(field(&back, "error"), "unsupported_response_type");
+    cloud.simulator.order(Order::next(Fault::Denied).at(Endpoint::Authorize));
+    let (_, back) = authorize("client_id=key&response_type=code&state=s1").await;
+    assert_eq!((field(&back, "error").as_str(), field(&back, "state").as_str()), ("access_denied", "s1"));
 }
 
 #[tokio::test]
