@@ -2,6 +2,7 @@
 //! once and shared: two integrations on one connector spend one budget, two on one catalog read it once.
 
 mod git;
+pub mod login;
 
 use std::collections::BTreeMap;
 use std::collections::hash_map::RandomState;
@@ -32,9 +33,11 @@ use crate::source::Source;
 use crate::source::bitbucket_cloud::{BitbucketCloud, CloudSettings, TOKEN_URL};
 use crate::source::bitbucket_data_center::{self, BitbucketDataCenter, DataCenterSettings};
 use crate::source::http::{
-    Credential, CredentialSettings, HttpSettings, Reserve, SecretError, SecretSource, SettingsError,
+    Credential, CredentialSettings, HttpSettings, LoginSource, Reserve, SecretError, SecretSource, SettingsError,
+    TokenEndpoint,
 };
-use crate::store::Store;
+use crate::store::{SealedCredential, Store};
+use login::{Holder, Renews, StoredLogin};
 
 /// An integration with its rules and its catalog: all that planning and importing need, no network.
 pub struct Parts {
@@ -88,20 +91,28 @@ pub struct Assembler {
     clock: Clock,
     catalogs: Mutex<BTreeMap<String, Arc<dyn Catalog>>>,
     connections: Mutex<BTreeMap<String, MadeWith>>,
+    /// Who renews logins, where this process does not hold the store.
+    renews: Option<Arc<dyn Renews>>,
 }
 
 /// A connection, and what it was made with.
-type MadeWith = (Vec<StoredLogin>, Connection);
+type MadeWith = (Vec<StoredEntry>, Connection);
 /// What a connection took from the credential store beside secrets: name, kind, expiry. Another kind makes another
 /// connection.
-type StoredLogin = (String, Option<(String, Option<NaiveDate>)>);
+type StoredEntry = (String, Option<(String, Option<NaiveDate>)>);
 
 impl Assembler {
     /// Makes nothing yet.
     pub fn new(config: Arc<Config>, environment: Environment, clock: Clock) -> Self {
         let vault = Arc::new(Vault::new(&config, &environment));
         let secrets = Secrets { environment, stored: Some(vault.clone()) };
-        Self { config, vault, secrets, clock, catalogs: Mutex::default(), connections: Mutex::default() }
+        Self { config, vault, secrets, clock, catalogs: Mutex::default(), connections: Mutex::default(), renews: None }
+    }
+
+    /// The same, for a process that does not hold the store: logins are renewed by who does.
+    #[must_use]
+    pub fn renewing(self, renews: Arc<dyn Renews>) -> Self {
+        Self { renews: Some(renews), ..self }
     }
 
     /// The stored credentials, as they were last read from the store.
@@ -114,10 +125,13 @@ impl Assembler {
         &self.secrets
     }
 
-    /// The day a credential ends: as its entry says, else as the credential store knows.
+    /// The day a credential ends: as its entry says, else as the credential store knows. Of a login, that day moves
+    /// on with each use, so it is none to prepare for ([`Assembler::logins`]).
     pub fn expiry(&self, credential: &config::Credential) -> Option<NaiveDate> {
         let stored = credential.auth.secrets().into_iter().filter_map(|secret| match &secret.from {
-            SecretFrom::Credential { name, .. } => self.vault.record(name).ok()?.expires,
+            SecretFrom::Credential { name, .. } => {
+                self.vault.record(name).ok().filter(|record| !login::is_login(record))?.expires
+            }
             _ => None,
         });
         credential.expires.or_else(|| stored.min())
@@ -173,7 +187,7 @@ impl Assembler {
     pub async fn source(
         &self,
         integration: &Integration,
-        store: Option<&dyn Store>,
+        store: Option<&Arc<dyn Store>>,
     ) -> Result<Arc<dyn Source>, Failure> {
         let Some(connector) = self.config.connector_of(integration) else {
             return Err(Failure::usage(
@@ -187,9 +201,9 @@ impl Assembler {
         if let Some(store) = store.filter(|_| self.config.uses_credentials()) {
             self.vault.refresh(store.credentials().await?);
         }
-        let logins = self.stored_logins(connector);
+        let stored = self.stored_entries(connector);
         let mut connections = self.connections.lock().await;
-        let made_so = |made: &&MadeWith| made.0 == logins;
+        let made_so = |made: &&MadeWith| made.0 == stored;
         if let Some((_, connection)) = connections.get(&connector.name).filter(made_so) {
             let source = connection.of(&integration.workspace).map_err(|error| unusable(connector, &error))?;
             return self.with_git(source, connector, integration);
@@ -198,9 +212,9 @@ impl Assembler {
             Some(store) => store.budget(&connector.name).await?,
             None => None,
         };
-        let connection = self.connect(connector, &integration.workspace, budget)?;
+        let connection = self.connect(connector, &integration.workspace, budget, store)?;
         let source = connection.of(&integration.workspace).map_err(|error| unusable(connector, &error))?;
-        connections.insert(connector.name.clone(), (logins, connection));
+        connections.insert(connector.name.clone(), (stored, connection));
         self.with_git(source, connector, integration)
     }
 
@@ -209,13 +223,14 @@ impl Assembler {
         connector: &Connector,
         workspace: &str,
         budget: Option<serde_json::Value>,
+        store: Option<&Arc<dyn Store>>,
     ) -> Result<Connection, Failure> {
         let made = match connector.kind {
             ConnectorType::BitbucketCloud => {
-                BitbucketCloud::new(self.cloud(connector, workspace, budget)?).map(Connection::Cloud)
+                BitbucketCloud::new(self.cloud(connector, workspace, budget, store)?).map(Connection::Cloud)
             }
             ConnectorType::BitbucketDataCenter => {
-                BitbucketDataCenter::new(self.data_center(connector, budget)?).map(Connection::DataCenter)
+                BitbucketDataCenter::new(self.data_center(connector, budget, store)?).map(Connection::DataCenter)
             }
         };
         made.map_err(|error| unusable(connector, &error))
@@ -236,19 +251,24 @@ impl Assembler {
         self.config.integrations.iter().any(|one| one.connector == connector.name && one.users.is_some())
     }
 
-    fn stored_logins(&self, connector: &Connector) -> Vec<StoredLogin> {
+    fn stored_entries(&self, connector: &Connector) -> Vec<StoredEntry> {
         let secrets = connector.auth.iter().flat_map(|credential| credential.auth.secrets());
         let stored = secrets.filter_map(|secret| match &secret.from {
             SecretFrom::Credential { name, .. } => {
                 let record = self.vault.record(name).ok();
-                Some((name.clone(), record.map(|record| (record.kind, record.expires))))
+                let expires = |record: &SealedCredential| record.expires.filter(|_| !login::is_login(record));
+                Some((name.clone(), record.map(|record| (record.kind.clone(), expires(&record)))))
             }
             _ => None,
         });
         stored.collect()
     }
 
-    fn credentials(&self, connector: &Connector) -> Result<Vec<CredentialSettings>, Failure> {
+    fn credentials(
+        &self,
+        connector: &Connector,
+        store: Option<&Arc<dyn Store>>,
+    ) -> Result<Vec<CredentialSettings>, Failure> {
         let mut credentials = Vec::new();
         for (index, credential) in connector.api_credentials().enumerate() {
             let secret = |secret: &Secret| self.secret(secret);
@@ -273,7 +293,9 @@ impl Assembler {
                             let credential = format!("the stored credential {name}");
                             return Err(unusable(connector, &SettingsError::AppPassword { credential }));
                         }
-                        Kind::ApiToken | Kind::OAuth if connector.kind == ConnectorType::BitbucketDataCenter => {
+                        Kind::ApiToken | Kind::OAuth | Kind::OAuthLogin
+                            if connector.kind == ConnectorType::BitbucketDataCenter =>
+                        {
                             let credential = format!("the stored credential {name}");
                             return Err(unusable(connector, &SettingsError::CloudOnly { credential }));
                         }
@@ -281,6 +303,7 @@ impl Assembler {
                         Kind::OAuth => {
                             Credential::OAuth { key: user(), secret: secret(login), token_url: token_url(connector) }
                         }
+                        Kind::OAuthLogin => Credential::OAuthLogin(self.login(connector, name, store)?),
                         Kind::Basic => Credential::Basic { username: user(), password: secret(login) },
                         Kind::AccessToken | Kind::Secret => Credential::AccessToken(secret(login)),
                     }
@@ -301,11 +324,12 @@ impl Assembler {
         connector: &Connector,
         workspace: &str,
         budget: Option<serde_json::Value>,
+        store: Option<&Arc<dyn Store>>,
     ) -> Result<CloudSettings, Failure> {
         Ok(CloudSettings {
             api_url: connector.api_url.clone(),
             workspace: workspace.to_owned(),
-            credentials: self.credentials(connector)?,
+            credentials: self.credentials(connector, store)?,
             http: http(connector, HttpSettings::default()),
             requests_per_hour: connector.requests_per_hour.map(u64::from),
             reserve: Reserve::Percent(connector.reserve.0),
@@ -324,6 +348,7 @@ impl Assembler {
         &self,
         connector: &Connector,
         budget: Option<serde_json::Value>,
+        store: Option<&Arc<dyn Store>>,
     ) -> Result<DataCenterSettings, Failure> {
         let base_url = match &connector.url.host {
             Host::DataCenter { base } => base.clone(),
@@ -333,7 +358,7 @@ impl Assembler {
         Ok(DataCenterSettings {
             base_url,
             project: None,
-            credentials: self.credentials(connector)?,
+            credentials: self.credentials(connector, store)?,
             http: http(connector, bitbucket_data_center::default_http()),
             requests_per_second: connector.requests_per_second,
             test_repository: connector.test_repository.clone().or_else(|| {
@@ -346,6 +371,56 @@ impl Assembler {
             budget,
         })
     }
+}
+
+/// Logins by redirect: only consumers of Bitbucket Cloud have them.
+impl Assembler {
+    /// Names of the logins a connector uses, as the credential store has them now.
+    pub fn logins(&self, connector: &Connector) -> Vec<String> {
+        let stored = connector.auth.iter().filter_map(|credential| match &credential.auth {
+            Auth::Stored { name, .. } => Some(name),
+            _ => None,
+        });
+        stored.filter(|name| self.vault.record(name).is_ok_and(|record| login::is_login(&record))).cloned().collect()
+    }
+
+    /// Where the consumers of a connector exchange what they are granted, and the way there.
+    ///
+    /// # Errors
+    /// An address or certificate that cannot be used.
+    pub fn token_endpoint(&self, connector: &Connector) -> Result<TokenEndpoint, Failure> {
+        TokenEndpoint::new(token_url(connector), &http(connector, HttpSettings::default()))
+            .map_err(|error| unusable(connector, &error))
+    }
+
+    /// Renews the logins of a connector: only for who holds the store.
+    ///
+    /// # Errors
+    /// As [`Assembler::token_endpoint`].
+    pub fn holder(&self, connector: &Connector, store: &Arc<dyn Store>) -> Result<Holder, Failure> {
+        Ok(Holder::new(store.clone(), self.vault.clone(), self.token_endpoint(connector)?))
+    }
+
+    fn login(
+        &self,
+        connector: &Connector,
+        name: &str,
+        store: Option<&Arc<dyn Store>>,
+    ) -> Result<Arc<dyn LoginSource>, Failure> {
+        let renews: Option<Arc<dyn Renews>> = match store {
+            Some(store) => Some(Arc::new(self.holder(connector, store)?)),
+            None => self.renews.clone(),
+        };
+        let (name, connector) = (name.to_owned(), connector.name.clone());
+        Ok(Arc::new(StoredLogin { name, connector, vault: self.vault.clone(), renews }))
+    }
+}
+
+/// Where a person grants a consumer of this connector access.
+pub fn authorize_url(connector: &Connector) -> Url {
+    let mut url = token_url(connector);
+    url.set_path("/site/oauth2/authorize");
+    url
 }
 
 /// What the integrations of one connector share: credentials and their limits.

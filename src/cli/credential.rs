@@ -22,15 +22,14 @@ use crate::credentials::{CredentialError, Head, Key, KeyPlace, Kind, Opened, Vau
 use crate::error::Report;
 use crate::store::{CredentialChange, SealedCredential};
 
-type Records = BTreeMap<String, SealedCredential>;
+pub(super) type Records = BTreeMap<String, SealedCredential>;
 
 /// `credential add`.
 pub(super) async fn add(start: &Start, screen: &Screen, of: CredentialAdd) -> Result<Exit, Failure> {
     let CredentialAdd { name, kind, expires, input } = of;
-    if !is_name(&name) {
-        let mend = "names are 1 to 63 of a-z, 0-9 and `-`, beginning with a letter; the secret itself is asked for";
-        // Not shown: it may be the secret, pasted where the name belongs.
-        return Err(Failure::usage("this is not the name of a credential", mend));
+    check_name(&name)?;
+    if kind == Some(Kind::OAuthLogin) {
+        return Err(is_a_login(&name));
     }
     let (mut asking, place) = begin(start)?;
     let records = asking.credentials().await?;
@@ -44,6 +43,9 @@ pub(super) async fn add(start: &Start, screen: &Screen, of: CredentialAdd) -> Re
         None => asked(start, &name, kind.unwrap_or(Kind::AccessToken), false).await?,
     };
     let kind = given.kind.unwrap_or(Kind::AccessToken);
+    if kind == Kind::OAuthLogin {
+        return Err(is_a_login(&name));
+    }
     let what = whole(kind, given.user, given.secret)?;
     let now = Clock::System.now();
     let head = Head { created_at: now, updated_at: now, expires: expires.or(given.expires) };
@@ -62,6 +64,9 @@ pub(super) async fn update(start: &Start, screen: &Screen, of: CredentialUpdate)
         let mend = format!("`catalog-sync credential delete {name}`, and add it again");
         return Err(Failure::usage(format!("the kind of the credential `{name}` is not one this version knows"), mend));
     };
+    if kind == Kind::OAuthLogin {
+        return Err(is_a_login(&name));
+    }
     let key = present_key(start, &place, &records, &name)?;
     let (what, until) = if keep_secret {
         (vault.open(&name)?, expires)
@@ -144,7 +149,24 @@ fn keys(start: &Start, place: &KeyPlace, of: CredentialRekey) -> Result<(Key, Ke
     }
 }
 
-fn begin(start: &Start) -> Result<(Asking<'_>, KeyPlace), Failure> {
+/// Refuses what is no name.
+pub(super) fn check_name(name: &str) -> Result<(), Failure> {
+    if is_name(name) {
+        return Ok(());
+    }
+    let mend = "names are 1 to 63 of a-z, 0-9 and `-`, beginning with a letter; the secret itself is asked for";
+    // Not shown: it may be the secret, pasted where the name belongs.
+    Err(Failure::usage("this is not the name of a credential", mend))
+}
+
+fn is_a_login(name: &str) -> Failure {
+    Failure::usage(
+        "a credential of the kind oauth_login is made in a browser, not given",
+        format!("`catalog-sync credential login {name}`"),
+    )
+}
+
+pub(super) fn begin(start: &Start) -> Result<(Asking<'_>, KeyPlace), Failure> {
     let config = local::load(start)?;
     let place = config.credential_key.clone().ok_or(CredentialError::NoKey)?;
     Ok((Asking::new(start, config), place))
@@ -152,7 +174,12 @@ fn begin(start: &Start) -> Result<(Asking<'_>, KeyPlace), Failure> {
 
 /// The key, where there is one; `None`: it may be made, since nothing is sealed yet. One store has one key: a credential
 /// under another would be found out only when it is needed.
-fn present_key(start: &Start, place: &KeyPlace, records: &Records, name: &str) -> Result<Option<Key>, Failure> {
+pub(super) fn present_key(
+    start: &Start,
+    place: &KeyPlace,
+    records: &Records,
+    name: &str,
+) -> Result<Option<Key>, Failure> {
     let mut others = records.iter().filter(|(other, _)| *other != name);
     match place.read(&start.environment) {
         Ok(key) => match others.find(|(_, record)| record.key_id != key.id()) {
@@ -167,7 +194,7 @@ fn present_key(start: &Start, place: &KeyPlace, records: &Records, name: &str) -
     }
 }
 
-fn key_or_new(key: Option<Key>, place: &KeyPlace) -> Result<Key, Failure> {
+pub(super) fn key_or_new(key: Option<Key>, place: &KeyPlace) -> Result<Key, Failure> {
     match key {
         Some(key) => Ok(key),
         None => made(place),
@@ -185,7 +212,7 @@ fn made(place: &KeyPlace) -> Result<Key, Failure> {
     Ok(key)
 }
 
-async fn save(
+pub(super) async fn save(
     screen: &Screen,
     asking: &mut Asking<'_>,
     key: Key,
@@ -222,7 +249,7 @@ fn no_randomness(error: &std::io::Error) -> Failure {
 }
 
 /// What stdin or the file holds; `None`: somebody has to be asked.
-fn text(start: &Start, input: &SecretInput) -> Result<Option<Zeroizing<Vec<u8>>>, Failure> {
+pub(super) fn text(start: &Start, input: &SecretInput) -> Result<Option<Zeroizing<Vec<u8>>>, Failure> {
     let mut text = Zeroizing::new(Vec::new());
     let most = MAX_BYTES as u64 + 1;
     let (read, from) = match &input.file {
@@ -250,7 +277,7 @@ fn text(start: &Start, input: &SecretInput) -> Result<Option<Zeroizing<Vec<u8>>>
 }
 
 /// Asks on the terminal; an empty user keeps the one that is stored, where there is one.
-async fn asked(start: &Start, name: &str, kind: Kind, is_stored: bool) -> Result<Given, Failure> {
+pub(super) async fn asked(start: &Start, name: &str, kind: Kind, is_stored: bool) -> Result<Given, Failure> {
     let mut user = None;
     if let Some(word) = kind.user() {
         let keep = if is_stored { " (empty: as it is)" } else { "" };
@@ -266,7 +293,7 @@ async fn asked(start: &Start, name: &str, kind: Kind, is_stored: bool) -> Result
 }
 
 /// All that a kind needs.
-fn whole(kind: Kind, user: Option<SecretString>, secret: Option<SecretString>) -> Result<Opened, Failure> {
+pub(super) fn whole(kind: Kind, user: Option<SecretString>, secret: Option<SecretString>) -> Result<Opened, Failure> {
     let lacks = |what: &str| {
         let mend = format!(
             "a credential of the kind {kind} has {}",
@@ -288,10 +315,10 @@ fn whole(kind: Kind, user: Option<SecretString>, secret: Option<SecretString>) -
         _ => {}
     }
     let secret = secret.ok_or_else(|| lacks(kind.secret()))?;
-    Ok(Opened { kind, user, secret })
+    Ok(Opened { kind, user, secret, tokens: None })
 }
 
-fn unfit(error: InputError) -> Failure {
+pub(super) fn unfit(error: InputError) -> Failure {
     let mend = Some(error.mend().to_owned());
     Failure { report: Report::new("no credential could be read", &error, mend), exit: Exit::Usage }
 }

@@ -8,14 +8,17 @@ pub mod remote;
 pub mod render;
 
 mod ask;
+mod browser;
 mod credential;
 mod init;
 pub mod local;
+mod login;
 mod prompt;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::CommandFactory;
 use tokio_util::sync::CancellationToken;
@@ -73,6 +76,7 @@ async fn dispatch(start: Start) -> Result<Exit, Failure> {
             local::export_store(&start, &screen, &file, of).await
         }
         Command::Credential(args::Credential::Add(of)) => credential::add(&start, &screen, of).await,
+        Command::Credential(args::Credential::Login(of)) => login::login(&start, &screen, of).await,
         Command::Credential(args::Credential::Update(of)) => credential::update(&start, &screen, of).await,
         Command::Credential(args::Credential::Rekey(of)) => credential::rekey(&start, &screen, of).await,
         Command::Simulate(of) => local::simulate(&start, of).await,
@@ -241,7 +245,8 @@ fn confirm(question: &str, at_stake: &str) -> Result<(), Failure> {
 
 async fn checked(start: &Start, screen: &Screen, names: &[String], offline: bool) -> Result<Exit, Failure> {
     let config = local::load(start)?;
-    let assembler = local::assembler(start, &config);
+    let asks = login::AsksHolder { start: start.clone(), config: config.clone() };
+    let assembler = local::assembler(start, &config).renewing(Arc::new(asks));
     let mut without_credentials = None;
     if !offline && config.uses_credentials() {
         match Asking::new(start, config.clone()).credentials().await {

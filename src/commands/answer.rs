@@ -314,17 +314,18 @@ pub struct Deletion {
 pub struct CredentialRow {
     /// Name.
     pub name: String,
-    /// `access_token`, `api_token`, `oauth`, `basic`, `secret`.
+    /// `access_token`, `api_token`, `oauth`, `oauth_login`, `basic`, `secret`.
     pub kind: String,
-    /// `readable`; else why not: `other_key`, `no_key`, `broken`, `unknown_version`.
+    /// `readable`; `ended`: a login that was not used for 3 months; else why not: `other_key`, `no_key`, `broken`,
+    /// `unknown_version`.
     pub state: String,
-    /// Why it cannot be read, with the mend.
+    /// Why it cannot be read or used, with the mend.
     pub problem: Option<String>,
     /// When it was added.
     pub created_at: DateTime<Utc>,
-    /// When it was last changed.
+    /// When it was last changed; of a login, last renewed.
     pub updated_at: DateTime<Utc>,
-    /// The day it ends, where known.
+    /// The day it ends, where known; of a login, unless it is used before.
     pub expires: Option<NaiveDate>,
     /// What uses it: `connector acme`, sorted.
     pub used_by: Vec<String>,

@@ -1,13 +1,16 @@
 //! `credential list|info|delete`, and taking sealed records. Secrets are sealed by who asks ([`crate::cli`]), so that
 //! none travels to a running sidecar, and none is ever in a request that could be logged.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::answer::{CredentialDeletion, CredentialRow};
-use super::request::Answer;
+use super::request::{Answer, Renewed};
 use super::{App, Exit, Failure};
+use crate::assemble::login::{Renews, is_login};
+use crate::config::Auth;
 use crate::credentials::{CredentialError, sealed};
 use crate::error::{Report, escape_control};
+use crate::source::SourceError;
 use crate::store::{CredentialChange, SealedCredential};
 
 impl From<CredentialError> for Failure {
@@ -42,6 +45,13 @@ fn rows(app: &App, records: &BTreeMap<String, SealedCredential>) -> Vec<Credenti
 
 fn row(app: &App, name: &str, record: &SealedCredential) -> CredentialRow {
     let (state, problem) = match app.assembler.vault().open_record(name, record) {
+        Ok(_) if is_login(record) && record.expires.is_some_and(|ends| ends < app.clock.now().date_naive()) => {
+            let used = record.updated_at.date_naive();
+            let ended = format!(
+                "the login `{name}` was last used on {used}, and Bitbucket ends what is unused for 3 months (mend: `catalog-sync credential login {name}` logs in again)"
+            );
+            ("ended", Some(ended))
+        }
         Ok(_) => ("readable", None),
         Err(error) => {
             let state = match &error {
@@ -82,7 +92,12 @@ pub(super) async fn change(app: &App, changes: Vec<CredentialChange>, rekey: boo
             sealed::open(&key, name, credential)?;
         }
     }
-    let names: Vec<String> = changes.iter().map(|change| change.name.clone()).collect();
+    let names: BTreeSet<String> = changes.iter().map(|change| change.name.clone()).collect();
+    // No login is replaced, nor put under another key, in the middle of a renewal.
+    let mut leases = Vec::new();
+    for name in &names {
+        leases.push(app.store.credential_lease(name).await?);
+    }
     if !app.store.change_credentials(changes).await? {
         return Err(Failure::refused(
             "somebody changed the credential meanwhile, nothing was done",
@@ -90,8 +105,31 @@ pub(super) async fn change(app: &App, changes: Vec<CredentialChange>, rekey: boo
         ));
     }
     let mut records = refreshed(app).await?;
+    drop(leases);
     records.retain(|name, _| names.contains(name));
     Ok(Answer::Credentials(rows(app, &records)))
+}
+
+/// Renews a login for a process that does not hold the store. What goes back is sealed.
+pub(super) async fn renew(app: &App, name: &str, connector: &str, refused: Option<String>) -> Result<Answer, Failure> {
+    let uses = |auth: &Auth| matches!(auth, Auth::Stored { name: used, .. } if used == name);
+    let known = app.config.connectors.get(connector);
+    let Some(known) = known.filter(|known| known.auth.iter().any(|credential| uses(&credential.auth))) else {
+        return Err(Failure::usage(
+            format!("the connector {connector} of the running catalog-sync does not use the credential {name}"),
+            "it works with another config; start it again with this one",
+        ));
+    };
+    let holder = app.assembler.holder(known, &app.store)?;
+    match holder.renewed(name, connector, refused, app.clock.now(), &|| {}).await {
+        Ok(record) => Ok(Answer::CredentialRenewed(Box::new(Renewed::Record(record)))),
+        Err(SourceError::LoginEnded { .. }) => Ok(Answer::CredentialRenewed(Box::new(Renewed::Ended))),
+        Err(SourceError::Unauthorized { url }) => Ok(Answer::CredentialRenewed(Box::new(Renewed::Refused { url }))),
+        Err(error) => {
+            let mend = error.mend();
+            Err(Failure::failed(Report::new(format!("the login {name} could not be renewed"), &error, mend)))
+        }
+    }
 }
 
 /// Forgets one. Needs no key: it may be lost.

@@ -181,6 +181,9 @@ pub async fn execute(
         Request::CredentialList { name } => credential::list(app, name.as_deref()).await,
         Request::CredentialRecords => credential::records(app).await,
         Request::CredentialChange { changes, rekey } => credential::change(app, changes, rekey).await,
+        Request::CredentialRenew { name, connector, refused } => {
+            credential::renew(app, &name, &connector, refused).await
+        }
         Request::CredentialDelete { name, dry_run } => credential::delete(app, &name, dry_run).await,
     }
 }

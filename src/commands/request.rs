@@ -240,6 +240,15 @@ pub enum Request {
         /// Under a new key, which takes effect afterwards.
         rekey: bool,
     },
+    /// Of a process beside the one that holds the store, which alone renews logins.
+    CredentialRenew {
+        /// Name of the login.
+        name: String,
+        /// Which connector uses it.
+        connector: String,
+        /// Fingerprint of the access token that was refused; `None`: the one that is stored does not last.
+        refused: Option<String>,
+    },
     /// `credential delete`.
     CredentialDelete {
         /// Which.
@@ -278,6 +287,7 @@ impl Request {
             | Self::IntegrationAutoImport { .. }
             | Self::IntegrationDelete { .. }
             | Self::CredentialChange { .. }
+            | Self::CredentialRenew { .. }
             | Self::CredentialDelete { .. } => false,
         }
     }
@@ -333,9 +343,25 @@ impl fmt::Display for Request {
                 let names: Vec<String> = changes.iter().map(|change| change.name.clone()).collect();
                 write!(f, "credential update {}", named(&names))
             }
+            Self::CredentialRenew { name, .. } => write!(f, "renew the login {}", escape_control(name)),
             Self::CredentialDelete { name, .. } => write!(f, "credential delete {}", escape_control(name)),
         }
     }
+}
+
+/// A login that was to be renewed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Renewed {
+    /// Its record now, sealed.
+    Record(SealedCredential),
+    /// The server does not take its refresh token any more.
+    Ended,
+    /// The server refuses the consumer.
+    Refused {
+        /// Which address did.
+        url: String,
+    },
 }
 
 /// What came of it.
@@ -382,6 +408,8 @@ pub enum Answer {
     Credential(Box<CredentialRow>),
     /// Sealed records by name.
     CredentialRecords(BTreeMap<String, SealedCredential>),
+    /// Of a login that was to be renewed.
+    CredentialRenewed(Box<Renewed>),
     /// Of `credential delete`.
     CredentialDeleted(CredentialDeletion),
 }

@@ -10,13 +10,14 @@ use super::request::Answer;
 use super::{App, Exit, Failure, integration};
 use crate::apply::{StepOutcome, StepResult};
 use crate::assemble::credential_name;
+use crate::assemble::login::is_login;
 use crate::config::{Cadence, Integration, Secret, SecretFrom};
 use crate::engine::{self, EngineError, Progress, Run};
 use crate::error::{Report, shown};
 use crate::model::{Action, ImportAction, Outcome, Presence, SyncError, SyncId, SyncRecord, Trigger};
 use crate::plan::EditPurpose;
 use crate::schedule;
-use crate::source::{Source, expiry_in_words};
+use crate::source::{Source, expiry_in_words, unused_in_words};
 use crate::store::sled::SledStore;
 use crate::store::{Store, StoreError};
 
@@ -186,7 +187,7 @@ async fn run(
     progress: &(dyn Fn(Progress) + Sync + Send),
 ) -> Result<engine::Synced, Failure> {
     let parts = app.assembler.parts(integration).await?;
-    let source = app.assembler.source(integration, Some(app.store.as_ref())).await?;
+    let source = app.assembler.source(integration, Some(&app.store)).await?;
     let switches = app.store.switches(&integration.key()).await?;
     let result = engine::sync(&Run {
         parts: &parts,
@@ -206,7 +207,8 @@ async fn run(
         progress,
     })
     .await;
-    let refused = refused(app, integration, source.as_ref());
+    let mut after = refused(app, integration, source.as_ref());
+    after.extend(unused_logins(app, integration).await?);
     if options.dry_run {
         // Its store is a scratch copy; the requests were sent all the same.
         app.store.save_budget(&integration.connector, &source.budget_snapshot()).await?;
@@ -225,8 +227,8 @@ async fn run(
             error => Failure::refused(error.to_string(), mend.unwrap_or_default()),
         }
     })?;
-    if !refused.is_empty() {
-        synced.record.notes.extend(refused);
+    if !after.is_empty() {
+        synced.record.notes.extend(after);
         store.save_sync(&integration.key(), &synced.record).await?;
     }
     Ok(synced)
@@ -240,7 +242,8 @@ fn refused(app: &App, integration: &Integration, source: &dyn Source) -> Vec<Str
     let credentials = connector.api_credentials().enumerate();
     let refused = credentials.map(|(index, credential)| (credential_name(index, credential), credential));
     let said = refused.filter(|(name, _)| names.contains(name)).map(|(name, credential)| {
-        let places: BTreeSet<String> = credential.auth.secrets().into_iter().filter_map(way_to_replace).collect();
+        let places = credential.auth.secrets().into_iter().filter_map(|secret| way_to_replace(app, secret));
+        let places: BTreeSet<String> = places.collect();
         let places = places.into_iter().collect::<Vec<_>>().join("; ");
         format!("connector {}: {name} was refused (401), and nothing more is sent with it; {places}", connector.name)
     });
@@ -248,13 +251,17 @@ fn refused(app: &App, integration: &Integration, source: &dyn Source) -> Vec<Str
 }
 
 /// How a secret is replaced, and when the new one counts.
-fn way_to_replace(secret: &Secret) -> Option<String> {
+fn way_to_replace(app: &App, secret: &Secret) -> Option<String> {
+    let is_login = |name: &str| app.assembler.vault().record(name).is_ok_and(|record| is_login(&record));
     match &secret.from {
         SecretFrom::Env(name) => Some(format!(
             "the environment variable {name} was read at start: for a new value, set it and start catalog-sync again"
         )),
         SecretFrom::File(path) => {
             Some(format!("the file {} is read again at each sync: write the new secret into it", shown(path)))
+        }
+        SecretFrom::Credential { name, .. } if is_login(name) => {
+            Some(format!("`catalog-sync credential login {name}` logs in again, without a restart"))
         }
         SecretFrom::Credential { name, .. } => {
             Some(format!("`catalog-sync credential update {name}` replaces it, without a restart"))
@@ -275,6 +282,25 @@ fn expiring(app: &App, integration: &Integration) -> Vec<String> {
         |words| warn!(connector = %connector.name, "{words}; make a new one and replace the secret and `expires`"),
     )
     .collect()
+}
+
+/// Logins that the sync did not use and that end soon by that, or did: said as long as somebody can do something about
+/// it (P6.11). A renewal whose asker went away is finished first.
+async fn unused_logins(app: &App, integration: &Integration) -> Result<Vec<String>, StoreError> {
+    let Some(connector) = app.config.connector_of(integration) else { return Ok(Vec::new()) };
+    let now = app.clock.now();
+    let mut said = Vec::new();
+    for name in app.assembler.logins(connector) {
+        drop(app.store.credential_lease(&name).await?);
+        let Ok(record) = app.assembler.vault().record(&name) else { continue };
+        let Some(words) = record.expires.and_then(|ends| unused_in_words(record.updated_at, ends, now)) else {
+            continue;
+        };
+        let words = format!("connector {}: the login {name} {words}", connector.name);
+        warn!(connector = %connector.name, "{words}; `catalog-sync credential login {name}` logs in again");
+        said.push(words);
+    }
+    Ok(said)
 }
 
 /// How long until the next sync by itself: what `complete_by` is estimated with.
@@ -376,7 +402,7 @@ pub(super) async fn approve(
     // Only repositories that would be gone are asked about; an approval of steps needs no credential.
     let is_gone = |presence: &Presence| matches!(presence, Presence::Gone);
     let source = match plan.absences.iter().any(|(_, presence)| is_gone(presence)) {
-        true => Some(app.assembler.source(integration, Some(app.store.as_ref())).await?),
+        true => Some(app.assembler.source(integration, Some(&app.store)).await?),
         false => None,
     };
     let approved = engine::approve::approve(&engine::approve::Approval {

@@ -6,6 +6,7 @@
 
 pub mod input;
 pub mod key;
+pub mod login;
 pub mod sealed;
 pub mod vault;
 
@@ -15,6 +16,7 @@ use std::path::PathBuf;
 use secrecy::SecretString;
 
 pub use key::{Key, KeyPlace};
+pub use login::Tokens;
 pub use sealed::{Head, open, seal};
 pub use vault::Vault;
 
@@ -27,6 +29,8 @@ pub enum Kind {
     ApiToken,
     /// Key and secret of an OAuth consumer.
     OAuth,
+    /// The same with the tokens of a person who logged in by a browser ([`login`]).
+    OAuthLogin,
     /// User name and password.
     Basic,
     /// Anything else that is secret: the passphrase of an SSH key, what signs webhooks, a token of our own API.
@@ -35,7 +39,8 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::AccessToken, Self::ApiToken, Self::OAuth, Self::Basic, Self::Secret];
+    pub const ALL: [Self; 6] =
+        [Self::AccessToken, Self::ApiToken, Self::OAuth, Self::OAuthLogin, Self::Basic, Self::Secret];
 
     /// As in the config and on the command line.
     pub fn as_str(self) -> &'static str {
@@ -43,6 +48,7 @@ impl Kind {
             Self::AccessToken => "access_token",
             Self::ApiToken => "api_token",
             Self::OAuth => "oauth",
+            Self::OAuthLogin => "oauth_login",
             Self::Basic => "basic",
             Self::Secret => "secret",
         }
@@ -58,7 +64,7 @@ impl Kind {
         match self {
             Self::AccessToken | Self::Secret => None,
             Self::ApiToken => Some("e-mail address"),
-            Self::OAuth => Some("consumer key"),
+            Self::OAuth | Self::OAuthLogin => Some("consumer key"),
             Self::Basic => Some("user name"),
         }
     }
@@ -68,7 +74,7 @@ impl Kind {
         match self {
             Self::AccessToken => "access token",
             Self::ApiToken => "API token",
-            Self::OAuth => "consumer secret",
+            Self::OAuth | Self::OAuthLogin => "consumer secret",
             Self::Basic => "password",
             Self::Secret => "secret",
         }
@@ -90,6 +96,8 @@ pub struct Opened {
     pub user: Option<SecretString>,
     /// The secret.
     pub secret: SecretString,
+    /// There for a login alone.
+    pub tokens: Option<Tokens>,
 }
 
 impl fmt::Debug for Opened {
@@ -214,7 +222,9 @@ impl CredentialError {
             Self::Unknown { near: Some(near), .. } => {
                 format!("did you mean `{near}`? `catalog-sync credential list` shows them all")
             }
-            Self::Unknown { name, .. } => format!("`catalog-sync credential add {name}` adds it"),
+            Self::Unknown { name, .. } => format!(
+                "`catalog-sync credential add {name}` adds it; `catalog-sync credential login {name}` logs in with a browser"
+            ),
             Self::OtherKey { name, .. } => format!(
                 "put the right key back (`credentials.key` of the config), or, after a change of keys, `catalog-sync credential rekey --old-key-file FILE`; if the key is lost for good: `catalog-sync credential delete {name}`, and add it again"
             ),

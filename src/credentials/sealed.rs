@@ -9,11 +9,13 @@ use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
-use super::{CredentialError, Key, Kind, Opened};
+use super::{CredentialError, Key, Kind, Opened, Tokens};
 use crate::store::SealedCredential;
 
-/// What [`seal`] makes.
+/// What [`seal`] makes of everything but logins.
 pub const VERSION: u32 = 1;
+/// What it makes of logins: programs that know no tokens say that a newer one is needed, and leave them alone.
+pub const LOGIN_VERSION: u32 = 2;
 
 /// What is known of a credential without its key; the seal covers it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,12 +32,24 @@ pub struct Head {
 struct Clear<'a> {
     user: Option<&'a str>,
     secret: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tokens: Option<ClearTokens<'a>>,
+}
+
+#[derive(Serialize)]
+struct ClearTokens<'a> {
+    login: &'a str,
+    refresh: &'a str,
+    access: &'a str,
+    until: DateTime<Utc>,
 }
 
 #[derive(Deserialize)]
 struct Read {
     user: Option<SecretString>,
     secret: SecretString,
+    #[serde(default)]
+    tokens: Option<Tokens>,
 }
 
 /// Seals a credential for a name, under a nonce that was never used.
@@ -45,7 +59,7 @@ struct Read {
 pub fn seal(key: &Key, name: &str, what: &Opened, head: Head) -> std::io::Result<SealedCredential> {
     let nonce = Nonce::random()?;
     let mut record = SealedCredential {
-        version: VERSION,
+        version: version(what.kind),
         kind: what.kind.as_str().to_owned(),
         key_id: key.id(),
         created_at: head.created_at.trunc_subsecs(0),
@@ -54,8 +68,16 @@ pub fn seal(key: &Key, name: &str, what: &Opened, head: Head) -> std::io::Result
         nonce: hex::encode(nonce.0),
         sealed: String::new(),
     };
-    let clear =
-        Clear { user: what.user.as_ref().map(|user| user.expose_secret()), secret: what.secret.expose_secret() };
+    let clear = Clear {
+        user: what.user.as_ref().map(|user| user.expose_secret()),
+        secret: what.secret.expose_secret(),
+        tokens: what.tokens.as_ref().map(|tokens| ClearTokens {
+            login: &tokens.login,
+            refresh: tokens.refresh.expose_secret(),
+            access: tokens.access.expose_secret(),
+            until: tokens.until,
+        }),
+    };
     let clear = Zeroizing::new(serde_json::to_vec(&clear)?);
     let aad = associated(name, &record);
     let sealed = XChaCha20Poly1305::new(key.bytes().into())
@@ -70,7 +92,8 @@ pub fn seal(key: &Key, name: &str, what: &Opened, head: Head) -> std::io::Result
 /// # Errors
 /// [`CredentialError`]: another key, a broken seal, an unknown version or kind. Never a panic, whatever is there.
 pub fn open(key: &Key, name: &str, record: &SealedCredential) -> Result<Opened, CredentialError> {
-    if record.version != VERSION {
+    let known = Kind::parse(&record.kind).map_or(VERSION..=LOGIN_VERSION, |kind| version(kind)..=version(kind));
+    if !known.contains(&record.version) {
         return Err(CredentialError::UnknownVersion { name: name.to_owned(), version: record.version });
     }
     if record.key_id != key.id() {
@@ -86,9 +109,15 @@ pub fn open(key: &Key, name: &str, record: &SealedCredential) -> Result<Opened, 
         .map_err(|_| broken())?;
     let clear = Zeroizing::new(clear);
     // Sealed by us under this version: these hold unless the program itself was wrong.
-    let Read { user, secret } = serde_json::from_slice(&clear).map_err(|_| broken())?;
-    let kind = Kind::parse(&record.kind).filter(|kind| kind.user().is_some() == user.is_some()).ok_or_else(broken)?;
-    Ok(Opened { kind, user, secret })
+    let Read { user, secret, tokens } = serde_json::from_slice(&clear).map_err(|_| broken())?;
+    let is_whole =
+        |kind: &Kind| kind.user().is_some() == user.is_some() && (*kind == Kind::OAuthLogin) == tokens.is_some();
+    let kind = Kind::parse(&record.kind).filter(is_whole).ok_or_else(broken)?;
+    Ok(Opened { kind, user, secret, tokens })
+}
+
+fn version(kind: Kind) -> u32 {
+    if kind == Kind::OAuthLogin { LOGIN_VERSION } else { VERSION }
 }
 
 /// Everything of a record that is not encrypted, and its name: nothing of it can be changed or moved unnoticed.

@@ -28,15 +28,26 @@ fn head() -> Head {
 }
 
 fn what(kind: Kind) -> Opened {
-    Opened { kind, user: kind.user().map(|_| USER.into()), secret: SECRET.into() }
+    let tokens = (kind == Kind::OAuthLogin).then(|| Tokens {
+        login: "l1".to_owned(),
+        refresh: "needle-refresh".into(),
+        access: "needle-access".into(),
+        until: now(),
+    });
+    Opened { kind, user: kind.user().map(|_| USER.into()), secret: SECRET.into(), tokens }
 }
 
 fn sealed_as(name: &str, kind: Kind) -> SealedCredential {
     seal(&key(1), name, &what(kind), head()).unwrap()
 }
 
-fn told(opened: &Opened) -> (Kind, Option<&str>, &str) {
-    (opened.kind, opened.user.as_ref().map(|user| user.expose_secret()), opened.secret.expose_secret())
+fn told(opened: &Opened) -> Vec<String> {
+    let Opened { kind, user, secret, tokens } = opened;
+    let user = user.iter().map(|user| user.expose_secret().to_owned());
+    let tokens = tokens.iter().flat_map(|Tokens { login, refresh, access, until }| {
+        [login.clone(), refresh.expose_secret().to_owned(), access.expose_secret().to_owned(), until.to_rfc3339()]
+    });
+    user.chain([kind.to_string(), secret.expose_secret().to_owned()]).chain(tokens).collect()
 }
 
 // P6.10: what is sealed comes back, also through JSON, and nothing of it shows.
@@ -87,6 +98,12 @@ fn what_was_tampered_with_does_not_open_p6_10() {
     refused(&changed(&|r| r.nonce = "ö".repeat(24)), "labs", &key(1), broken);
     refused(&changed(&|r| r.nonce = hex::encode([0; 24])), "labs", &key(1), broken);
     refused(&changed(&|r| r.version = 2), "labs", &key(1), "version 2");
+    refused(&changed(&|r| r.version = 3), "labs", &key(1), "version 3");
+    refused(&changed(&|r| (r.version, r.kind) = (2, "oauth_login".to_owned())), "labs", &key(1), broken);
+    // Of a login: programs that know no tokens must leave it alone.
+    let login = sealed_as("labs", Kind::OAuthLogin);
+    assert_eq!(login.version, 2);
+    refused(&SealedCredential { version: 1, ..login }, "labs", &key(1), "version 1");
     refused(&changed(&|r| r.key_id = "\u{1b}[31m".to_owned()), "labs", &key(1), "\\u{1b}");
     // Another key that pretends to be ours.
     refused(&changed(&|r| r.key_id = key(2).id()), "labs", &key(2), broken);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Mutex, PoisonError, RwLock};
 
 use secrecy::SecretString;
 
@@ -11,7 +11,7 @@ use super::{CredentialError, Key, KeyPlace, Kind, Opened, sealed};
 use crate::config::fields::nearest;
 use crate::config::secret::{Part, SecretError, StoredSecrets};
 use crate::config::{Config, Environment};
-use crate::store::SealedCredential;
+use crate::store::{CredentialChange, SealedCredential};
 
 /// Opens credentials when they are asked for: nothing in it is in the clear. Refreshed from the store at the
 /// start of each sync and whenever a command changes one, so that an update needs no restart.
@@ -19,17 +19,44 @@ pub struct Vault {
     key: Option<KeyPlace>,
     environment: Environment,
     records: RwLock<BTreeMap<String, SealedCredential>>,
+    /// Rotated tokens that could not be written to the store yet; sealed, by name.
+    unwritten: Mutex<BTreeMap<String, CredentialChange>>,
 }
 
 impl Vault {
     /// Without a record yet.
     pub fn new(config: &Config, environment: &Environment) -> Self {
-        Self { key: config.credential_key.clone(), environment: environment.clone(), records: RwLock::default() }
+        Self {
+            key: config.credential_key.clone(),
+            environment: environment.clone(),
+            records: RwLock::default(),
+            unwritten: Mutex::default(),
+        }
     }
 
     /// Takes over what the store has now.
     pub fn refresh(&self, records: BTreeMap<String, SealedCredential>) {
         *self.records.write().unwrap_or_else(PoisonError::into_inner) = records;
+    }
+
+    /// Takes over one record that was written to the store.
+    pub fn put(&self, name: &str, record: SealedCredential) {
+        self.records.write().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), record);
+    }
+
+    /// Keeps rotated tokens until they are in the store: without them, the login would be lost.
+    pub fn keep_unwritten(&self, change: CredentialChange) {
+        self.unwritten.lock().unwrap_or_else(PoisonError::into_inner).insert(change.name.clone(), change);
+    }
+
+    /// What waits to be written under a name.
+    pub fn unwritten(&self, name: &str) -> Option<CredentialChange> {
+        self.unwritten.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    /// It is in the store, or of no use any more.
+    pub fn forget_unwritten(&self, name: &str) {
+        self.unwritten.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
     }
 
     /// The key as it is now.
@@ -70,16 +97,24 @@ impl Vault {
     /// # Errors
     /// [`CredentialError`].
     pub fn open_record(&self, name: &str, record: &SealedCredential) -> Result<Opened, CredentialError> {
+        self.open_with_key(name, record).map(|(opened, _)| opened)
+    }
+
+    /// The same with the key that opened it, under which it is to be sealed again.
+    ///
+    /// # Errors
+    /// [`CredentialError`].
+    pub fn open_with_key(&self, name: &str, record: &SealedCredential) -> Result<(Opened, Key), CredentialError> {
         let key = self.key()?;
         match sealed::open(&key, name, record) {
             // Between the two halves of a `credential rekey`, or after one that was killed there.
             Err(other @ CredentialError::OtherKey { .. }) => {
                 match self.next_key().filter(|next| next.id() == record.key_id) {
-                    Some(next) => sealed::open(&next, name, record),
+                    Some(next) => sealed::open(&next, name, record).map(|opened| (opened, next)),
                     None => Err(other),
                 }
             }
-            opened => opened,
+            opened => opened.map(|opened| (opened, key)),
         }
     }
 
@@ -100,7 +135,7 @@ impl Vault {
             Kind::Secret => Err(CredentialError::Unfit {
                 name: name.to_owned(),
                 kind: opened.kind.as_str().to_owned(),
-                wanted: "an access_token, api_token, oauth or basic",
+                wanted: "an access_token, api_token, oauth, oauth_login or basic",
             }),
             _ => Ok(opened),
         }

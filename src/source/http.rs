@@ -2,7 +2,7 @@
 //! adapter only says what it wants and reads the answer.
 //!
 //! One call goes `session` → `budget` (may a request be sent, and with whose credential) → `auth` (the
-//! header) → `client` (one exchange) → `answer` (what came, or which error it is); `retry` says how long
+//! header; OAuth's comes from `token`) → `client` (one exchange) → `answer` (what came, or which error it is); `retry` says how long
 //! to wait before trying again, `links` where we may go on.
 
 mod answer;
@@ -15,17 +15,21 @@ mod retry;
 #[cfg(test)]
 pub(crate) mod scripted;
 pub mod session;
+pub mod token;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use url::Url;
 
-pub use auth::{Credential, CredentialSettings, FixedSecret, SecretError, SecretSource};
+pub use auth::{
+    AccessToken, Credential, CredentialSettings, FixedSecret, Login, LoginSource, SecretError, SecretSource,
+};
 pub use bucket::Limits;
 pub use budget::Reserve;
 pub(crate) use client::Posted;
 pub(crate) use session::{Call, Pool, Reply, Session, Who};
+pub use token::{Grant, Granted, TokenEndpoint, TokenError};
 
 /// How bodies and time are bounded, and how the network is reached.
 #[derive(Clone)]

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use url::Url;
 
 use super::http::links::shown;
@@ -25,9 +25,10 @@ pub(super) fn finding(
 /// Which code of P6.9 an error is.
 pub(super) fn code(error: &SourceError) -> FindingCode {
     match error {
-        SourceError::Unauthorized { .. } | SourceError::LockedOut { .. } | SourceError::SecretUnreadable { .. } => {
-            FindingCode::InvalidCredentials
-        }
+        SourceError::Unauthorized { .. }
+        | SourceError::LoginEnded { .. }
+        | SourceError::LockedOut { .. }
+        | SourceError::SecretUnreadable { .. } => FindingCode::InvalidCredentials,
         SourceError::Forbidden { .. } => FindingCode::InvalidPermissions,
         SourceError::NotFound { .. } | SourceError::Removed { .. } | SourceError::BadRequest { .. } => {
             FindingCode::NotFound
@@ -52,6 +53,18 @@ pub fn expiry_in_words(expires: NaiveDate, today: NaiveDate) -> Option<String> {
         0 => Some(format!("expires today ({expires})")),
         1 => Some(format!("expires tomorrow ({expires})")),
         2..=ANNOUNCED_DAYS => Some(format!("expires in {days} days ({expires})")),
+        _ => None,
+    }
+}
+
+/// What is said about a login that ended or ends soon because nothing used it; `None`: there is time.
+pub fn unused_in_words(last_used: DateTime<Utc>, ends: NaiveDate, now: DateTime<Utc>) -> Option<String> {
+    let (used, days) = (last_used.date_naive(), (ends - now.date_naive()).num_days());
+    match days {
+        ..0 => {
+            Some(format!("was last used on {used} and has ended on {ends}: Bitbucket ends what is unused for 3 months"))
+        }
+        0..=ANNOUNCED_DAYS => Some(format!("was last used on {used} and ends on {ends}, if nothing uses it before")),
         _ => None,
     }
 }
@@ -98,4 +111,28 @@ impl Reach {
 /// For a shell.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(now: &str, says: Option<&str>) {
+        let (used, ends) = ("2026-11-21T12:00:00Z".parse().unwrap(), "2027-02-21".parse().unwrap());
+        let said = unused_in_words(used, ends, now.parse().unwrap());
+        assert_eq!(said.as_deref(), says, "{now}");
+    }
+
+    // P6.11: a login that nothing uses is announced from 30 days before it ends.
+    #[test]
+    fn unused_logins_are_announced_p6_11() {
+        check("2027-01-21T12:00:00Z", None);
+        let soon = "was last used on 2026-11-21 and ends on 2027-02-21, if nothing uses it before";
+        check("2027-01-22T00:00:00Z", Some(soon));
+        check("2027-02-21T23:00:00Z", Some(soon));
+        let ended =
+            "was last used on 2026-11-21 and has ended on 2027-02-21: Bitbucket ends what is unused for 3 months";
+        check("2027-02-22T00:00:00Z", Some(ended));
+    }
 }

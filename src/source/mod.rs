@@ -11,7 +11,7 @@ mod look;
 #[cfg(test)]
 mod walked;
 
-pub use look::expiry_in_words;
+pub use look::{expiry_in_words, unused_in_words};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -313,6 +313,20 @@ pub enum SourceError {
         /// Without userinfo and query secrets.
         url: String,
     },
+    /// The refresh token of a login by redirect is not taken any more (`invalid_grant`). Never retried.
+    #[error("the login `{name}` has ended: its refresh token is not taken any more (invalid_grant)")]
+    LoginEnded {
+        /// Of the stored credential.
+        name: String,
+    },
+    /// The new tokens of a login by redirect could not be written; nothing is sent with them.
+    #[error("the login `{name}` was renewed, and its new tokens could not be written to the store: {message}")]
+    LoginUnwritten {
+        /// Of the stored credential.
+        name: String,
+        /// Why.
+        message: String,
+    },
     /// 401 with the remark that the account has to solve a CAPTCHA first, after failed logins (Data Center).
     #[error("{url} refuses the account until a CAPTCHA is solved (401)")]
     LockedOut {
@@ -467,6 +481,8 @@ impl SourceError {
     pub fn ends_sync(&self) -> bool {
         match self {
             Self::Unauthorized { .. }
+            | Self::LoginEnded { .. }
+            | Self::LoginUnwritten { .. }
             | Self::LockedOut { .. }
             | Self::BudgetExhausted { .. }
             | Self::SecretUnreadable { .. } => true,
@@ -489,6 +505,16 @@ impl SourceError {
         let text = match self {
             Self::Unauthorized { .. } => {
                 "check that the token is current and of the kind configured (`catalog-sync check` tells); Cloud app passwords ended on 2026-07-28"
+            }
+            Self::LoginEnded { name } => {
+                return Some(format!(
+                    "`catalog-sync credential login {name}` logs in again, without a restart; a login ends when it is revoked or not used for 3 months, and when the program is killed between the server's answer and its own note of it"
+                ));
+            }
+            Self::LoginUnwritten { name, .. } => {
+                return Some(format!(
+                    "free some space or mend the permissions of the store: a sidecar that runs on writes them then; if it ends before, `catalog-sync credential login {name}` logs in again"
+                ));
             }
             Self::LockedOut { .. } => {
                 "log in once in a browser with this account and solve the CAPTCHA, then check the configured password or token"

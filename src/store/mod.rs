@@ -50,6 +50,15 @@ pub struct CatalogLease {
     pub(crate) _guard: tokio::sync::OwnedMutexGuard<()>,
 }
 
+/// Proof of being the only one who renews a stored login, or replaces a credential. Dropping it gives it back.
+#[derive(Debug)]
+pub struct CredentialLease {
+    /// Name of the credential.
+    pub credential: String,
+    /// Held as long as this lives.
+    pub(crate) _guard: tokio::sync::OwnedMutexGuard<()>,
+}
+
 /// Seam 3. Every write is durable when it returns.
 #[async_trait]
 pub trait Store: Send + Sync {
@@ -58,6 +67,8 @@ pub trait Store: Send + Sync {
     -> Result<Option<CrawlLease>, StoreError>;
     /// Waits for the catalog lease.
     async fn catalog_lease(&self, catalog: &str) -> Result<CatalogLease, StoreError>;
+    /// Waits for the lease of a credential, which need not be there.
+    async fn credential_lease(&self, credential: &str) -> Result<CredentialLease, StoreError>;
 
     /// Every integration ever seen, sorted by key.
     async fn integrations(&self) -> Result<Vec<IntegrationState>, StoreError>;

@@ -9,9 +9,9 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::{
-    CatalogLease, CrawlLease, CredentialChange, DetailBatch, DiscoveryState, ExportOf, IntegrationState, ItemBatch,
-    JournalEntry, LinkChange, RecordedPage, SealedCredential, Store, StoreError, StoreReport, StoredCandidates,
-    StoredPlan, Switches, UserBatch,
+    CatalogLease, CrawlLease, CredentialChange, CredentialLease, DetailBatch, DiscoveryState, ExportOf,
+    IntegrationState, ItemBatch, JournalEntry, LinkChange, RecordedPage, SealedCredential, Store, StoreError,
+    StoreReport, StoredCandidates, StoredPlan, Switches, UserBatch,
 };
 use crate::model::{
     Action, Coverage, Decision, Detail, DetailCoverage, DetailKind, EntityRef, ImportId, IngestedRecord,
@@ -210,6 +210,10 @@ impl Store for NothingStore {
     }
 
     async fn catalog_lease(&self, _: &str) -> Result<CatalogLease, StoreError> {
+        Err(nothing_is_kept())
+    }
+
+    async fn credential_lease(&self, _: &str) -> Result<CredentialLease, StoreError> {
         Err(nothing_is_kept())
     }
 

@@ -7,6 +7,7 @@ use catalog_sync::simulator::{Credential, Endpoint, Fault, NewRepository, Order,
 use serde_json::{Value, json};
 
 use crate::harness::{Bench, Output, output_of_input, text, world};
+use crate::logins::{self, Login};
 use crate::sidecar::process::Sidecar;
 
 /// Secrets of every kind; each word is looked for by itself.
@@ -415,9 +416,15 @@ fn arguments_of_processes(bench: &Bench) -> String {
 // Invariant 8, P6.10: no output, log (also at its loudest), error, export, file or argument list holds a secret of any kind.
 #[test]
 fn no_secret_of_any_kind_is_anywhere_p6_10() {
+    let port = logins::free_port();
     let bench = bench_with(
-        vec![Credential::token(TOKEN), Credential::api_token(EMAIL, API_TOKEN), Credential::consumer(KEY, SECRET)],
-        "auth: [ { credential: labs }, { credential: me }, { credential: app } ]\n    webhook_secrets: [ { credential: hook } ]",
+        vec![
+            Credential::token(TOKEN),
+            Credential::api_token(EMAIL, API_TOKEN),
+            Credential::consumer(KEY, SECRET),
+            logins::consumer(port),
+        ],
+        "auth: [ { credential: labs }, { credential: me }, { credential: app }, { credential: person } ]\n    webhook_secrets: [ { credential: hook } ]",
     );
     let mut outputs = Vec::new();
     let mut keep = |output: Output| outputs.push(output);
@@ -432,6 +439,17 @@ fn no_secret_of_any_kind_is_anywhere_p6_10() {
         keep(given(&bench, &["credential", "add", name, "--kind", kind, "--stdin", "-vvv"], input));
         keep(given(&bench, &["credential", "add", name, "--kind", kind, "--stdin", "-vvv"], input));
     }
+    bench.file("consumer", &logins::given_consumer());
+    let port = port.to_string();
+    let login = Login::begun(&bench, &["person", "--port", &port, "--file", "consumer", "-vvv"]);
+    let mut arguments = arguments_of_processes(&bench);
+    assert!(arguments.contains("login"), "{arguments:?}");
+    keep(login.granted().ok());
+    let login = Login::begun(&bench, &["person", "--paste", "-vvv"]);
+    let address = logins::sent_back(&login.url);
+    keep(login.pasted(&address).ok());
+    bench.simulator.order(Order::next(Fault::HtmlPage).at(Endpoint::Token));
+    keep(Login::begun(&bench, &["person", "--port", &port, "-vvv"]).granted().exits(1));
     for bad in [r#"{"password": "needle""#, r#"{"password": ["needle"]}"#, "needle\nneedle\nneedle", "needle\u{7}"] {
         keep(given(&bench, &["credential", "add", "bad", "--stdin", "-vvv"], bad));
         keep(given(&bench, &["credential", "update", "dc", "--stdin", "-vvv"], bad));
@@ -469,7 +487,7 @@ fn no_secret_of_any_kind_is_anywhere_p6_10() {
     all(&mut keep);
     keep(given(&bench, &["credential", "update", "dc", "--stdin", "-vvv"], "needle-bob\nneedle-new"));
     keep(bench.run(&["credential", "rekey", "-vvv"]));
-    let arguments = arguments_of_processes(&bench);
+    arguments.push_str(&arguments_of_processes(&bench));
     assert!(arguments.contains("-vvv"), "the sidecar can be looked at: {arguments:?}");
     let log = sidecar.log();
     sidecar.stopped();
@@ -477,7 +495,11 @@ fn no_secret_of_any_kind_is_anywhere_p6_10() {
     use base64::Engine as _;
     let basic = |user: &str, secret: &str| base64::engine::general_purpose::STANDARD.encode(format!("{user}:{secret}"));
     let key = bench.read("credentials.key").trim().to_owned();
-    let needles = ["needle".to_owned(), basic(EMAIL, API_TOKEN), basic(KEY, SECRET), key];
+    let mut needles = vec!["needle".to_owned(), basic(EMAIL, API_TOKEN), basic(KEY, SECRET), key];
+    // Codes, access tokens and refresh tokens, those that were exchanged long ago as well.
+    let of_logins = bench.simulator.oauth_secrets();
+    assert!(of_logins.len() > 8, "{}", of_logins.len());
+    needles.extend(of_logins);
     let texts = outputs.iter().flat_map(|output| [&output.stdout, &output.stderr]).chain([&log, &arguments]);
     for text in texts {
         for needle in &needles {
@@ -489,6 +511,8 @@ fn no_secret_of_any_kind_is_anywhere_p6_10() {
     }
     assert!(outputs.iter().all(|output| output.status.is_some()));
     for (name, bytes) in bench.files("data") {
-        assert!(!bytes.windows(6).any(|window| window == b"needle"), "{name}");
+        for needle in &needles {
+            assert!(!bytes.windows(needle.len()).any(|window| window == needle.as_bytes()), "{name}");
+        }
     }
 }

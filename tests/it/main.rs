@@ -22,6 +22,7 @@ mod importing;
 mod killed;
 mod layout;
 mod limits;
+mod logins;
 mod missing_entities;
 mod net;
 mod network;

@@ -1,9 +1,11 @@
 //! `credential …`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
+use crate::config::fields::parse_duration;
 use crate::credentials::Kind;
 
 /// `credential …`.
@@ -20,6 +22,18 @@ Examples:
 stdin and file hold the secret alone; for kinds with a user, the user on the first line and the secret on the second;
 or one JSON object of named fields.")]
     Add(CredentialAdd),
+    /// Log in with a browser: an OAuth consumer of Bitbucket Cloud acts for whoever grants it access
+    #[command(after_help = "\
+Examples:
+  catalog-sync credential login acme                                  asks for the consumer's key and secret, then waits for the browser
+  catalog-sync credential login acme                                  once more: with key and secret as stored
+  catalog-sync credential login acme --port 9000                      the consumer's callback URL is http://localhost:9000/
+  catalog-sync credential login acme --paste                          no browser on this machine: paste the address it ends at
+
+Make the consumer under the workspace's settings, OAuth consumers, with the callback URL http://localhost:8323/ and the
+permissions account, projects, repositories and pull requests (read). Its tokens are stored encrypted and renewed by syncs;
+a login that nothing uses ends after 3 months.")]
+    Login(CredentialLogin),
     /// All of them: kind, dates, who uses them; never a secret
     List,
     /// One of them
@@ -56,6 +70,29 @@ pub struct CredentialAdd {
     #[arg(long, value_name = "DATE")]
     pub expires: Option<chrono::NaiveDate>,
     /// Where the secret comes from [default: a prompt]
+    #[command(flatten)]
+    pub input: SecretInput,
+}
+
+/// `credential login`.
+#[derive(Clone, Debug, Args)]
+pub struct CredentialLogin {
+    /// Its name: a-z, 0-9 and `-`, beginning with a letter; one that is there is logged in again
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// Whose Bitbucket [default: the connector that uses NAME, else the only one of Bitbucket Cloud]
+    #[arg(long, value_name = "CONNECTOR")]
+    pub connector: Option<String>,
+    /// Where the browser comes back to on this machine: the port of the consumer's callback URL
+    #[arg(long, value_name = "PORT", default_value_t = 8323)]
+    pub port: u16,
+    /// Wait for no browser: the address it ends at, or the code in it, is pasted, or read from stdin
+    #[arg(long, conflicts_with = "stdin")]
+    pub paste: bool,
+    /// How long to wait for the browser
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = wait)]
+    pub wait: Duration,
+    /// Where the consumer's key and secret come from [default: as stored, else a prompt]
     #[command(flatten)]
     pub input: SecretInput,
 }
@@ -111,4 +148,8 @@ pub struct CredentialRekey {
 fn kind(text: &str) -> Result<Kind, String> {
     let names: Vec<&str> = Kind::ALL.iter().map(|kind| kind.as_str()).collect();
     Kind::parse(text).ok_or_else(|| format!("use one of {}", names.join(", ")))
+}
+
+fn wait(text: &str) -> Result<Duration, String> {
+    parse_duration(text).filter(|wait| !wait.is_zero()).ok_or_else(|| "write it like `5m` or `90s`".to_owned())
 }

@@ -19,7 +19,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub use self::activity::{Activity, ActivityOf};
-pub use self::credential::{Credential, CredentialAdd, CredentialRekey, CredentialUpdate, OneCredential, SecretInput};
+pub use self::credential::{
+    Credential, CredentialAdd, CredentialLogin, CredentialRekey, CredentialUpdate, OneCredential, SecretInput,
+};
 pub use self::discovered::{ActionFilter, Discovered, DiscoveredImport, DiscoveredList, ImportFilter, StateFilter};
 pub use self::global::{Color, Global, LogFormat, Output};
 pub use self::imported::{Imported, ImportedList};

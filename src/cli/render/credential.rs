@@ -35,10 +35,15 @@ pub(super) fn credential(row: &CredentialRow) -> String {
         format!("{}  {}  {}", row.name, row.kind, row.state.replace('_', " ")),
         format!("created   {} UTC", minute(row.created_at)),
         format!("updated   {} UTC", minute(row.updated_at)),
-        format!("expires   {}", or_dash(row.expires)),
+        format!("expires   {}{}", or_dash(row.expires), unless_used(row)),
         format!("used by   {users}"),
         format!("key       {}", row.key_id),
     ];
     text.extend(row.problem.clone());
     text.iter().map(|line| escape_control(line)).collect::<Vec<_>>().join("\n")
+}
+
+/// The day a login ends moves on with each use.
+fn unless_used(row: &CredentialRow) -> &'static str {
+    if row.kind == "oauth_login" && row.state == "readable" { ", unless it is used before" } else { "" }
 }

@@ -62,6 +62,8 @@ pub fn print(screen: &Screen, answer: &Answer) -> std::io::Result<()> {
         Answer::CredentialRecords(records) => {
             screen.print(records, |_| records.keys().cloned().collect::<Vec<_>>().join("\n"))
         }
+        // Only ever asked for by another process, which keeps it to itself.
+        Answer::CredentialRenewed(_) => Ok(()),
         Answer::CredentialDeleted(deletion) => {
             screen.print(deletion, |_| format!("forgot the credential {}", deletion.name))
         }

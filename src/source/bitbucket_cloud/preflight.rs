@@ -233,6 +233,9 @@ fn unauthorized_mend(credential: &Credential) -> String {
         Credential::OAuth { .. } => {
             "check key and secret of the OAuth consumer, and that it is marked private (client credentials need that)"
         }
+        Credential::OAuthLogin(_) => {
+            "look whether the consumer is still there, with the same key and secret, then log in again: `catalog-sync credential login NAME`"
+        }
         Credential::Basic { .. } => {
             "Bitbucket Cloud takes no passwords; app passwords ended on 2026-07-28: use `api_token` or `access_token`"
         }

@@ -163,7 +163,8 @@ impl BitbucketDataCenter {
             .map_err(|_| SettingsError::BadUrl { url: shown(&settings.base_url) })?;
         let builds = ApiBase::new(&builds, settings.http.allow_http)?;
         check_project(settings.project.as_deref())?;
-        let is_oauth = |it: &&CredentialSettings| matches!(it.credential, Credential::OAuth { .. });
+        let is_oauth =
+            |it: &&CredentialSettings| matches!(it.credential, Credential::OAuth { .. } | Credential::OAuthLogin(_));
         if let Some(oauth) = settings.credentials.iter().find(is_oauth) {
             return Err(SettingsError::CloudOnly { credential: oauth.name.clone() });
         }

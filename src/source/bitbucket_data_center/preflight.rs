@@ -337,7 +337,7 @@ impl Look<'_> {
             Credential::ApiToken { .. } => {
                 "API tokens with an e-mail are for Bitbucket Cloud: make an HTTP access token and use `access_token`"
             }
-            Credential::AccessToken(_) | Credential::OAuth { .. } => {
+            Credential::AccessToken(_) | Credential::OAuth { .. } | Credential::OAuthLogin(_) => {
                 "check that the HTTP access token is current, and was made in this instance"
             }
         }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, NaiveDate, Utc};
@@ -11,15 +12,13 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use url::Url;
 
-use super::answer;
-use super::client::{Client, Fault, Posted, Request};
+use super::client::Client;
 use super::links::shown;
+use super::token::{self, Grant, TokenError, header};
 use crate::source::SourceError;
 
 /// A token is renewed this long before it expires.
 const RENEW_BEFORE_S: i64 = 120;
-/// How often the token endpoint is asked when it fails.
-const TOKEN_ATTEMPTS: u32 = 3;
 
 /// Why a secret cannot be read: names the place, never the value.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -63,6 +62,54 @@ impl SecretSource for FixedSecret {
     }
 }
 
+/// What a login by redirect is made of, but for its tokens.
+pub struct Login {
+    /// Key of the consumer.
+    pub key: SecretString,
+    /// Its secret.
+    pub secret: SecretString,
+    /// Tells this login from a later one; no secret.
+    pub id: String,
+}
+
+/// A token to be sent as Bearer.
+pub struct AccessToken {
+    /// The token.
+    pub value: SecretString,
+    /// When it ends, by our own clock.
+    pub until: DateTime<Utc>,
+}
+
+/// Where a login by redirect is kept. Its refresh token changes with each use, so it is used only where the new one
+/// can be written back, and before anything is sent with what came with it (P6.4).
+#[async_trait]
+pub trait LoginSource: Send + Sync {
+    /// What is kept now. Asked when [`SecretSource::read`] is.
+    ///
+    /// # Errors
+    /// [`SecretError`] when it cannot be read.
+    fn read(&self) -> Result<Login, SecretError>;
+
+    /// A token that lasts at `now` and is not the one the server `refused`: the one that is kept, else a new one, which
+    /// is kept before this returns. `sent` counts the requests this takes.
+    ///
+    /// # Errors
+    /// [`SourceError::LoginEnded`], [`SourceError::LoginUnwritten`], [`SourceError::Unauthorized`] for the consumer, or
+    /// what came of asking the server.
+    async fn access_token(
+        &self,
+        now: DateTime<Utc>,
+        refused: Option<&SecretString>,
+        sent: &(dyn Fn() + Sync),
+    ) -> Result<AccessToken, SourceError>;
+}
+
+impl fmt::Debug for dyn LoginSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LoginSource")
+    }
+}
+
 /// One way to prove who we are (P6.4). User names and addresses may be secrets, too.
 #[derive(Clone, Debug)]
 pub enum Credential {
@@ -84,6 +131,8 @@ pub enum Credential {
         /// Where tokens are fetched: `https://bitbucket.org/site/oauth2/access_token`.
         token_url: Url,
     },
+    /// A person's login to an OAuth consumer.
+    OAuthLogin(Arc<dyn LoginSource>),
     /// User name and password: Basic.
     Basic {
         /// The user.
@@ -100,6 +149,7 @@ impl Credential {
             Self::AccessToken(_) => "access_token",
             Self::ApiToken { .. } => "api_token",
             Self::OAuth { .. } => "oauth",
+            Self::OAuthLogin(_) => "oauth_login",
             Self::Basic { .. } => "basic",
         }
     }
@@ -112,7 +162,7 @@ impl Credential {
         match self {
             Self::AccessToken(token) => format!(r#"-H "Authorization: Bearer ${}""#, named(token, "TOKEN")),
             // Of a token that is fetched with key and secret.
-            Self::OAuth { .. } => r#"-H "Authorization: Bearer $TOKEN""#.to_owned(),
+            Self::OAuth { .. } | Self::OAuthLogin(_) => r#"-H "Authorization: Bearer $TOKEN""#.to_owned(),
             Self::ApiToken { email, token } => {
                 format!(r#"-u "${}:${}""#, named(email, "EMAIL"), named(token, "TOKEN"))
             }
@@ -138,6 +188,8 @@ pub struct CredentialSettings {
 struct Values {
     user: Option<SecretString>,
     secret: SecretString,
+    /// Which login, of a login by redirect.
+    login: Option<String>,
 }
 
 /// A header and which reading of the secrets it was made of.
@@ -158,8 +210,16 @@ struct State {
     values: Values,
     generation: u64,
     /// The server refused it: nothing more is sent until the secrets change (lock-outs, P6.11).
-    refused: bool,
+    refused: Option<Refusal>,
     token: Option<Token>,
+    /// The token of a login that the server refused: another one is wanted.
+    refused_token: Option<SecretString>,
+}
+
+/// What was refused.
+enum Refusal {
+    Credential,
+    LoginEnded { name: String },
 }
 
 /// A credential at work.
@@ -181,7 +241,7 @@ impl Authorizer {
     pub fn new(settings: CredentialSettings) -> Result<Self, SecretError> {
         let values = read(&settings.credential)?;
         let id = identity(&settings, &values);
-        let state = State { values, generation: 1, refused: false, token: None };
+        let state = State { values, generation: 1, refused: None, token: None, refused_token: None };
         Ok(Self { settings, id, state: Mutex::new(state), fetching: tokio::sync::Mutex::new(()) })
     }
 
@@ -197,12 +257,20 @@ impl Authorizer {
 
     /// Whether the server refused it and nothing changed since.
     pub fn is_refused(&self) -> bool {
-        self.state().refused
+        self.state().refused.is_some()
+    }
+
+    /// What every further call would be told; `None`: it is not refused.
+    pub fn refusal(&self, url: &Url) -> Option<SourceError> {
+        self.state().refused.as_ref().map(|refusal| match refusal {
+            Refusal::Credential => SourceError::Unauthorized { url: shown(url) },
+            Refusal::LoginEnded { name } => SourceError::LoginEnded { name: name.clone() },
+        })
     }
 
     /// Nothing more is sent with these secrets.
     pub fn refuse(&self) {
-        self.state().refused = true;
+        self.state().refused = Some(Refusal::Credential);
     }
 
     /// Reads the secrets again; whether they changed. Changed ones get a new chance.
@@ -214,14 +282,15 @@ impl Authorizer {
         }
         state.values = values;
         state.generation += 1;
-        state.refused = false;
+        state.refused = None;
         state.token = None;
+        state.refused_token = None;
         Ok(true)
     }
 
     /// A person asks again: a refused credential gets a new chance, too.
     pub fn forgive(&self) {
-        self.state().refused = false;
+        self.state().refused = None;
     }
 
     /// After a 401: whether there is now a header worth one more request. An OAuth token is fetched
@@ -234,8 +303,9 @@ impl Authorizer {
             return true;
         }
         let mut state = self.state();
-        let is_oauth = matches!(self.settings.credential, Credential::OAuth { .. });
-        if is_oauth && state.token.take().is_some() {
+        let is_oauth = matches!(self.settings.credential, Credential::OAuth { .. } | Credential::OAuthLogin(_));
+        if is_oauth && let Some(token) = state.token.take() {
+            state.refused_token = Some(token.value);
             state.generation += 1;
             return true;
         }
@@ -256,7 +326,10 @@ impl Authorizer {
         if let Some(ready) = self.ready(now) {
             return Ok(ready);
         }
-        self.fetch_token(client, now, sent).await?;
+        match &self.settings.credential {
+            Credential::OAuthLogin(login) => self.take_kept(login.as_ref(), now, sent).await?,
+            _ => self.fetch_token(client, now, sent).await?,
+        }
         self.ready(now).ok_or_else(|| SourceError::Unauthorized { url: self.token_url() })
     }
 
@@ -273,7 +346,8 @@ impl Authorizer {
         if let Some(user) = &state.values.user {
             known.push(basic(user, &state.values.secret));
         }
-        known.extend(state.token.as_ref().map(|token| token.value.expose_secret().to_owned()));
+        let tokens = state.token.as_ref().map(|token| &token.value).into_iter().chain(&state.refused_token);
+        known.extend(tokens.map(|token| token.expose_secret().to_owned()));
         drop(state);
         // Very short values would blot out ordinary words; longest first, since one may hold another.
         known.retain(|secret| secret.len() >= 4);
@@ -290,7 +364,7 @@ impl Authorizer {
                 let user = state.values.user.clone().unwrap_or_default();
                 header(&format!("Basic {}", basic(&user, &state.values.secret)))
             }
-            Credential::OAuth { .. } => {
+            Credential::OAuth { .. } | Credential::OAuthLogin(_) => {
                 let token = state.token.as_ref()?;
                 if token.expires_at - chrono::Duration::seconds(RENEW_BEFORE_S) <= now {
                     return None;
@@ -308,67 +382,60 @@ impl Authorizer {
         sent: &(dyn Fn() + Sync),
     ) -> Result<(), SourceError> {
         let Credential::OAuth { token_url, .. } = &self.settings.credential else { return Ok(()) };
-        let authorization = {
+        let (key, secret) = {
             let state = self.state();
-            let user = state.values.user.clone().unwrap_or_default();
-            header(&format!("Basic {}", basic(&user, &state.values.secret)))
+            (state.values.user.clone().unwrap_or_default(), state.values.secret.clone())
         };
-        let grant = Posted::Form("grant_type=client_credentials".to_owned());
-        let request = || Request { url: token_url, posted: Some(&grant), authorization: Some(&authorization) };
-        let url = self.token_url();
-        let mut attempts = 0;
-        let answer = loop {
-            attempts += 1;
-            sent();
-            match client.send(request()).await {
-                Ok(answer) if answer.status >= 500 => {
-                    if attempts >= TOKEN_ATTEMPTS {
-                        return Err(SourceError::Server { url, status: answer.status, attempts });
-                    }
-                }
-                Ok(answer) => break answer,
-                Err(Fault::Transport(_)) if attempts < TOKEN_ATTEMPTS => {}
-                Err(Fault::Transport(message) | Fault::Refused(message)) => {
-                    return Err(SourceError::Unreachable { url, message });
-                }
-                Err(Fault::TooLarge) => {
-                    return Err(SourceError::TooLarge { url, limit_bytes: client.body_bytes() });
-                }
+        let granted = token::exchange(client, token_url, (&key, &secret), Grant::ClientCredentials, now, sent).await;
+        match granted {
+            Ok(granted) => {
+                let until = now + granted.life;
+                self.take_token(AccessToken { value: granted.access, until }, now);
+                Ok(())
             }
-        };
-        match answer.status {
-            200..=299 => {}
-            // RFC 6749 answers a wrong consumer with 400 invalid_client or 401.
-            400 | 401 => {
+            Err(TokenError::InvalidGrant | TokenError::Consumer) => {
                 self.refuse();
-                return Err(SourceError::Unauthorized { url });
+                Err(SourceError::Unauthorized { url: self.token_url() })
             }
-            429 => {
-                let resume_at = now + chrono::Duration::minutes(5);
-                return Err(SourceError::BudgetExhausted { resume_at });
-            }
-            300..=399 => {
-                return Err(SourceError::NotBitbucket { url, message: format!("a redirect ({})", answer.status) });
-            }
-            _ => return Err(answer::error(token_url, &answer, &[])),
+            Err(TokenError::Source(error)) => Err(error),
         }
-        let not_bitbucket = |message| SourceError::NotBitbucket { url: url.clone(), message };
-        let value = answer::json(&answer).map_err(not_bitbucket)?;
-        let token = value.get("access_token").and_then(serde_json::Value::as_str).unwrap_or_default();
-        if token.is_empty() {
-            return Err(not_bitbucket("JSON without an access_token".to_owned()));
+    }
+
+    /// A login's token comes from who keeps it; it is in the store before it comes here.
+    async fn take_kept(
+        &self,
+        login: &dyn LoginSource,
+        now: DateTime<Utc>,
+        sent: &(dyn Fn() + Sync),
+    ) -> Result<(), SourceError> {
+        let refused_token = self.state().refused_token.clone();
+        match login.access_token(now, refused_token.as_ref(), sent).await {
+            Ok(token) => {
+                self.take_token(token, now);
+                Ok(())
+            }
+            Err(error) => {
+                let refusal = match &error {
+                    SourceError::LoginEnded { name } => Some(Refusal::LoginEnded { name: name.clone() }),
+                    SourceError::Unauthorized { .. } => Some(Refusal::Credential),
+                    _ => None,
+                };
+                let mut state = self.state();
+                state.refused = refusal.or(state.refused.take());
+                drop(state);
+                Err(error)
+            }
         }
-        // Tokens live an hour (facts 1.9); an absurd value does not make one live for ever.
-        let lives_s = value.get("expires_in").and_then(serde_json::Value::as_i64).unwrap_or(3600);
-        let expires_at = now + chrono::Duration::seconds(lives_s.clamp(RENEW_BEFORE_S + 1, 24 * 3600));
+    }
+
+    fn take_token(&self, AccessToken { value, until }: AccessToken, now: DateTime<Utc>) {
+        // Sent at least once, however short it lives.
+        let expires_at = until.max(now + chrono::Duration::seconds(RENEW_BEFORE_S + 1));
+        let header = header(&format!("Bearer {}", value.expose_secret()));
         let mut state = self.state();
-        state.token = Some(Token {
-            header: header(&format!("Bearer {token}")),
-            value: SecretString::from(token.to_owned()),
-            expires_at,
-        });
+        state.token = Some(Token { header, value, expires_at });
+        state.refused_token = None;
         state.generation += 1;
-        Ok(())
     }
 
     fn token_url(&self) -> String {
@@ -388,24 +455,33 @@ fn read(credential: &Credential) -> Result<Values, SecretError> {
         Credential::AccessToken(token) => (None, token),
         Credential::ApiToken { email, token } => (Some(email), token),
         Credential::OAuth { key, secret, .. } => (Some(key), secret),
+        Credential::OAuthLogin(login) => {
+            let Login { key, secret, id } = login.read()?;
+            return sendable(Values { user: Some(key), secret, login: Some(id) });
+        }
         Credential::Basic { username, password } => (Some(username), password),
     };
     let secret = secret.read()?;
     let user = user.map(|user| user.read()).transpose()?;
+    sendable(Values { user, secret, login: None })
+}
+
+fn sendable(values: Values) -> Result<Values, SecretError> {
+    let Values { user, secret, .. } = &values;
     let is_empty = |value: &SecretString| value.expose_secret().is_empty();
-    if is_empty(&secret) || user.as_ref().is_some_and(is_empty) {
+    if is_empty(secret) || user.as_ref().is_some_and(is_empty) {
         return Err(SecretError("it is empty".to_owned()));
     }
     let is_bad = |value: &SecretString| value.expose_secret().chars().any(char::is_control);
-    if is_bad(&secret) || user.as_ref().is_some_and(is_bad) {
+    if is_bad(secret) || user.as_ref().is_some_and(is_bad) {
         return Err(SecretError("it holds a line break or another control character".to_owned()));
     }
-    Ok(Values { user, secret })
+    Ok(values)
 }
 
 fn same(a: &Values, b: &Values) -> bool {
     let user = |values: &Values| values.user.as_ref().map(|user| user.expose_secret().to_owned());
-    a.secret.expose_secret() == b.secret.expose_secret() && user(a) == user(b)
+    a.secret.expose_secret() == b.secret.expose_secret() && user(a) == user(b) && a.login == b.login
 }
 
 /// Kind and name; of random tokens four bytes of a hash as well, so that a replaced token is another
@@ -424,13 +500,6 @@ fn identity(settings: &CredentialSettings, values: &Values) -> String {
 
 fn basic(user: &SecretString, secret: &SecretString) -> String {
     STANDARD.encode(format!("{}:{}", user.expose_secret(), secret.expose_secret()))
-}
-
-/// Secrets hold no control characters ([`read`]) and a token of a server that does is not sent.
-fn header(text: &str) -> HeaderValue {
-    let mut value = HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("Bearer"));
-    value.set_sensitive(true);
-    value
 }
 
 #[cfg(test)]

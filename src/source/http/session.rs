@@ -349,6 +349,17 @@ impl Session {
         resume.map_or(Choice::Nobody, Choice::Wait)
     }
 
+    /// Why nobody is left for a call: a login that ended says more than a refusal.
+    fn refusal(&self, call: &Call, url: &Url) -> SourceError {
+        let workers = match call.who {
+            Who::Only(index) => &self.workers[index..=index],
+            Who::Any => &self.workers,
+        };
+        let mut refusals = workers.iter().filter_map(|worker| worker.authorizer.refusal(url));
+        let ended = refusals.find(|refusal| matches!(refusal, SourceError::LoginEnded { .. }));
+        ended.unwrap_or_else(|| SourceError::Unauthorized { url: shown(url) })
+    }
+
     /// What a 429 that tells nothing means.
     fn throttle(&self) -> Throttle {
         match self.limits {
@@ -423,8 +434,8 @@ impl<'a> Attempts<'a> {
                 Choice::Use(index) => return Ok(index),
                 Choice::Wait(resume_at) => resume_at,
                 Choice::Nobody => {
-                    let refused = || SourceError::Unauthorized { url: shown(&self.url) };
-                    return Err(self.denied.take().unwrap_or_else(refused));
+                    let denied = self.denied.take();
+                    return Err(denied.unwrap_or_else(|| self.session.refusal(self.call, &self.url)));
                 }
             };
             if let Some(denied) = self.denied.take() {

@@ -42,9 +42,9 @@ use self::draft::{Draft, Tree};
 use self::leases::Leases;
 use self::open::blocking;
 use super::{
-    CatalogLease, CrawlLease, CredentialChange, DetailBatch, DiscoveryState, ExportOf, IntegrationState, ItemBatch,
-    JournalEntry, LinkChange, RecordedPage, SealedCredential, Store, StoreError, StoreReport, StoredCandidates,
-    StoredPlan, Switches, UserBatch,
+    CatalogLease, CrawlLease, CredentialChange, CredentialLease, DetailBatch, DiscoveryState, ExportOf,
+    IntegrationState, ItemBatch, JournalEntry, LinkChange, RecordedPage, SealedCredential, Store, StoreError,
+    StoreReport, StoredCandidates, StoredPlan, Switches, UserBatch,
 };
 use crate::clock::Clock;
 use crate::model::{
@@ -62,6 +62,7 @@ pub struct SledStore {
     commit: Arc<Commit>,
     crawls: Leases<IntegrationKey>,
     catalogs: Leases<String>,
+    credentials: Leases<String>,
 }
 
 impl SledStore {
@@ -108,6 +109,7 @@ impl SledStore {
             commit: Arc::default(),
             crawls: Leases::default(),
             catalogs: Leases::default(),
+            credentials: Leases::default(),
         }
     }
 
@@ -164,6 +166,11 @@ impl Store for SledStore {
     async fn catalog_lease(&self, catalog: &str) -> Result<CatalogLease, StoreError> {
         let guard = self.catalogs.lease(catalog).await;
         Ok(CatalogLease { catalog: catalog.to_owned(), _guard: guard })
+    }
+
+    async fn credential_lease(&self, credential: &str) -> Result<CredentialLease, StoreError> {
+        let guard = self.credentials.lease(credential).await;
+        Ok(CredentialLease { credential: credential.to_owned(), _guard: guard })
     }
 
     async fn integrations(&self) -> Result<Vec<IntegrationState>, StoreError> {
