@@ -3,16 +3,20 @@
 //! A walk ends complete or with an error; only a complete sweep can make a repository missing, and only
 //! the second one in a row, with a look-up by id between, makes it gone (product.md, P2.9 and section 9).
 
+mod presence;
+mod record;
+
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 
-use crate::error::Report;
+use self::presence::finish;
+use self::record::record_page;
 use crate::model::{Fingerprint, IngestedRecord, KnownRepository, Presence, RepoKey, Repository, SyncError, SyncId};
-use crate::plan::guard::{self, Guard};
-use crate::source::{Cursor, Listing, RepositoryPage, Source, SourceError, UnreadableRecord};
+use crate::plan::guard::Guard;
+use crate::source::{Cursor, Listing, RepositoryPage, Source, SourceError};
 use crate::store::{CrawlLease, DiscoveryState, RecordedPage, Store, StoreError, SweepCheckpoint};
 
 /// Rows may be written with a date that lies a little before the server's clock (product.md, section 9).
@@ -21,8 +25,6 @@ const WATERMARK_OVERLAP: chrono::Duration = chrono::Duration::minutes(15);
 const RESUME_WITHIN: chrono::Duration = chrono::Duration::hours(1);
 /// The second walk of a sweep, from its beginning.
 const BY_KEY: Listing = Listing::SweepFrom { created_on: DateTime::UNIX_EPOCH };
-/// Stage name of the look-up by id.
-const LOOK_UP: &str = "look_up";
 /// How many known repositories are read from the store at once.
 const BATCH: usize = 1_000;
 
@@ -394,214 +396,4 @@ fn is_new(walk: &Walk, record: &IngestedRecord) -> bool {
 
 fn stop_if_asked(run: &Discovery<'_>) -> Result<(), DiscoverError> {
     if run.stop.is_cancelled() { Err(DiscoverError::Stopped) } else { Ok(()) }
-}
-
-/// Compares a page with what is known and records what differs, together with the checkpoint behind it.
-async fn record_page(
-    run: &Discovery<'_>,
-    page: RepositoryPage,
-    discovery: &DiscoveryState,
-    walk: &mut Walk,
-) -> Result<(), DiscoverError> {
-    let mut recorded = RecordedPage { discovery: discovery.clone(), ..RecordedPage::default() };
-    if discovery.sweep.is_some() {
-        recorded.seen = keys_of(&page).cloned().collect();
-    }
-    walk.seen.extend(keys_of(&page).map(|key| key.id.clone().into_boxed_str()));
-    for UnreadableRecord { name, reason, .. } in &page.unreadable {
-        let error = SyncError {
-            repository: Some(name.clone()),
-            stage: "discover".to_owned(),
-            message: format!("its record could not be read: {reason}"),
-            retry: "next_sync".to_owned(),
-        };
-        // A second walk by key, or a sweep after a delta, meets the row again.
-        if !walk.found.errors.contains(&error) {
-            walk.found.errors.push(error);
-        }
-    }
-    for IngestedRecord { repository, fingerprint, raw } in page.records {
-        let id = repository.key.id.as_str();
-        match walk.known.get(id) {
-            Some(known) if known.fingerprint == fingerprint && known.updated_on == repository.updated_on => continue,
-            Some(known) => {
-                let is_changed = known.fingerprint != fingerprint;
-                let Some((before, _)) = run.store.record(&run.lease.integration, &repository.key).await? else {
-                    continue;
-                };
-                walk.known.insert(id.into(), Known { fingerprint, updated_on: repository.updated_on });
-                let after = updated(before, repository, fingerprint, is_changed.then_some(run.now));
-                if is_changed {
-                    walk.found.changed.push(after.repository.key.clone());
-                    recorded.changed.push((after, raw));
-                } else {
-                    recorded.touched.push(after);
-                }
-            }
-            None => {
-                walk.known.insert(id.into(), Known { fingerprint, updated_on: repository.updated_on });
-                walk.found.new += 1;
-                let known = first_seen(run, repository, fingerprint);
-                recorded.changed.push((known, raw));
-            }
-        }
-    }
-    let size = page.size;
-    run.store.record_page(run.lease, recorded).await?;
-    (run.progress)(walk.seen.len() as u64, size);
-    Ok(())
-}
-
-fn first_seen(run: &Discovery<'_>, repository: Repository, fingerprint: Fingerprint) -> KnownRepository {
-    let presence = match (run.behaviour.hides)(&repository) {
-        Some(filter) => Presence::Excluded { filter },
-        None if repository.is_archived => Presence::Archived,
-        None => Presence::Present,
-    };
-    KnownRepository {
-        repository,
-        fingerprint,
-        presence,
-        first_seen: run.now,
-        last_changed: run.now,
-        first_seen_under_auto_import: run.behaviour.auto_import,
-        former_names: Vec::new(),
-    }
-}
-
-fn updated(
-    before: KnownRepository,
-    repository: Repository,
-    fingerprint: Fingerprint,
-    changed_at: Option<DateTime<Utc>>,
-) -> KnownRepository {
-    let mut former_names = before.former_names;
-    if before.repository.full_name != repository.full_name {
-        former_names.retain(|name| *name != repository.full_name);
-        former_names.push(before.repository.full_name);
-    }
-    KnownRepository {
-        repository,
-        fingerprint,
-        last_changed: changed_at.unwrap_or(before.last_changed),
-        former_names,
-        ..before
-    }
-}
-
-/// Judges presence once the walk is complete: filters for all, absence only after a sweep.
-async fn finish(
-    run: &Discovery<'_>,
-    mut walk: Walk,
-    mut discovery: DiscoveryState,
-) -> Result<Discovered, DiscoverError> {
-    let mut changes: Vec<KnownRepository> = Vec::new();
-    let mut vanished: Vec<KnownRepository> = Vec::new();
-    let (mut served, mut served_before) = (0_usize, 0_usize);
-    let mut hidden: Vec<KnownRepository> = Vec::new();
-    let mut hiding: Option<String> = None;
-    let mut after: Option<RepoKey> = None;
-    loop {
-        let page = run.store.repositories(&run.lease.integration, after.as_ref(), BATCH).await?;
-        let Some(last) = page.last() else { break };
-        after = Some(last.repository.key.clone());
-        for known in page {
-            let is_seen = walk.seen.contains(known.repository.key.id.as_str());
-            let is_absent = walk.found.swept && !is_seen;
-            let hides = (run.behaviour.hides)(&known.repository);
-            let was_served = known.presence.is_served();
-            let next = presence_after(&known, is_seen, is_absent, hides);
-            served_before += usize::from(was_served);
-            served += usize::from(next.is_served());
-            let is_newly_hidden = was_served && matches!(next, Presence::Excluded { .. });
-            if let Presence::Excluded { filter } = &next {
-                walk.found.hidden += 1;
-                hiding.get_or_insert_with(|| filter.clone());
-            }
-            if !next.is_served() && !is_newly_hidden {
-                walk.found.unserved.insert(known.repository.key.clone());
-            }
-            if is_absent && known.presence == Presence::MissingOnce && next == Presence::MissingOnce {
-                vanished.push(known);
-            } else if next != known.presence {
-                let changed = KnownRepository { presence: next, ..known };
-                if is_newly_hidden { hidden.push(changed) } else { changes.push(changed) }
-            }
-        }
-    }
-
-    let gone = vanished.iter().map(|known| (known.repository.key.clone(), Presence::Gone));
-    let excluded = hidden.iter().map(|known| (known.repository.key.clone(), known.presence.clone()));
-    let removals: Vec<(RepoKey, Presence)> = gone.chain(excluded).collect();
-    if let Some(reason) = guard::would_stop(served_before, &removals, run.behaviour.guard) {
-        walk.found.held = Some(HeldAbsences { changes: removals, reason });
-        served += hidden.len();
-        walk.found.hidden -= hidden.len() as u64;
-    } else {
-        for known in vanished {
-            stop_if_asked(run)?;
-            let presence = match look_up(run, &known, &mut walk.found).await? {
-                Some(presence) => presence,
-                None => continue,
-            };
-            if !presence.is_served() {
-                served -= 1;
-                walk.found.gone.push(known.repository.key.clone());
-                walk.found.unserved.insert(known.repository.key.clone());
-            }
-            changes.push(KnownRepository { presence, ..known });
-        }
-        walk.found.unserved.extend(hidden.iter().map(|known| known.repository.key.clone()));
-        changes.append(&mut hidden);
-    }
-    discovery.sweep_next |= changes.iter().any(|known| known.presence == Presence::MissingOnce)
-        || walk.found.held.is_some()
-        || walk.found.errors.iter().any(|error| error.retry == "next_sync" && error.stage == LOOK_UP);
-    run.store.finish_walk(run.lease, changes, discovery).await?;
-    walk.found.seen = served as u64;
-    match hiding {
-        Some(filter) if served == 0 => Err(DiscoverError::AllHidden { listed: walk.found.hidden, filter }),
-        _ => Ok(walk.found),
-    }
-}
-
-/// What a complete walk says of one repository. Pure; being missing the second time is left to the
-/// caller, who looks it up by its id first.
-fn presence_after(known: &KnownRepository, is_seen: bool, is_absent: bool, hides: Option<String>) -> Presence {
-    match (&known.presence, hides) {
-        (Presence::Gone | Presence::Moved { .. }, _) if !is_seen => known.presence.clone(),
-        // Hidden ones are not watched for absence: nothing of theirs is synced anyway.
-        (_, Some(filter)) => Presence::Excluded { filter },
-        (Presence::MissingOnce, None) if !is_seen => Presence::MissingOnce,
-        (_, None) if is_absent => Presence::MissingOnce,
-        // Listed again: the next backfill asks again whether it may be read.
-        (Presence::Inaccessible { .. }, None) if !is_seen => known.presence.clone(),
-        (_, None) if known.repository.is_archived => Presence::Archived,
-        (_, None) => Presence::Present,
-    }
-}
-
-/// Before gone: one look by its id. `None`: nothing can be concluded now.
-async fn look_up(
-    run: &Discovery<'_>,
-    known: &KnownRepository,
-    found: &mut Discovered,
-) -> Result<Option<Presence>, DiscoverError> {
-    match run.source.repository(&known.repository).await {
-        Ok(None) => Ok(Some(Presence::Gone)),
-        Ok(Some(record)) if record.repository.workspace == known.repository.workspace => Ok(Some(Presence::Present)),
-        Ok(Some(record)) => Ok(Some(Presence::Moved { to: record.repository.full_name })),
-        Err(error) if error.ends_sync() => Err(error.into()),
-        Err(error) => {
-            let mend = error.mend();
-            found.errors.push(SyncError {
-                repository: Some(known.repository.full_name.clone()),
-                stage: LOOK_UP.to_owned(),
-                message: Report::new("missing from the list twice, and could not be looked up by its id", &error, mend)
-                    .one_line(),
-                retry: "next_sync".to_owned(),
-            });
-            Ok(None)
-        }
-    }
 }
