@@ -227,6 +227,10 @@ struct Renamed<'a> {
 
 /// What `renamed_from` of the config means and is not carried over yet. An integration is known by instance,
 /// workspace and catalog: where these stayed, its name is a label and there is nothing to do.
+///
+/// # Errors
+/// Refused where the catalog is another one and the old one is still in the config: links and decisions are the
+/// catalog's and stay there, out of sight of an integration that serves another.
 async fn renamed(app: &App) -> Result<Vec<Renamed<'_>>, Failure> {
     let mut renamed = Vec::new();
     if app.config.integrations.iter().all(|integration| integration.renamed_from.is_none()) {
@@ -240,11 +244,49 @@ async fn renamed(app: &App) -> Result<Vec<Renamed<'_>>, Failure> {
         };
         // Of several that were called so: the one of this workspace, then the one that synced last.
         let best = |state: &&IntegrationState| (state.key.workspace == key.workspace, state.last_started_at);
-        if let Some(from) = orphans.iter().filter(is_meant).max_by_key(best) {
-            renamed.push(Renamed { from: from.clone(), to });
+        let Some(from) = orphans.iter().filter(is_meant).max_by_key(best) else {
+            warn_of_strangers(app, to, &orphans).await?;
+            continue;
+        };
+        let (old, new) = (&from.key.catalog, &key.catalog);
+        if old != new && app.config.catalogs.contains_key(old) && app.store.integration(&key).await?.is_none() {
+            let what = format!(
+                "`renamed_from: {}` of {}: its links and what people decided are of the catalog `{old}`, which is still \
+                 in the config, and do not go along to `{new}`",
+                from.name, to.name
+            );
+            let mend = format!(
+                "leave `renamed_from` out, and {} begins anew (`{}` stays as an orphan, to be deleted); where `{old}` is \
+                 only called `{new}` now, take `{old}` out of `catalogs`; catalogs that swap names need two steps, by a third name",
+                to.name, from.name
+            );
+            return Err(Failure::refused(what, mend));
         }
+        renamed.push(Renamed { from: from.clone(), to });
     }
     Ok(renamed)
+}
+
+/// A former name that nobody bears, while somebody left the config: misspelt, as a rule.
+async fn warn_of_strangers(app: &App, to: &Integration, orphans: &[IntegrationState]) -> Result<(), Failure> {
+    let key = to.key();
+    let Some(former) = to.renamed_from.as_ref() else { return Ok(()) };
+    let left: Vec<&str> = orphans
+        .iter()
+        .filter(|state| state.key.instance == key.instance && state.key != key)
+        .map(|state| state.name.as_str())
+        .collect();
+    if !left.is_empty() && app.store.integration(&key).await?.is_none() {
+        warn!(
+            integration = %to.name,
+            "`renamed_from: {former}` names nobody that is known, and {} begins anew; no longer in the config: {}; \
+             once it has synced, `catalog-sync integration delete {}` makes room for the right name",
+            to.name,
+            left.join(", "),
+            to.name
+        );
+    }
+    Ok(())
 }
 
 impl App {

@@ -127,24 +127,73 @@ fn a_renamed_catalog_takes_decisions_file_and_links_along_p4_13() {
     assert_eq!(text(&bench.json(&["imported", "list"])[0], "/imported_by"), "cli", "no link made anew from its mark");
 }
 
-// Where the other catalog is still there, links and decisions are its own: they stay.
+// Where the other catalog is still there, links and decisions are its own: out of sight they would bind nobody knows
+// what. Refused, and nothing changes; without the former name there is an orphan, which can be deleted.
 #[test]
 fn a_catalog_that_is_still_there_keeps_its_links_p4_13() {
     let bench = bench();
     let both = |text: String| text.replace("catalogs:\n", "catalogs:\n  main: { directory: { path: ./catalog } }\n");
     std::fs::create_dir(bench.path("second")).expect("a catalog");
-    let other = config(["shop", "beta"], "golden", [", renamed_from: acme", ""])
-        .replace("connector: beta, catalog: golden", "connector: beta, catalog: main")
-        .replace("golden: { directory: { path: ./catalog } }", "golden: { directory: { path: ./second } }");
-    let items = bench.secondary();
-    bench.config(&both(other));
-    let record = bench.sync_exits(0);
-    assert_eq!((number(&record, "/repositories/new"), number(&record, "/repositories/seen")), (0, 3), "{record:#}");
-    assert_eq!(bench.secondary(), items, "nothing is fetched anew");
-    assert_eq!(bench.json(&["imported", "list"]), Value::Array(Vec::new()));
+    let other = |more| {
+        let config = config(["shop", "beta"], "golden", [more, ""])
+            .replace("connector: beta, catalog: golden", "connector: beta, catalog: main")
+            .replace("golden: { directory: { path: ./catalog } }", "golden: { directory: { path: ./second } }");
+        bench.config(&both(config));
+    };
+    let before = bench.export();
+    other(", renamed_from: acme");
+    for args in [["sync", "now"].as_slice(), &["imported", "list"]] {
+        bench.run(args).exits(4).says(&[
+            "`renamed_from: acme` of shop",
+            "`main`, which is still in the config",
+            "mend:",
+        ]);
+    }
+    other("");
+    assert_eq!(bench.export(), before);
+    bench.run(&["sync", "now", "shop"]).ok();
+    let listed = bench.json(&["integration", "list"]);
+    assert!(listed.to_string().contains("orphaned"), "{listed:#}");
     let books = bench.export();
     let of_catalog = |book: &str| books.iter().filter(|line| line["book"] == book && line["key"][0] == "main").count();
     assert_eq!((of_catalog("links"), of_catalog("decisions")), (1, 1));
+}
+
+// Catalogs that swap their names: neither has left the config, so neither's links would go along.
+#[test]
+fn catalogs_that_swap_names_are_refused_p4_13() {
+    let bench = bench();
+    std::fs::create_dir(bench.path("second")).expect("a catalog");
+    let swapped = |first: &str, second: &str, more: [&str; 2]| {
+        let text = config(["acme", "beta"], "golden", more)
+            .replace("connector: acme, catalog: golden", &format!("connector: acme, catalog: {first}"))
+            .replace("connector: beta, catalog: golden", &format!("connector: beta, catalog: {second}"));
+        let (paths, golden) = (["./catalog", "./second"], "golden: { directory: { path: ./catalog } }");
+        let catalogs = format!(
+            "{first}: {{ directory: {{ path: {} }} }}\n  {second}: {{ directory: {{ path: {} }} }}",
+            paths[0], paths[1]
+        );
+        bench.config(&text.replace(golden, &catalogs));
+    };
+    swapped("main", "other", ["", ""]);
+    bench.run(&["integration", "resume", "beta"]);
+    bench.run(&["sync", "now"]).ok();
+    let before = bench.export();
+    swapped("other", "main", [", renamed_from: acme", ", renamed_from: beta"]);
+    bench.run(&["sync", "now"]).exits(4).says(&["still in the config", "swap names"]);
+    swapped("main", "other", ["", ""]);
+    assert_eq!(bench.export(), before);
+}
+
+// A former name that nobody bears is told while it still can be mended.
+#[test]
+fn a_misspelt_former_name_is_told_p4_13() {
+    let bench = bench();
+    bench.config(&config(["shop", "beta"], "golden", [", renamed_from: acmee", ", renamed_from: beta"]));
+    bench
+        .run(&["integration", "list"])
+        .ok()
+        .says(&["`renamed_from: acmee` names nobody", "no longer in the config: acme"]);
 }
 
 // What has a state of its own by now is not written over.
