@@ -302,7 +302,18 @@ impl Secret {
 /// Whether a text is a Bitbucket token rather than the name of anything: people paste one where a
 /// variable's name belongs.
 pub(super) fn looks_like_token(text: &str) -> bool {
-    ["ATBB", "ATCTT", "ATATT", "ATOA", "BBDC-"].iter().any(|prefix| text.starts_with(prefix)) || text.len() > 64
+    (begins_like_token(text) || text.len() > 64) && !is_of_words(text)
+}
+
+/// Whether a text begins as Bitbucket's tokens do.
+pub(super) fn begins_like_token(text: &str) -> bool {
+    ["ATBB", "ATCTT", "ATATT", "ATOA", "BBDC-"].iter().any(|prefix| text.starts_with(prefix))
+}
+
+/// `TOKEN_OF_ACME_2`: capitals and digits, with underscores between words. No token looks like that.
+fn is_of_words(text: &str) -> bool {
+    let is_word = |word: &str| word.len() <= 24 && word.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit());
+    text.contains('_') && text.split('_').all(is_word)
 }
 
 /// Reads `{ env: NAME }`, `{ file: PATH }`, `{ credential: NAME }`, or (with a warning) a plain string.

@@ -7,7 +7,7 @@ use ::url::Url;
 
 use super::ledger::{Entry, Fate, Ledger};
 use super::reference::{From, Reference};
-use super::selection::Selection;
+use super::selection::{Selection, is_personal};
 use crate::model::{DetailKind, SecondaryKind};
 
 /// What becomes of the file.
@@ -115,6 +115,12 @@ pub(super) enum Cadence {
     Cron(String),
 }
 
+const OTHER_PERSONAL: &str = "a personal project is named, so `personal: true`: what the filters let through of other personal projects \
+                              is taken in, too";
+
+/// Invented names of variables are no longer, but for a number.
+const MAX_VARIABLE: usize = 60;
+
 impl Draft {
     /// A connector of its own; plain http is allowed where the file uses it, and said.
     pub fn new_connector(&mut self, site: &Site, name: &str, entry: &Entry<'_>, ledger: &mut Ledger) -> usize {
@@ -152,6 +158,9 @@ impl Draft {
             return self.absorb(at, integration, entry, ledger);
         }
         let is_whole = !site.is_cloud() && integration.workspace == Workspace::Whole;
+        if integration.takes_other_personal() {
+            ledger.note(Fate::Differs, entry, OTHER_PERSONAL);
+        }
         self.integrations.push(integration);
         if is_whole {
             for at in of_site.into_iter().rev() {
@@ -163,6 +172,7 @@ impl Draft {
 
     fn absorb(&mut self, at: usize, other: Integration, entry: &Entry<'_>, ledger: &mut Ledger) {
         let integration = &mut self.integrations[at];
+        let took_other_personal = integration.takes_other_personal();
         let is_same = integration.workspace.is_same(&other.workspace);
         let selection = if is_same { other.selection.clone() } else { other.selection_of_whole() };
         let more = if integration.selection.join(selection) { "" } else { "; what one of them leaves out is taken in" };
@@ -171,6 +181,9 @@ impl Draft {
             integration.name
         );
         ledger.note(Fate::Differs, entry, what);
+        if integration.takes_other_personal() && !took_other_personal {
+            ledger.note(Fate::Differs, entry, OTHER_PERSONAL);
+        }
         let (kept, absorbed) = (integration.connector, other.connector);
         integration.absorb(other);
         if kept == absorbed {
@@ -227,7 +240,9 @@ impl Draft {
                     let name = match &reference.from {
                         From::File(_) => continue,
                         From::Variable(name) => name.clone(),
-                        From::New { name, .. } => free_variable(&format!("{name}{suffix}").to_uppercase(), &taken),
+                        From::New { name, .. } => {
+                            free_variable(shortened(&format!("{name}{suffix}").to_uppercase()), &taken)
+                        }
                     };
                     taken.insert(name.clone());
                     reference.from = From::Variable(name.clone());
@@ -275,6 +290,16 @@ impl Connector {
 }
 
 impl Integration {
+    /// Whether a personal project is named, so that personal repositories are not hidden.
+    pub fn names_personal(&self) -> bool {
+        self.selection.names_personal() || matches!(&self.workspace, Workspace::Named(name) if is_personal(name))
+    }
+
+    /// Whether repositories of personal projects are taken that nobody named.
+    fn takes_other_personal(&self) -> bool {
+        self.workspace == Workspace::Whole && self.names_personal() && self.selection.holds_for_any_personal()
+    }
+
     /// What it selects, seen from its whole instance.
     fn selection_of_whole(&self) -> Selection {
         match &self.workspace {
@@ -340,6 +365,14 @@ pub(super) fn name_of(text: &str, otherwise: &str) -> String {
 fn free_name(name: &str, taken: &[&str]) -> String {
     let numbered = (2..).map(|number| format!("{name}-{number}"));
     std::iter::once(name.to_owned()).chain(numbered).find(|name| !taken.contains(&name.as_str())).unwrap_or_default()
+}
+
+/// Cut behind a word, where it is long.
+fn shortened(name: &str) -> &str {
+    let Some((start, _)) = name.split_at_checked(MAX_VARIABLE).filter(|(_, rest)| !rest.is_empty()) else {
+        return name;
+    };
+    start.rsplit_once('_').map_or(start, |(words, _)| words)
 }
 
 fn free_variable(name: &str, taken: &BTreeSet<String>) -> String {

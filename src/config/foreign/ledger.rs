@@ -6,7 +6,7 @@ use std::fmt;
 use super::super::faults::Fault;
 use super::super::fields;
 use super::super::located::{Key, Node, Value};
-use super::super::secret::looks_like_token;
+use super::super::secret::{begins_like_token, looks_like_token};
 use super::reference::{self, Given};
 use crate::error::is_invisible;
 
@@ -150,7 +150,7 @@ impl<'n> Entry<'n> {
                 return None;
             }
         };
-        if looks_like_token(text) && !text.contains(['/', ' ', ',']) {
+        if is_known_token(text) {
             ledger.refuse(self, "this looks like a token", "put it where it belongs; it is not shown here");
             return None;
         }
@@ -258,6 +258,15 @@ impl<'n> Block<'n> {
             ledger.note(Fate::Unknown, &entry, what);
         }
     }
+}
+
+/// What begins as tokens do, and goes on like one: not a key in capitals, no expression, nothing with spaces. Length alone
+/// tells nothing: expressions and hosts are long, too.
+fn is_known_token(text: &str) -> bool {
+    begins_like_token(text)
+        && text.len() > 10
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "_-=+.".contains(c))
+        && text.contains(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
 }
 
 /// A key for people: what could not be one is not repeated, since it may be anything.

@@ -9,7 +9,7 @@ use regex_syntax::hir::{Class, Hir, HirKind, Look, Repetition};
 /// What an expression becomes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Globs {
-    /// Sorted, no two alike; empty: everything.
+    /// Sorted, no two alike; empty: everything. An empty one stands alone: the expression holds for no name.
     pub include: Vec<String>,
     /// What a negative look-ahead takes out.
     pub exclude: Vec<String>,
@@ -37,12 +37,16 @@ pub(super) fn globs(pattern: &str) -> Option<Globs> {
     if include.iter().any(|glob| glob == "*") {
         include.clear();
     }
+    // No name is empty.
+    if include.iter().any(|glob| !glob.is_empty()) {
+        include.retain(|glob| !glob.is_empty());
+    }
     let mut exclude = Vec::new();
     for pattern in excluded {
         // To hide more than the expression does would lose repositories.
         let mut is_same = true;
         match translate(&pattern, &mut is_same).filter(|_| is_same) {
-            Some(globs) => exclude.extend(globs),
+            Some(globs) => exclude.extend(globs.into_iter().filter(|glob| !glob.is_empty())),
             None => is_exact = false,
         }
     }

@@ -10,6 +10,8 @@ pub(super) struct Selection {
     /// Project and slug, each a glob or `*`; empty: all.
     include: BTreeSet<(String, String)>,
     exclude: BTreeSet<String>,
+    /// A personal project (`~user`) is named.
+    personal: bool,
 }
 
 /// How the config says it.
@@ -31,7 +33,11 @@ impl Selection {
         let pairs = or_all(projects)
             .into_iter()
             .flat_map(|project| slugs.iter().map(move |slug| (project.clone(), slug.clone())).collect::<Vec<_>>());
-        let mut selection = Self { include: pairs.collect(), exclude: BTreeSet::new() };
+        let mut selection = Self {
+            include: pairs.collect(),
+            exclude: BTreeSet::new(),
+            personal: projects.iter().any(|project| is_personal(project)),
+        };
         selection.tidy();
         selection
     }
@@ -49,7 +55,19 @@ impl Selection {
         let pair = |(project, slug): &(Option<String>, String)| {
             (project.clone().unwrap_or_else(|| ALL.to_owned()), slug.clone())
         };
-        Self { include: names.iter().map(pair).collect(), exclude: BTreeSet::new() }
+        let include: BTreeSet<(String, String)> = names.iter().map(pair).collect();
+        let personal = include.iter().any(|(project, _)| is_personal(project));
+        Self { include, exclude: BTreeSet::new(), personal }
+    }
+
+    /// Whether a personal project is named.
+    pub fn names_personal(&self) -> bool {
+        self.personal
+    }
+
+    /// Whether it holds for repositories of personal projects that nobody named, once personal ones are taken at all.
+    pub fn holds_for_any_personal(&self) -> bool {
+        self.include.is_empty() || self.include.iter().any(|(project, _)| project.starts_with(['*', '?']))
     }
 
     fn tidy(&mut self) {
@@ -64,12 +82,14 @@ impl Selection {
             self.include.insert((ALL.to_owned(), ALL.to_owned()));
         }
         self.include = self.include.into_iter().map(|(_, slug)| (project.to_owned(), slug)).collect();
+        self.personal = is_personal(project);
         self
     }
 
     /// What either holds. `false`: something is taken in that neither held, because what one leaves out could not be
     /// said of both.
     pub fn join(&mut self, other: Self) -> bool {
+        self.personal |= other.personal;
         let is_same = self.exclude == other.exclude;
         if !is_same {
             self.exclude.clear();
@@ -104,4 +124,9 @@ impl Selection {
         });
         Filters { include: include.collect(), exclude, projects: Vec::new() }
     }
+}
+
+/// Whether the key of a project is of a personal one.
+pub(super) fn is_personal(project: &str) -> bool {
+    project.starts_with('~')
 }

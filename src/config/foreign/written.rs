@@ -87,7 +87,7 @@ impl Page {
     }
 
     fn connector(&mut self, connector: &Connector, served: &[&Integration], folder: &Path) {
-        self.line(format!("  {}:", connector.name));
+        self.line(format!("  {}:", quoted(&connector.name)));
         match &connector.site {
             Site::Cloud => {
                 self.line("    type: bitbucket_cloud");
@@ -157,11 +157,11 @@ impl Page {
 
     fn integration(&mut self, integration: &Integration, connector: &Connector) {
         let is_cloud = connector.site.is_cloud();
-        self.line(format!("  - name: {}", integration.name));
+        self.line(format!("  - name: {}", quoted(&integration.name)));
         if let Some(description) = &integration.description {
             self.line(format!("    description: {}", quoted(description)));
         }
-        self.line(format!("    connector: {}", connector.name));
+        self.line(format!("    connector: {}", quoted(&connector.name)));
         self.line("    catalog: main");
         match &integration.workspace {
             Workspace::Named(name) => self.line(format!("    workspace: {}", quoted(name))),
@@ -178,7 +178,7 @@ impl Page {
         if !is_cloud {
             self.line(format!("      archived: {}", integration.archived.unwrap_or(false)));
         }
-        self.line("      personal: false");
+        self.line(format!("      personal: {}", integration.names_personal()));
         self.line("      forks: true");
         self.commented("    registration: register_and_merge", "or register (never merges), merge (never creates)");
         self.line("    kind: Component");
@@ -242,7 +242,7 @@ fn auth(credential: &Credential, folder: &Path) -> String {
 
 fn secret(reference: &Reference, folder: &Path) -> String {
     match &reference.from {
-        From::Variable(name) => format!("{{ env: {name} }}"),
+        From::Variable(name) => format!("{{ env: {} }}", quoted(name)),
         From::File(path) => {
             let path = folder.join(path);
             let path: PathBuf = path.components().filter(|part| *part != Component::CurDir).collect();
@@ -265,7 +265,7 @@ fn quoted(text: &str) -> String {
     let is_url = text.starts_with("https://") || text.starts_with("http://");
     let is_plain_url =
         is_url && text.chars().all(|c| c.is_ascii_alphanumeric() || "_-./:~".contains(c)) && !text.ends_with(':');
-    let means_more = ["y", "n", "yes", "no", "on", "off", "true", "false", "null"];
+    let means_more = ["y", "n", "yes", "no", "on", "off", "true", "false", "null", ".inf", ".nan"];
     if (is_word && !means_more.contains(&text.to_ascii_lowercase().as_str())) || is_plain_url {
         return text.to_owned();
     }

@@ -33,7 +33,15 @@ fn everything() -> Globs {
 
 fn globs(entry: &Entry<'_>, is_cloud: bool, ledger: &mut Ledger) -> Globs {
     let Some(pattern) = entry.plain(ledger) else { return everything() };
+    if pattern.is_empty() {
+        ledger.note(Fate::Differs, entry, "this is empty: nothing is filtered by it");
+        return everything();
+    }
     match pattern::globs(&if is_cloud { whole(&pattern) } else { pattern }) {
+        Some(globs) if globs.include == [""] => {
+            ledger.not_applicable(entry, "it holds for no name, and so selects nothing: nothing is filtered by it");
+            everything()
+        }
         Some(globs) => {
             if !globs.is_exact {
                 let what = "globs cannot say this regular expression: those written hold for more than it does";

@@ -250,3 +250,34 @@ fn paths_begin_at_the_file_that_was_read_p6_8() {
     assert!(translation.text.contains("{ file: /abs }"), "{}", translation.text);
     loaded(&translation.text);
 }
+
+#[test]
+fn long_expressions_and_hosts_are_no_tokens_p6_8() {
+    let keys = (0..30).map(|n| format!("PAY{n}")).collect::<Vec<_>>();
+    let long = format!("^({})$", keys.join("|"));
+    check(&provider(&format!("filters: {{ projectKey: '{long}' }}")), &["projects: [PAY0, PAY1, PAY10"]);
+    let slugs = "^(payments|orders)-(api|web|worker|batch|gateway|migrations|deployment)$";
+    check(&provider(&format!("filters: {{ repoSlug: '{slugs}' }}")), &["orders-gateway", "payments-migrations"]);
+    check(
+        &provider("filters: { projectKey: ATOAPLATFORM, repoSlug: 'ATBB-(api|web)' }"),
+        &["ATOAPLATFORM", "ATBB-api"],
+    );
+    let host = format!("{}.example.com", ["bitbucket"; 8].join("."));
+    check(
+        &format!("integrations: {{ bitbucketServer: [{{ host: {host}, token: x }}] }}"),
+        &[&format!("url: https://{host}")],
+    );
+}
+
+#[test]
+fn a_filter_of_empty_text_is_none_p2_3_p6_8() {
+    for key in ["repoSlug", "projectKey"] {
+        let with = |pattern: &str| provider(&format!("filters: {{ {key}: '{pattern}' }}"));
+        let all = "include: [\"*\"]\n      exclude: []\n      projects: []";
+        check(&with(""), &[all, &format!("filters.{key}: this is empty: nothing is filtered by it")]);
+        check(&with("^$"), &[all, "does not apply:", &format!("filters.{key}: it holds for no name")]);
+        check(&with("^(?!$).*$"), &[all]);
+    }
+    check(&provider("filters: { repoSlug: '^(a|)$' }"), &["include: [a]"]);
+    check(&provider("filters: { projectKey: '^(A|)$' }"), &["projects: [A]"]);
+}

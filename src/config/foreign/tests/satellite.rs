@@ -318,3 +318,67 @@ fn a_proxy_is_one_for_bitbucket_with_all_traffic_only_p6_7_p6_8() {
     assert!(login.contains("satellite.proxy.password: a proxy's login") && !login.contains("proxy: http"), "{login}");
     assert!(read("satellite: { proxy: { host: 'http://x', all_traffic: true } }\nintegrations: []").is_err());
 }
+
+#[test]
+fn a_personal_project_that_is_named_is_taken_p2_3_p6_8() {
+    let of_one = |metadata: &str| {
+        taken(&format!(
+            "satellite: {{}}\nintegrations: [{{ application: bitbucket_server, url: 'https://git.acme.dev', api_key: x, metadata: {metadata} }}]"
+        ))
+    };
+    let more = "other personal projects";
+    for (metadata, personal, takes_more) in [
+        ("{ projects: '~jdoe, PAY' }", true, false),
+        ("{ projects: PAY }", false, false),
+        ("{ repos: '~jdoe/dotfiles, PAY/api' }", true, false),
+        ("{ repos: '~jdoe/dotfiles, api' }", true, true),
+    ] {
+        let (translation, config) = of_one(metadata);
+        assert_eq!(config.integrations[0].repositories.personal, personal, "{metadata}");
+        assert_eq!(told(&translation).contains(more), takes_more, "{metadata}\n{}", told(&translation));
+    }
+    // Integrations that become one, in either order.
+    let one = "{ application: bitbucket_server, url: 'https://git.acme.dev/users/jdoe', api_key: x }";
+    let all = "{ application: bitbucket_server, url: 'https://git.acme.dev', api_key: x }";
+    let pay = "{ application: bitbucket_server, url: 'https://git.acme.dev', api_key: x, metadata: { projects: PAY } }";
+    for (list, takes_more) in
+        [(vec![one], false), (vec![one, all], true), (vec![all, one], true), (vec![pay, one], false)]
+    {
+        let text = format!("satellite: {{}}\nintegrations: [{}]", list.join(", "));
+        let (translation, config) = taken(&text);
+        assert_eq!(config.integrations.len(), 1, "{text}");
+        assert!(config.integrations[0].repositories.personal, "{text}\n{}", body(&translation));
+        assert_eq!(told(&translation).matches(more).count(), usize::from(takes_more), "{text}\n{}", told(&translation));
+    }
+}
+
+#[test]
+fn long_names_of_hosts_make_variables_that_are_taken_p6_8() {
+    let host = "bitbucket.internal.platform.acme-corporation.example.com";
+    let (translation, config) = taken(&format!(
+        "satellite: {{}}\nintegrations:
+  - {{ application: bitbucket_server, url: 'https://{host}/one', username: u, password: x }}
+  - {{ application: bitbucket_server, url: 'https://{host}/two', username: v, password: y }}
+  - {{ application: bitbucket, url: 'https://bitbucket.org/acme', api_key: '${{ATOA_{0}_{0}_{0}_{0}}}' }}
+",
+        "BITBUCKET_TOKEN"
+    ));
+    assert_eq!(config.connectors.len(), 3);
+    let names: Vec<&str> = translation.variables.iter().map(|variable| variable.name.as_str()).collect();
+    assert_eq!(names.len(), 5, "{names:?}");
+    assert!(names[..4].iter().all(|name| name.len() <= 64), "{names:?}");
+}
+
+#[test]
+fn what_yaml_reads_as_something_else_is_quoted_p6_8() {
+    for name in ["null", "true", "no", "on"] {
+        let (translation, config) = taken(&format!(
+            "satellite: {{}}\nintegrations: [{{ application: bitbucket, url: 'https://bitbucket.org/{name}', api_key: '${{NULL}}' }}]"
+        ));
+        assert_eq!((config.integrations[0].name.as_str(), config.integrations[0].workspace.as_str()), (name, name));
+        let text = &translation.text;
+        assert!(text.contains(&format!("- name: \"{name}\"\n")), "{text}");
+        assert!(text.contains(&format!("    connector: \"{name}\"\n")), "{text}");
+        assert!(text.contains(&format!("  \"{name}\":\n")), "{text}");
+    }
+}
