@@ -22,9 +22,13 @@ use super::{Credential, HttpSettings, SettingsError};
 use crate::clock::Clock;
 use crate::source::{SourceError, Usage};
 
-/// How long the answer about who we are is believed: a token can be revoked while a sync runs, and what is forbidden
-/// comes in bunches.
+/// How long the answer about who we are, asked after a 401, is believed: a token can be revoked while a sync runs, and
+/// what is forbidden comes in bunches.
 const BELIEVED: chrono::Duration = chrono::Duration::seconds(10);
+/// How many refusals it explains at most, the one it was asked for included. A token that is revoked right after is then
+/// sent four times, that question included: Data Center locks an account at the fifth failed login as it comes. What is
+/// listed can mostly be read, so a question for every third refusal costs little.
+const EXPLAINED: u32 = 3;
 
 /// Which limit of the server a request counts against (facts 1.8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -108,8 +112,15 @@ struct Worker {
     authorizer: Authorizer,
     repositories: Mutex<Allowance>,
     other: Mutex<Allowance>,
-    /// Until then the answer about who we are is believed.
-    known_until: Mutex<DateTime<Utc>>,
+    /// What is believed about who we are; held while that is asked, so that refusals at the same time ask once.
+    known: tokio::sync::Mutex<Option<Known>>,
+}
+
+/// The server knew us, after it had refused something.
+struct Known {
+    until: DateTime<Utc>,
+    /// Refusals this may still explain.
+    left: u32,
 }
 
 impl Worker {
@@ -119,12 +130,6 @@ impl Worker {
             Pool::Other => &self.other,
         };
         budget.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Worker {
-    fn known_until(&self) -> std::sync::MutexGuard<'_, DateTime<Utc>> {
-        self.known_until.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -192,7 +197,7 @@ impl Session {
                 authorizer,
                 repositories: Mutex::new(repositories),
                 other: Mutex::new(other),
-                known_until: Mutex::new(DateTime::<Utc>::MIN_UTC),
+                known: tokio::sync::Mutex::new(None),
             });
         }
         let client = Client::new(&http, base.is_loopback())?;
@@ -214,7 +219,6 @@ impl Session {
             let message = "JSON without a list of `values`".to_owned();
             return Err(SourceError::NotBitbucket { url: shown(&reply.url), message });
         }
-        *self.workers[index].known_until() = self.clock.now() + BELIEVED;
         Ok(())
     }
 
@@ -224,11 +228,22 @@ impl Session {
             Some(identity) if *identity != call.url => {}
             _ => return Ok(false),
         }
-        if self.clock.now() < *self.workers[index].known_until() {
+        let worker = &self.workers[index];
+        let mut known = worker.known.lock().await;
+        if worker.authorizer.is_refused() {
+            return Ok(false);
+        }
+        if let Some(known) = known.as_mut().filter(|known| known.left > 0 && self.clock.now() < known.until) {
+            known.left -= 1;
             return Ok(true);
         }
+        // What was proved before the 401 says nothing about it.
+        *known = None;
         match self.prove_identity(index).await {
-            Ok(()) => Ok(true),
+            Ok(()) => {
+                *known = Some(Known { until: self.clock.now() + BELIEVED, left: EXPLAINED - 1 });
+                Ok(true)
+            }
             Err(SourceError::Unauthorized { .. }) => Ok(false),
             Err(error) => Err(error),
         }
@@ -269,6 +284,10 @@ impl Session {
                 credential: worker.authorizer.settings().name.clone(),
                 message: error.0,
             })?;
+            // What was known of the sync before says nothing about this one.
+            if let Ok(mut known) = worker.known.try_lock() {
+                *known = None;
+            }
         }
         Ok(())
     }

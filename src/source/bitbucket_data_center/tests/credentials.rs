@@ -70,6 +70,24 @@ async fn who_we_are_is_not_believed_for_long() {
     assert!(matches!(asked().await, SourceError::Unauthorized { .. }));
 }
 
+// P6.11: nor for many refusals: a dead token is sent fewer than five times, after which accounts are locked.
+#[tokio::test]
+async fn who_we_are_explains_few_refusals() {
+    let server = Server::stranger(|seen, path| match path {
+        "/profile/recent/repos" if seen.number < 3 => ok(page(&[], None)),
+        _ => denied(),
+    })
+    .await;
+    let dc = server.dc();
+    let mut told = Vec::new();
+    for _ in 0..6 {
+        let error = dc.secondary(&a_repository(&server), &COMMITS(), None).await.unwrap_err();
+        told.push(matches!(error, SourceError::Unauthorized { .. }));
+    }
+    assert_eq!(told, [false, false, false, true, true, true]);
+    assert_eq!(server.seen().len(), 6, "one refused, one proof, then four with what may be a dead token");
+}
+
 // When nobody can tell who we are, neither is concluded.
 #[tokio::test]
 async fn an_outage_while_asking_who_we_are_concludes_nothing() {

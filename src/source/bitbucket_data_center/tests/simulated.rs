@@ -160,6 +160,33 @@ async fn a_wrong_token_is_refused_at_once() {
     assert_eq!(simulator.requests().total, 1);
 }
 
+// P6.11: a token that dies right after it was proved is refused, not each repository in turn; and told as that.
+#[tokio::test]
+async fn a_token_that_dies_in_the_middle_is_refused_p6_11() {
+    let simulator = playing(generated(30), usual()).await;
+    let dc = dc(&simulator);
+    dc.begin_sync().unwrap();
+    let known: Vec<Repository> = records(&dc).await.unwrap().into_values().map(|it| it.repository).collect();
+    let ask = Ask::PullRequests { from: None, to: None };
+    assert!(dc.secondary(&known[0], &ask, None).await.is_ok());
+    simulator.change_credential(0, |credential| credential.revoked = true);
+    simulator.reset_requests();
+    let (a, b, c) = tokio::join!(
+        dc.secondary(&known[1], &ask, None),
+        dc.secondary(&known[2], &ask, None),
+        dc.secondary(&known[3], &ask, None)
+    );
+    for result in [a, b, c] {
+        assert!(matches!(&result, Err(error @ SourceError::Unauthorized { .. }) if error.ends_sync()));
+    }
+    for repository in &known[4..] {
+        assert!(matches!(dc.secondary(repository, &ask, None).await, Err(SourceError::Unauthorized { .. })));
+    }
+    let log = simulator.requests();
+    assert!(log.total <= 4 && log.count(Endpoint::Identity) == 1, "{:?}", log.by_endpoint);
+    assert_eq!(dc.refused_credentials(), ["credential 1"]);
+}
+
 // P2.8: a known repository is found where it moved to, and missed when it is gone.
 #[tokio::test]
 async fn what_moved_is_found() {
