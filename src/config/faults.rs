@@ -1,9 +1,11 @@
 //! Faults of a file people write: all of them at once, each with its place, the line, why, and the mend.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 
-use super::located::{Node, Value};
+use super::fields::nearest;
+use super::located::{Key, Node, Value};
 use super::model::Place;
 use crate::error::escape_control;
 
@@ -31,12 +33,14 @@ pub struct Fault {
     pub because: Option<String>,
     /// What to do.
     pub mend: Option<String>,
+    /// Its line may hold a secret that YAML did not read as a value: of it, hardly more than the key is shown.
+    pub(super) guarded: bool,
 }
 
 impl Fault {
     /// At a place.
     pub fn at(place: Place, width: usize, what: impl Into<String>) -> Self {
-        Self { severity: Severity::Error, place, width, what: what.into(), because: None, mend: None }
+        Self { severity: Severity::Error, place, width, what: what.into(), because: None, mend: None, guarded: false }
     }
 
     /// At a node.
@@ -59,6 +63,12 @@ impl Fault {
     #[must_use]
     pub fn mend(self, mend: impl Into<String>) -> Self {
         Self { mend: Some(mend.into()), ..self }
+    }
+
+    /// Shows hardly more than the key of its line.
+    #[must_use]
+    pub(super) fn guarded(self) -> Self {
+        Self { guarded: true, ..self }
     }
 
     /// Makes it a warning.
@@ -100,12 +110,15 @@ impl FaultReport {
         faults.dedup();
         let mut secrets = Vec::new();
         if let Some(root) = root {
-            secret_values(root, false, &mut secrets);
+            secret_values(root, Around::default(), &mut secrets);
         }
+        let guarded: BTreeSet<usize> =
+            faults.iter().filter(|fault| fault.guarded).map(|fault| fault.place.line).collect();
         let source: Vec<&str> = text.lines().collect();
         let lines = faults.iter().map(|fault| {
             let line = source.get(fault.place.line.checked_sub(1)?)?;
-            Some(ShownLine::new(line, fault, &secrets))
+            let is_guarded = root.is_none() || guarded.contains(&fault.place.line);
+            Some(ShownLine::new(line, fault, &secrets, is_guarded))
         });
         let lines = lines.collect();
         Self { file: file.into(), faults, lines }
@@ -158,7 +171,7 @@ impl std::error::Error for FaultReport {}
 const SHOWN_COLUMNS: usize = 100;
 
 impl ShownLine {
-    fn new(line: &str, fault: &Fault, secrets: &[(Place, Place)]) -> Self {
+    fn new(line: &str, fault: &Fault, secrets: &[(Place, Place)], is_guarded: bool) -> Self {
         let number = fault.place.line;
         let chars: Vec<char> = line.chars().collect();
         let mut masked = vec![false; chars.len()];
@@ -168,6 +181,10 @@ impl ShownLine {
             masked.iter_mut().take(to).skip(from).for_each(|masked| *masked = true);
         }
         mask_words(line, &mut masked);
+        mask_signs(&chars, &mut masked);
+        if is_guarded {
+            mask_value(&chars, &mut masked);
+        }
 
         let caret_from = fault.place.column.saturating_sub(1).min(chars.len());
         let caret_to = (caret_from + fault.width).min(chars.len()).max(caret_from);
@@ -197,7 +214,7 @@ impl ShownLine {
 }
 
 /// Words in a key that make its value a secret, unless the value says where the secret is.
-const SECRET_WORDS: [&str; 6] = ["token", "secret", "passw", "passphrase", "api_key", "apikey"];
+const SECRET_WORDS: [&str; 7] = ["token", "secret", "passw", "passphrase", "api_key", "apikey", "signingkey"];
 /// Keys of blocks in which everything but the harmless keys is secret.
 const SECRET_BLOCKS: [&str; 4] = ["auth", "tokens", "webhook_secrets", "credentials"];
 /// Keys whose values may be shown even there.
@@ -214,23 +231,84 @@ fn is_shown(text: &str) -> bool {
     !pasted && !password
 }
 
+/// Keys that may be named though what surrounds them is secret, besides the harmless ones.
+const CREDENTIAL_KEYS: [&str; 11] = [
+    "access_token",
+    "api_token",
+    "oauth",
+    "basic",
+    "ssh_key",
+    "app_password",
+    "token",
+    "key",
+    "secret",
+    "password",
+    "passphrase",
+];
+
+/// What the keys above a node say of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Around {
+    /// Values here are secret.
+    inside: bool,
+    /// A mapping here stands where a secret belongs: its keys may be the secret.
+    of_secret: bool,
+}
+
+impl Around {
+    /// What holds for the value of a key.
+    pub fn beneath(self, key: &str) -> Self {
+        let name = key.to_lowercase();
+        if HARMLESS_KEYS.contains(&name.as_str()) {
+            return Self::default();
+        }
+        let is_block = SECRET_BLOCKS.contains(&name.as_str());
+        let is_secret = !is_block && is_telling(&name);
+        Self { inside: self.inside || is_block || is_secret, of_secret: self.of_secret || is_secret }
+    }
+
+    /// Whether a key is surely one, and not a secret that YAML takes for a key.
+    pub fn may_name(self, key: &str) -> bool {
+        let mut known = HARMLESS_KEYS.iter().chain(&CREDENTIAL_KEYS).copied();
+        is_shown(key)
+            && (!self.inside || known.clone().any(|name| name == key) || {
+                // Mistyped; where a whole secret is expected, even that may be one.
+                !self.of_secret && nearest(key, &mut known).is_some()
+            })
+    }
+
+    /// Whether a line with this key among them is not fit to be shown.
+    pub fn is_secret(self) -> bool {
+        self.inside
+    }
+}
+
+/// Whether a key's name says that its value is secret.
+fn is_telling(name: &str) -> bool {
+    SECRET_WORDS.iter().any(|word| name.contains(word))
+}
+
 /// Collects where secret values stand: so that no error message shows a token, not even one under a
-/// mistyped key.
-fn secret_values(node: &Node, inside: bool, found: &mut Vec<(Place, Place)>) {
+/// mistyped key, or one that became a key.
+fn secret_values(node: &Node, around: Around, found: &mut Vec<(Place, Place)>) {
     match &node.value {
-        Value::Text { text, .. } if inside || !is_shown(text) => found.push((node.place, node.end)),
+        Value::Text { text, .. } if around.inside || !is_shown(text) => found.push((node.place, node.end)),
         Value::Null | Value::Text { .. } => {}
-        Value::List(nodes) => nodes.iter().for_each(|node| secret_values(node, inside, found)),
+        Value::List(nodes) => nodes.iter().for_each(|node| secret_values(node, around, found)),
         Value::Map(entries) => {
             for (key, node) in entries {
-                let name = key.text.to_lowercase();
-                let secret =
-                    SECRET_BLOCKS.contains(&name.as_str()) || SECRET_WORDS.iter().any(|word| name.contains(word));
-                let harmless = HARMLESS_KEYS.contains(&name.as_str());
-                secret_values(node, !harmless && (inside || secret), found);
+                if !around.may_name(&key.text) {
+                    found.push((key.place, behind(key)));
+                }
+                secret_values(node, around.beneath(&key.text), found);
             }
         }
     }
+}
+
+/// Just behind a key, with the quotes it may have.
+fn behind(key: &Key) -> Place {
+    Place { line: key.place.line, column: key.place.column + key.text.chars().count() + 2 }
 }
 
 /// The same by the look of the line alone, for files that do not parse: what follows a telling key, and
@@ -254,7 +332,7 @@ fn mask_words(line: &str, masked: &mut [bool]) {
             }
             let Some(value) = lower[colon + 1..].iter().position(|c| !c.is_whitespace()) else { break };
             let value = colon + 1 + value;
-            if !"{[#&*|>".contains(lower[value]) {
+            if !"{[".contains(lower[value]) {
                 let end = lower[value..].iter().position(|c| ",}".contains(*c)).map_or(lower.len(), |end| value + end);
                 let blank = lower[value..end].iter().rev().take_while(|c| c.is_whitespace()).count();
                 masked[value..end - blank].fill(true);
@@ -270,5 +348,42 @@ fn mask_words(line: &str, masked: &mut [bool]) {
         {
             masked[from..from + sign].fill(true);
         }
+    }
+}
+
+/// Tags, anchors and aliases, which may be values that lack quotes; with all behind them.
+fn mask_signs(chars: &[char], masked: &mut [bool]) {
+    let mut before = ':';
+    for (at, &c) in chars.iter().enumerate() {
+        let is_first = ":-?[{,".contains(before);
+        if is_first && "!&*".contains(c) && chars.get(at + 1).is_some_and(|next| !next.is_whitespace()) {
+            masked[at..].fill(true);
+            return;
+        }
+        if !c.is_whitespace() {
+            before = c;
+        }
+    }
+}
+
+/// All behind the key of a line, unless it is plainly harmless; of a line without one, all.
+fn mask_value(chars: &[char], masked: &mut [bool]) {
+    let is_opening = |c: &char| c.is_whitespace() || "-{[".contains(*c);
+    let start = chars.iter().position(|c| !is_opening(c)).unwrap_or(chars.len());
+    let is_inside = chars[..start].iter().any(|c| "{[".contains(*c));
+    let colon = chars.iter().position(|c| *c == ':').filter(|colon| *colon >= start);
+    let key: String = chars[start..colon.unwrap_or(start)].iter().collect();
+    let key = key.trim().to_lowercase();
+    let is_known = HARMLESS_KEYS.iter().chain(&CREDENTIAL_KEYS).any(|name| *name == key);
+    let is_word = !key.is_empty() && key.chars().all(|c| c.is_ascii_lowercase() || "_-".contains(c));
+    let Some(colon) = colon.filter(|_| is_known || is_word && !is_inside) else {
+        return masked[start..].fill(true);
+    };
+    let value = chars[colon + 1..].iter().position(|c| !c.is_whitespace()).map_or(chars.len(), |at| colon + 1 + at);
+    let text: String = chars[value..].iter().collect();
+    let text = text.trim();
+    let is_plain = matches!(text, "true" | "false") || text.len() <= 3 && text.chars().all(|c| c.is_ascii_digit());
+    if is_telling(&key) || !is_plain {
+        masked[value..].fill(true);
     }
 }

@@ -126,8 +126,15 @@ impl<'n> Fields<'n> {
                 continue;
             }
             let width = key.text.chars().count();
-            let fault = Fault::at(key.place, width, format!("`{}` is not a key of {}", key.text, a(self.section)));
-            let mend = match nearest(&key.text, self.known.iter().copied()) {
+            let near = nearest(&key.text, self.known.iter().copied());
+            // Where a secret is expected in whole or in part, a key may be a secret that stands in braces.
+            let is_named = match self.section {
+                "secret" => false,
+                section => near.is_some() || !SECRET_SECTIONS.contains(&section),
+            };
+            let shown = if is_named { format!("`{}`", key.text) } else { "this".to_owned() };
+            let fault = Fault::at(key.place, width, format!("{shown} is not a key of {}", a(self.section)));
+            let mend = match near {
                 Some(near) => {
                     self.missed.retain(|(missed, _)| *missed != near);
                     format!("did you mean `{near}`?")
@@ -145,6 +152,9 @@ impl<'n> Fields<'n> {
         known.dedup();
     }
 }
+
+/// Sections in which only keys that are nearly right are named.
+const SECRET_SECTIONS: [&str; 5] = ["credential", "api_token block", "oauth block", "basic block", "ssh_key block"];
 
 /// With its article: `an integration`.
 fn a(section: &str) -> String {

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
 
-use super::faults::Fault;
+use super::faults::{Around, Fault};
 use super::model::Place;
 
 /// Files larger than this are refused before they are parsed.
@@ -127,7 +127,8 @@ pub fn parse(text: &str, faults: &mut Vec<Fault>) -> Option<Node> {
                 let place = Place { line: marker.line(), column: marker.col() + 1 };
                 faults.push(
                     Fault::at(place, 1, format!("this is not YAML: {}", error.info()))
-                        .mend("check indentation, colons, quotes and brackets here and on the line above"),
+                        .mend("check indentation, colons, quotes and brackets here and on the line above")
+                        .guarded(),
                 );
                 return None;
             }
@@ -206,7 +207,8 @@ impl Builder {
             Event::Alias(anchor) => {
                 let Some((node, size)) = self.anchors.get(&anchor).cloned() else {
                     return Err(Fault::at(start(span), span.len().max(1), "this alias stands inside its own anchor")
-                        .mend("write the value out"));
+                        .mend("write the value out")
+                        .guarded());
                 };
                 self.nodes += size;
                 self.check_size(start(span))?;
@@ -235,6 +237,15 @@ impl Builder {
         Ok(())
     }
 
+    /// What the keys say that are above those of the innermost collection.
+    fn around(&self) -> Around {
+        let above = &self.open[..self.open.len().saturating_sub(1)];
+        above.iter().fold(Around::default(), |around, open| match &open.entries {
+            Entries::Map { key: Some(key), .. } => around.beneath(&key.text),
+            _ => around,
+        })
+    }
+
     fn check_size(&self, place: Place) -> Result<(), Fault> {
         if self.nodes <= MAX_NODES {
             return Ok(());
@@ -250,6 +261,7 @@ impl Builder {
         if anchor > 0 {
             self.anchors.insert(anchor, (node.clone(), count(&node)));
         }
+        let around = self.around();
         match self.open.last_mut().map(|open| &mut open.entries) {
             None => self.root = Some(node),
             Some(Entries::List(nodes)) => nodes.push(node),
@@ -257,15 +269,7 @@ impl Builder {
                 None => *key = Some(as_key(node, faults)),
                 Some(name) if name.text == "<<" => merges.push(node),
                 Some(name) => match entries.iter().find(|(other, _)| other.text == name.text) {
-                    Some((first, _)) => faults.push(
-                        Fault::at(
-                            name.place,
-                            name.text.chars().count(),
-                            format!("the key `{}` is there twice", name.text),
-                        )
-                        .because(format!("it is also on line {}", first.place.line))
-                        .mend("keep one of them"),
-                    ),
+                    Some((first, _)) => faults.push(twice(&name, &node, around, first.place.line)),
                     None => entries.push((name, node)),
                 },
             },
@@ -282,10 +286,25 @@ fn count(node: &Node) -> usize {
     }
 }
 
+/// A key that is there already. Of one that may be a secret in braces, nothing is told but its place.
+fn twice(key: &Key, node: &Node, around: Around, first: usize) -> Fault {
+    let is_named = !key.text.is_empty() && node.value != Value::Null && around.may_name(&key.text);
+    let what = match key.text.as_str() {
+        "" => "a key that is no text is there twice".to_owned(),
+        text if is_named => format!("the key `{text}` is there twice"),
+        _ => "a key is there twice".to_owned(),
+    };
+    let fault = Fault::at(key.place, key.text.chars().count(), what)
+        .because(format!("it is also on line {first}"))
+        .mend("keep one of them");
+    if is_named && !around.beneath(&key.text).is_secret() && !around.is_secret() { fault } else { fault.guarded() }
+}
+
+/// The text of a tag is not told: it may be a value that lacks quotes.
 fn check_tag(tag: Option<&Tag>, span: Span, faults: &mut Vec<Fault>) {
-    if let Some(tag) = tag.filter(|tag| !tag.is_yaml_core_schema()) {
-        let fault = Fault::at(start(span), span.len().max(1), format!("the tag `{tag}` means nothing here"));
-        faults.push(fault.mend("remove it"));
+    if tag.is_some_and(|tag| !tag.is_yaml_core_schema()) {
+        let fault = Fault::at(start(span), span.len().max(1), "a tag means nothing here");
+        faults.push(fault.mend("remove it; a value that begins with `!` needs quotes").guarded());
     }
 }
 
@@ -297,7 +316,8 @@ fn as_key(node: Node, faults: &mut Vec<Fault>) -> Key {
         Value::List(_) | Value::Map(_) => {
             faults.push(
                 Fault::at(node.place, width, "a key must be a single word")
-                    .mend("a value that begins with `{` or `[` needs quotes"),
+                    .mend("a value that begins with `{` or `[` needs quotes")
+                    .guarded(),
             );
             Key { text: String::new(), place: node.place }
         }
@@ -320,7 +340,7 @@ fn merge(mut entries: Vec<(Key, Node)>, merges: Vec<Node>, faults: &mut Vec<Faul
                         }
                     }
                 }
-                _ => faults.push(Fault::at(map.place, 1, "`<<` merges mappings, and this is none")),
+                _ => faults.push(Fault::at(map.place, 1, "`<<` merges mappings, and this is none").guarded()),
             }
         }
     }
