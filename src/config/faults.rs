@@ -351,12 +351,12 @@ fn mask_words(line: &str, masked: &mut [bool]) {
     }
 }
 
-/// Tags, anchors and aliases, which may be values that lack quotes; with all behind them.
+/// Tags, anchors, aliases and comments, which may be values that lack quotes; with all behind them.
 fn mask_signs(chars: &[char], masked: &mut [bool]) {
     let mut before = ':';
     for (at, &c) in chars.iter().enumerate() {
         let is_first = ":-?[{,".contains(before);
-        if is_first && "!&*".contains(c) && chars.get(at + 1).is_some_and(|next| !next.is_whitespace()) {
+        if is_first && "!&*#".contains(c) && chars.get(at + 1).is_some_and(|next| !next.is_whitespace()) {
             masked[at..].fill(true);
             return;
         }
