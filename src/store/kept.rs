@@ -153,7 +153,7 @@ pub struct JournalEntry {
 #[derive(Clone, Debug)]
 pub enum LinkChange {
     /// Makes the link of `link.repo` with `link.entity`, or replaces it. Refused where it would be a new one and the
-    /// entity is linked to another repository ([`StoreError::Linked`]).
+    /// entity is linked to another repository ([`super::StoreError::Linked`]).
     Make(Box<Link>),
     /// The same, whoever else is linked to the entity: for links that are known to be there.
     Put(Box<Link>),
