@@ -273,7 +273,7 @@ impl Around {
         is_shown(key)
             && (!self.inside || known.clone().any(|name| name == key) || {
                 // Mistyped; where a whole secret is expected, even that may be one.
-                !self.of_secret && nearest(key, &mut known).is_some()
+                !self.of_secret && is_word(key) && nearest(key, &mut known).is_some()
             })
     }
 
@@ -281,6 +281,11 @@ impl Around {
     pub fn is_secret(self) -> bool {
         self.inside
     }
+}
+
+/// Whether a text is letters and `_` alone, as the keys of credentials are: a slip of the keyboard leaves it so.
+pub(super) fn is_word(text: &str) -> bool {
+    text.chars().all(|c| c.is_ascii_alphabetic() || c == '_')
 }
 
 /// Whether a key's name says that its value is secret.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::faults::Fault;
+use super::faults::{Fault, is_word};
 use super::located::{Node, Value};
 use crate::error::is_invisible;
 
@@ -130,7 +130,7 @@ impl<'n> Fields<'n> {
             // Where a secret is expected in whole or in part, a key may be a secret that stands in braces.
             let is_named = match self.section {
                 "secret" => false,
-                section => near.is_some() || !SECRET_SECTIONS.contains(&section),
+                section => !SECRET_SECTIONS.contains(&section) || near.is_some() && is_word(&key.text),
             };
             let shown = if is_named { format!("`{}`", key.text) } else { "this".to_owned() };
             let fault = Fault::at(key.place, width, format!("{shown} is not a key of {}", a(self.section)));
