@@ -117,35 +117,46 @@ async fn a_killed_process_leaves_nothing_between_two_names() {
         }
         sorted(&exported(&store).await)
     };
-    let mut between = 0;
-    for round in 0..8 {
+    let (mut between, mut round) = (0, 0);
+    // Eight kills, and more where none of them fell in the middle.
+    while round < 8 || (between == 0 && round < 200) {
         let mut random = StdRng::seed_from_u64(round);
-        let mut child = start(this_program().env(MOVES, "1"), &folder);
-        let mut left = random.random_range(0..2_u32);
-        let mut acknowledged = Acknowledged::default();
-        let mut output = BufReader::new(child.stdout.take().expect("piped")).lines().map_while(Result::ok);
-        let mut opened = false;
-        while left > 0 || !opened {
-            let line = output.next().expect("the child goes on until it is killed");
-            opened |= line == "opened";
-            if acknowledged.note(&line) {
-                left -= 1;
-            }
-        }
-        for _ in 0..random.random_range(0..1_000_000_u32) {
-            std::hint::spin_loop();
-        }
-        child.kill().expect("kills");
-        child.wait().expect("ended");
+        let child = start(this_program().env(MOVES, "1"), &folder);
+        let writes = random.random_range(0..2);
+        kill(child, writes, random.random_range(0..1_000_000));
         between += u32::from(is_between(&folder));
         let store = open(&folder).await;
         let known = store.integrations().await.expect("reads");
         assert_eq!(known.len(), 1, "round {round}");
         assert_eq!(sorted(&exported(&store).await), before, "round {round}");
         assert_eq!(store.check().await.expect("checks").faults, Vec::<String>::new(), "round {round}");
+        round += 1;
     }
-    println!("8 kills, {between} of them in the middle");
+    println!("{round} kills, {between} of them in the middle");
     assert!(between > 0, "no kill fell in the middle: the test shows nothing");
+}
+
+/// Kills a process once it has told of so many writes, and after some turns more; what it told.
+fn kill(mut child: Child, mut writes: u32, turns: u32) -> Acknowledged {
+    let mut acknowledged = Acknowledged::default();
+    let mut output = BufReader::new(child.stdout.take().expect("piped")).lines().map_while(Result::ok);
+    let mut opened = false;
+    while writes > 0 || !opened {
+        let line = output.next().expect("the child goes on until it is killed");
+        opened |= line == "opened";
+        if acknowledged.note(&line) {
+            writes -= 1;
+        }
+    }
+    for _ in 0..turns {
+        std::hint::spin_loop();
+    }
+    child.kill().expect("kills");
+    child.wait().expect("ended");
+    for line in output {
+        acknowledged.note(&line);
+    }
+    acknowledged
 }
 
 /// Whether a store was left in the middle of carrying over.
@@ -224,26 +235,9 @@ async fn a_killed_process_loses_nothing_it_acknowledged() {
     let folder = scratch.path().join("store");
     for round in 0..12 {
         let mut random = StdRng::seed_from_u64(round);
-        let mut child = start(&mut this_program(), &folder);
-        let mut acknowledged = Acknowledged::default();
-        let mut left = random.random_range(0..20);
-        let mut output = BufReader::new(child.stdout.take().expect("piped")).lines().map_while(Result::ok);
-        let mut opened = false;
-        while left > 0 || !opened {
-            let line = output.next().expect("the child goes on until it is killed");
-            opened |= line == "opened";
-            if acknowledged.note(&line) {
-                left -= 1;
-            }
-        }
-        for _ in 0..random.random_range(0..200_000_u32) {
-            std::hint::spin_loop();
-        }
-        child.kill().expect("kills");
-        child.wait().expect("ended");
-        for line in output {
-            acknowledged.note(&line);
-        }
+        let child = start(&mut this_program(), &folder);
+        let writes = random.random_range(0..20);
+        let acknowledged = kill(child, writes, random.random_range(0..200_000));
         let store = open(&folder).await;
         assert_kept(&store, &acknowledged, round).await;
     }
