@@ -12,6 +12,7 @@ use super::{Exit, Start, args, printed, remote};
 use crate::assemble::Assembler;
 use crate::clock::Clock;
 use crate::commands::answer::CheckRow;
+use crate::commands::caller::Caller;
 use crate::commands::decisions::DecisionsBook;
 use crate::commands::{App, Failure, execute, request};
 use crate::config::{Config, ConfigError, LoadOptions, Loaded};
@@ -166,16 +167,16 @@ pub fn assembler(start: &Start, config: &Config) -> Assembler {
 pub fn app(start: &Start, config: Config, store: Arc<dyn Store>, clock: Clock) -> App {
     let config = Arc::new(config);
     App {
-        assembler: Assembler::new(config.clone(), start.environment.clone(), clock.clone()),
+        assembler: Arc::new(Assembler::new(config.clone(), start.environment.clone(), clock.clone())),
         decisions: config
             .decisions
             .clone()
-            .map(|path| Mutex::new(DecisionsBook::new(DecisionsFile::open(path), &config.store))),
+            .map(|path| Arc::new(Mutex::new(DecisionsBook::new(DecisionsFile::open(path), &config.store)))),
         ids: Arc::new(Ids::new(clock.clone(), rand::random())),
         config,
         store,
         clock,
-        by: "cli".to_owned(),
+        caller: Caller::at_the_terminal(),
         stop: start.stop.clone(),
     }
 }

@@ -167,7 +167,7 @@ pub(super) async fn ignore(app: &App, repositories: &[String], integration: Opti
             full_name: known.repository.full_name.clone(),
             kind: DecisionKind::Ignored,
             at: app.clock.now(),
-            by: app.by.clone(),
+            by: app.caller.name.clone(),
         };
         app.decide(&integration.catalog, &decision).await?;
     }
@@ -198,7 +198,7 @@ pub(super) async fn restore(app: &App, repositories: &[String], integration: Opt
                     full_name: known.repository.full_name.clone(),
                     kind: DecisionKind::Restored { entity: left },
                     at: app.clock.now(),
-                    by: app.by.clone(),
+                    by: app.caller.name.clone(),
                 };
                 app.decide(&integration.catalog, &decision).await?;
             }

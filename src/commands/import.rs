@@ -137,7 +137,7 @@ async fn promised(app: &App, id: &str) -> Result<BTreeMap<String, Choice>, Failu
     let mut part = 0;
     while let Some(stored) = app.store.plan(&part_id(id, part)).await? {
         part += 1;
-        let Some(integration) = app.config.integrations.iter().find(|one| one.key() == stored.integration) else {
+        let Some(integration) = app.visible().find(|one| one.key() == stored.integration) else {
             continue;
         };
         let choice = choices.entry(integration.name.clone()).or_default();
@@ -392,7 +392,7 @@ async fn import_into(
             links: &links,
             import_id: &import_id,
             sync_id: None,
-            by: &app.by,
+            by: &app.caller.name,
             now: app.clock.now(),
             stop: &app.stop,
             progress: &|done| {
@@ -441,7 +441,7 @@ async fn settle(
             full_name: outcome.full_name.clone(),
             kind: DecisionKind::Target { entity: outcome.entity.clone() },
             at: app.clock.now(),
-            by: app.by.clone(),
+            by: app.caller.name.clone(),
         };
         return app.decide(&integration.catalog, &decision).await;
     }

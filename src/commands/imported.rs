@@ -189,7 +189,7 @@ pub(super) async fn unlink(app: &App, repositories: &[String], integration: Opti
                 also: links[1..].iter().map(|link| link.entity.clone()).collect(),
             },
             at: app.clock.now(),
-            by: app.by.clone(),
+            by: app.caller.name.clone(),
         };
         app.decide(&integration.catalog, &decision).await?;
         let changes = links.iter().map(|link| LinkChange::Remove(link.repo.clone(), link.entity.clone())).collect();

@@ -20,12 +20,12 @@ const LEASE_WAIT: Duration = Duration::from_secs(10);
 /// Every integration of the config, then those that left it.
 pub(super) async fn list(app: &App, name: Option<&str>) -> Result<Answer, Failure> {
     let mut rows = Vec::new();
-    for integration in &app.config.integrations {
+    for integration in app.visible() {
         if name.is_none_or(|name| is_meant(name, &integration.name, &integration.key())) {
             rows.push(row(app, integration).await?);
         }
     }
-    for state in orphans(app).await? {
+    for state in orphans(app).await?.into_iter().filter(|state| app.caller.sees(&state.name)) {
         if name.is_none_or(|name| is_meant(name, &state.name, &state.key)) {
             rows.push(orphan(app, &state).await?);
         }
@@ -69,9 +69,9 @@ struct Named {
 
 /// The one a person means.
 async fn find(app: &App, text: &str) -> Result<Named, Failure> {
-    let of_config = app.config.integrations.iter();
+    let of_config = app.visible();
     let of_config = of_config.map(|one| Named { name: one.name.clone(), key: one.key(), is_orphaned: false });
-    let orphaned = orphans(app).await?.into_iter();
+    let orphaned = orphans(app).await?.into_iter().filter(|state| app.caller.sees(&state.name));
     let orphaned = orphaned.map(|state| Named { name: state.name, key: state.key, is_orphaned: true });
     let all: Vec<Named> = of_config.chain(orphaned).collect();
     let known: Vec<String> = all.iter().map(|one| one.name.clone()).collect();

@@ -3,6 +3,7 @@
 
 pub mod activity;
 pub mod answer;
+pub mod caller;
 pub mod check;
 pub mod credential;
 pub mod decisions;
@@ -31,27 +32,29 @@ use crate::ids::Ids;
 use crate::model::{IntegrationKey, KnownRepository, Presence, RepoKey};
 use crate::store::{Store, StoreError};
 use answer::RepositoryName;
+use caller::Caller;
 use request::{Answer, Request};
 
 /// How many repositories are read from the store at once.
 const BATCH: usize = 1_000;
 
-/// Everything a command works with.
+/// Everything a command works with, and who asks for it. Clones share it all.
+#[derive(Clone)]
 pub struct App {
     /// The settings in force.
     pub config: Arc<Config>,
     /// State.
     pub store: Arc<dyn Store>,
     /// Turns settings into sources, catalogs and rules.
-    pub assembler: Assembler,
+    pub assembler: Arc<Assembler>,
     /// Time.
     pub clock: Clock,
     /// Ids.
     pub ids: Arc<Ids>,
     /// People's decisions, for git.
-    pub decisions: Option<Mutex<decisions::DecisionsBook>>,
-    /// Who is asking: `cli`.
-    pub by: String,
+    pub decisions: Option<Arc<Mutex<decisions::DecisionsBook>>>,
+    /// Who is asking.
+    pub caller: Caller,
     /// Stops what runs at its next checkpoint.
     pub stop: CancellationToken,
 }
@@ -135,6 +138,7 @@ pub async fn execute(
     request: Request,
     progress: &(dyn Fn(Progress) + Sync + Send),
 ) -> Result<Answer, Failure> {
+    app.caller.may(&request)?;
     match request {
         Request::SyncNow { integrations, dry_run, full } => {
             sync::now(app, &integrations, sync::Options { dry_run, full }, progress).await
@@ -189,13 +193,23 @@ pub async fn execute(
 }
 
 impl App {
-    /// An integration of the config.
+    /// The same for another caller.
+    pub fn for_caller(&self, caller: Caller) -> Self {
+        Self { caller, ..self.clone() }
+    }
+
+    /// The integrations of the config that the caller sees.
+    pub fn visible(&self) -> impl Iterator<Item = &Integration> {
+        self.caller.visible(&self.config.integrations)
+    }
+
+    /// An integration of the config that the caller sees.
     ///
     /// # Errors
     /// Usage, naming the nearest one.
     pub fn integration(&self, name: &str) -> Result<&Integration, Failure> {
-        self.config.integration(name).ok_or_else(|| {
-            let names: Vec<&str> = self.config.integrations.iter().map(|one| one.name.as_str()).collect();
+        self.visible().find(|one| one.name == name).ok_or_else(|| {
+            let names: Vec<&str> = self.visible().map(|one| one.name.as_str()).collect();
             Failure::usage(format!("there is no integration `{name}`"), format!("the config has: {}", names.join(", ")))
         })
     }
@@ -207,7 +221,7 @@ impl App {
     pub fn integrations(&self, name: Option<&str>) -> Result<Vec<&Integration>, Failure> {
         match name {
             Some(name) => Ok(vec![self.integration(name)?]),
-            None => Ok(self.config.integrations.iter().collect()),
+            None => Ok(self.visible().collect()),
         }
     }
 

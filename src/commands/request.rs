@@ -291,6 +291,39 @@ impl Request {
             | Self::CredentialDelete { .. } => false,
         }
     }
+
+    /// Whether it concerns every integration and what belongs to none: not for whoever sees only some.
+    pub fn is_about_all(&self) -> bool {
+        match self {
+            Self::StoreCheck
+            | Self::StoreExport { .. }
+            | Self::CredentialList { .. }
+            | Self::CredentialRecords
+            | Self::CredentialChange { .. }
+            | Self::CredentialRenew { .. }
+            | Self::CredentialDelete { .. } => true,
+            Self::SyncNow { .. }
+            | Self::SyncHistory { .. }
+            | Self::SyncShow { .. }
+            | Self::SyncApprove { .. }
+            | Self::DiscoveredList(_)
+            | Self::DiscoveredShow { .. }
+            | Self::DiscoveredImport { .. }
+            | Self::DiscoveredIgnore { .. }
+            | Self::DiscoveredRestore { .. }
+            | Self::ImportedList { .. }
+            | Self::ImportedShow { .. }
+            | Self::ImportedUnlink { .. }
+            | Self::IntegrationList { .. }
+            | Self::IntegrationSuspend { .. }
+            | Self::IntegrationAutoImport { .. }
+            | Self::IntegrationDelete { .. }
+            | Self::ActivityPullRequests { .. }
+            | Self::ActivityCommits { .. }
+            | Self::ActivityDetails { .. }
+            | Self::ActivityUsers { .. } => false,
+        }
+    }
 }
 
 /// As a person types it, shortened: for the log of the sidecar that carries it out.

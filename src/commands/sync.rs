@@ -6,6 +6,7 @@ use std::time::Duration;
 use tracing::warn;
 
 use super::answer::{Change, DryRun, ImportRow, RepositoryName, RowResult};
+use super::caller::Sees;
 use super::request::Answer;
 use super::{App, Exit, Failure, integration};
 use crate::apply::{StepOutcome, StepResult};
@@ -102,7 +103,7 @@ pub async fn expire(app: &App) -> Result<u64, StoreError> {
 }
 
 async fn choose<'a>(app: &'a App, names: &[String]) -> Result<Vec<&'a Integration>, Failure> {
-    if app.config.integrations.is_empty() {
+    if app.visible().next().is_none() {
         return Err(Failure::usage(
             "the config has no integration",
             format!("add one to {}; `catalog-sync init` writes an example", shown(&app.config.path)),
@@ -110,7 +111,7 @@ async fn choose<'a>(app: &'a App, names: &[String]) -> Result<Vec<&'a Integratio
     }
     let mut chosen = Vec::new();
     let mut resting = Vec::new();
-    for integration in &app.config.integrations {
+    for integration in app.visible() {
         if names.is_empty() || names.contains(&integration.name) {
             let switches = app.store.switches(&integration.key()).await?;
             if integration::is_suspended(integration, &switches) {
@@ -361,14 +362,23 @@ pub(super) async fn history(app: &App, name: Option<&str>, limit: usize) -> Resu
         Some(name) => Some(app.integration(name)?.key()),
         None => None,
     };
-    Ok(Answer::Syncs(app.store.syncs(key.as_ref(), limit).await?))
+    if key.is_some() || matches!(app.caller.sees, Sees::Everything) {
+        return Ok(Answer::Syncs(app.store.syncs(key.as_ref(), limit).await?));
+    }
+    let mut all = Vec::new();
+    for integration in app.visible() {
+        all.extend(app.store.syncs(Some(&integration.key()), limit).await?);
+    }
+    all.sort_by(|a, b| (b.started_at, &b.id).cmp(&(a.started_at, &a.id)));
+    all.truncate(limit);
+    Ok(Answer::Syncs(all))
 }
 
 /// One sync.
 pub(super) async fn show(app: &App, id: &str) -> Result<Answer, Failure> {
     match app.store.sync(&SyncId(id.to_owned())).await? {
-        Some((_, record)) => Ok(Answer::Sync(Box::new(record))),
-        None => Err(unknown(id)),
+        Some((_, record)) if app.caller.sees(&record.integration) => Ok(Answer::Sync(Box::new(record))),
+        _ => Err(unknown(id)),
     }
 }
 
@@ -382,14 +392,17 @@ pub(super) async fn approve(
     id: &str,
     progress: &(dyn Fn(Progress) + Sync + Send),
 ) -> Result<Answer, Failure> {
-    let Some((key, _)) = app.store.sync(&SyncId(id.to_owned())).await? else { return Err(unknown(id)) };
+    let synced = app.store.sync(&SyncId(id.to_owned())).await?;
+    let Some((key, _)) = synced.filter(|(_, record)| app.caller.sees(&record.integration)) else {
+        return Err(unknown(id));
+    };
     let Some(plan) = app.store.plan(id).await? else {
         return Err(Failure::refused(
             format!("sync {id} holds nothing that waits for approval"),
             "it was approved already, or a later sync holds it: `catalog-sync sync history`",
         ));
     };
-    let Some(integration) = app.config.integrations.iter().find(|integration| integration.key() == key) else {
+    let Some(integration) = app.visible().find(|integration| integration.key() == key) else {
         return Err(Failure::refused(
             format!("the integration of sync {id} is not in the config any more"),
             "put it back, or delete its data: `catalog-sync integration delete NAME`",
@@ -411,7 +424,7 @@ pub(super) async fn approve(
         store: app.store.as_ref(),
         clock: &app.clock,
         ids: &app.ids,
-        by: &app.by,
+        by: &app.caller.name,
         stop: &app.stop,
         progress,
         plan: &plan,

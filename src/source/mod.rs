@@ -503,6 +503,9 @@ impl SourceError {
     /// What a person can do about it.
     pub fn mend(&self) -> Option<String> {
         let text = match self {
+            Self::Unauthorized { url } if !url.contains("bitbucket.org") => {
+                "check that the token is current and of the kind configured (`catalog-sync check` tells)"
+            }
             Self::Unauthorized { .. } => {
                 "check that the token is current and of the kind configured (`catalog-sync check` tells); Cloud app passwords ended on 2026-07-28"
             }

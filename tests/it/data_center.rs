@@ -1,7 +1,8 @@
 //! Data Center end to end (issue 3, Shows 1): the built binary against a simulated instance with a context path, under TLS
 //! of a private CA.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use catalog_sync::simulator::{
     Credential, DataCenterOptions, Endpoint, GenerateOptions, NewRepository, SimulatorOptions, Tls, World,
@@ -9,7 +10,7 @@ use catalog_sync::simulator::{
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use serde_json::Value;
 
-use crate::harness::{Bench, TOKEN, world};
+use crate::harness::{Bench, TOKEN, told, world};
 
 const CONFIG: &str = "\
 store: ./data
@@ -146,6 +147,41 @@ fn repositories_are_followed_by_their_number_p2_8_p2_9() {
     let names: Vec<&str> =
         links.as_array().expect("a list").iter().filter_map(|row| row["repository"]["full_name"].as_str()).collect();
     assert!(names.iter().any(|name| name.ends_with("/uno")), "{names:?}");
+}
+
+/// P6.11: a token that is revoked in the middle of a sync ends it at once; what was stored stays, and the next
+/// sync with a good one takes the rest, each item once.
+#[test]
+fn a_token_revoked_in_the_middle_ends_the_sync_p6_11() {
+    let instance = Instance::generated(60);
+    let bench = &instance.bench;
+    bench.simulator.set_latency(Duration::from_millis(20));
+    let running = bench.command(&["sync", "now", "--output", "json"]).spawn().expect("the program");
+    // Among the pages of pull requests and commits: the list itself has been read.
+    while bench.simulator.requests().total < 40 {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    bench.simulator.change_credential(0, |token| token.revoked = true);
+    bench.simulator.reset_requests();
+    let ended = told(running.wait_with_output().expect("its output")).exits(1);
+    let after = bench.simulator.requests().total;
+    assert!(after < 30, "{after} requests with a token that was revoked");
+    let record = &ended.json()[0];
+    assert_eq!(record["outcome"], "failed", "{record:#}");
+    assert!(record["errors"].to_string().contains("401"), "{record:#}");
+    assert!(record["notes"].to_string().contains("BITBUCKET_TOKEN"), "{record:#}");
+    let kept = bench.secondary();
+    assert!(!kept.is_empty(), "what came before is stored");
+
+    bench.simulator.set_latency(Duration::ZERO);
+    bench.simulator.change_credential(0, |token| token.revoked = false);
+    let record = bench.run(&["sync", "now", "--output", "json"]).ok().json()[0].clone();
+    assert_eq!(record["errors"], Value::Array(vec![]));
+    let all = bench.secondary();
+    let each: BTreeSet<_> = all.iter().collect();
+    assert_eq!(each.len(), all.len(), "none is doubled");
+    assert!(kept.iter().all(|item| each.contains(item)), "none is lost");
+    assert_eq!((record["secondary"]["commits"]["backlog"].clone(), all.len() > kept.len()), (0.into(), true));
 }
 
 /// New commits come, and only they; a head that was rewritten away is a new range.

@@ -298,7 +298,8 @@ pub fn output_of_input(command: &mut Command, input: &str) -> Output {
     told(child.wait_with_output().expect("its output"))
 }
 
-fn told(output: std::process::Output) -> Output {
+/// What a process that ended has said.
+pub fn told(output: std::process::Output) -> Output {
     Output {
         status: output.status.code(),
         stdout: String::from_utf8(output.stdout).expect("text on stdout"),
