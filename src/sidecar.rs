@@ -22,9 +22,9 @@ use crate::error::{Report, shown};
 use crate::model::sync::SecondaryCounts;
 use crate::model::{IntegrationKey, SyncRecord, Trigger};
 use crate::schedule;
-use crate::server::command::Commands;
+use crate::server::access::Access;
 use crate::server::health::Readiness;
-use crate::server::{self, command, health};
+use crate::server::{self, Commands, health};
 
 /// How often the config file is looked at.
 const LOOK_AT_CONFIG_EVERY: chrono::Duration = chrono::Duration::seconds(5);
@@ -118,7 +118,9 @@ pub async fn run(settings: Settings) -> Result<(), Report> {
 
     let listener = server::bind(server.listen, "server.listen").await?;
     let address = listener.local_addr().map_err(|error| Report::new("the listener has no address", &error, None))?;
-    let mut router = command::routes(sidecar.clone(), &token);
+    let commands: Arc<dyn Commands> = sidecar.clone();
+    let access = Access::new(commands.clone(), &token);
+    let mut router = server::known(&commands, &access, &token);
     let stop_serving = CancellationToken::new();
     let mut servers = JoinSet::new();
     match server.health_listen {

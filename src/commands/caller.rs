@@ -1,6 +1,7 @@
 //! Who asks, and what they may see and do.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use globset::GlobSet;
 
@@ -28,7 +29,7 @@ pub enum Sees {
     /// All of them, and what belongs to none.
     Everything,
     /// Those whose name matches, and nothing of the others.
-    Matching(GlobSet),
+    Matching(Arc<GlobSet>),
 }
 
 /// Why somebody may not.

@@ -38,4 +38,5 @@ pub use model::{
     RepositoryFilters, Retention, Role, RulesRef, Server, Tls, Token,
 };
 pub use secret::{Environment, Part, Secret, SecretError, SecretFrom, Secrets};
+pub use server::TOKEN_CHARACTERS;
 pub use url::{ConnectorUrl, Host, RepositoryRef, Transport, UrlError};

@@ -13,7 +13,7 @@ use super::model::{Identity, Role, Server, Tls, Token};
 use super::secret;
 
 /// Tokens shorter than this are guessable, and refused.
-pub(super) const TOKEN_CHARACTERS: usize = 32;
+pub const TOKEN_CHARACTERS: usize = 32;
 
 impl Default for Server {
     fn default() -> Self {

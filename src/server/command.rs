@@ -1,15 +1,16 @@
 //! Commands from a second terminal: `POST /api/v1/command` takes a [`Request`] and answers with lines of
 //! JSON, one [`Event`] each: progress as it comes, then the answer or the failure.
 //!
-//! Only for whoever can read `run.json` in the store: the route wants the random token kept there.
+//! For whoever can read `run.json` in the store, which has a token, and for who has one of the config. What they may
+//! is decided where it is carried out.
 
 use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{DefaultBodyLimit, State};
-use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::extract::{Extension, State};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use futures::stream;
@@ -18,8 +19,12 @@ use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 use tracing::info;
 
+use super::Commands;
+use super::access::Via;
+use super::problem::Problem;
+use crate::commands::caller::Caller;
 use crate::commands::request::{Answer, Request};
-use crate::commands::{App, Exit, Failure, execute};
+use crate::commands::{Exit, Failure, execute};
 use crate::engine::Progress;
 use crate::error::Report;
 
@@ -33,8 +38,6 @@ pub fn proof(token: &str) -> String {
     hex::encode(Sha256::digest(format!("answered by catalog-sync: {token}")))
 }
 
-/// Requests are small: values, never files.
-const BODY_BYTES: usize = 1024 * 1024;
 /// How many progress lines may wait for a slow reader; more are dropped, the answer never.
 const WAITING_LINES: usize = 256;
 
@@ -65,43 +68,37 @@ impl From<Failure> for Event {
     }
 }
 
-/// What the route needs of the sidecar.
-pub trait Commands: Send + Sync + 'static {
-    /// The settings in force now.
-    fn app(&self) -> Arc<App>;
-    /// Runs to its end even when the asker goes away, and is waited for at shutdown.
-    fn spawn(&self, work: futures::future::BoxFuture<'static, ()>);
-}
-
 struct Routes {
     commands: Arc<dyn Commands>,
-    /// Of the token: what is compared says nothing about it.
-    token_sha256: [u8; 32],
-    proof: String,
+    proof: HeaderValue,
 }
 
-/// The route, for whoever shows `token`.
-pub fn routes(commands: Arc<dyn Commands>, token: &str) -> Router {
-    let state = Arc::new(Routes { commands, token_sha256: Sha256::digest(token).into(), proof: proof(token) });
-    Router::new().route(PATH, post(command)).layer(DefaultBodyLimit::max(BODY_BYTES)).with_state(state)
+/// The route. Who knows `run_token` gets proof that it is us who answer.
+pub fn routes(commands: Arc<dyn Commands>, run_token: &str) -> Router {
+    let proof = HeaderValue::from_str(&proof(run_token)).expect("hexadecimal digits");
+    Router::new().route(PATH, post(command)).with_state(Arc::new(Routes { commands, proof }))
 }
 
-async fn command(State(routes): State<Arc<Routes>>, headers: HeaderMap, body: Bytes) -> Response {
-    let shown = headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.strip_prefix("Bearer "))
-        .map(|token| <[u8; 32]>::from(Sha256::digest(token)));
-    if shown != Some(routes.token_sha256) {
-        return (StatusCode::UNAUTHORIZED, "the token of run.json is needed\n").into_response();
-    }
-    // Read only now: without the token nothing is told, not even how a request looks.
+async fn command(
+    State(routes): State<Arc<Routes>>,
+    Extension(caller): Extension<Caller>,
+    Extension(via): Extension<Via>,
+    body: Bytes,
+) -> Response {
     let request: Request = match serde_json::from_slice(&body) {
         Ok(request) => request,
-        Err(error) => return (StatusCode::UNPROCESSABLE_ENTITY, format!("no request: {error}\n")).into_response(),
+        Err(error) => {
+            let mend = "ask with a catalog-sync of the same version";
+            let what = format!("no request: {error}");
+            return Problem::new(StatusCode::UNPROCESSABLE_ENTITY, what, mend).into_response();
+        }
     };
     let (lines, waiting) = mpsc::channel::<Event>(WAITING_LINES);
-    let app = routes.commands.app();
+    let who = match via {
+        Via::RunFile => "another terminal".to_owned(),
+        _ => caller.name.clone(),
+    };
+    let app = routes.commands.app().for_caller(caller);
     routes.commands.spawn(Box::pin(async move {
         let progress = lines.clone();
         let report = move |report: Progress| {
@@ -114,13 +111,13 @@ async fn command(State(routes): State<Arc<Routes>>, headers: HeaderMap, body: By
         let event = match execute(&app, request, &report).await {
             Ok(answer) => {
                 if is_told {
-                    info!("another terminal: {asked}: done");
+                    info!("{who}: {asked}: done");
                 }
                 Event::Answer(Box::new(answer))
             }
             Err(failure) => {
                 if is_told {
-                    info!("another terminal: {asked}: {}", failure.report.one_line());
+                    info!("{who}: {asked}: {}", failure.report.one_line());
                 }
                 failure.into()
             }
@@ -134,9 +131,10 @@ async fn command(State(routes): State<Arc<Routes>>, headers: HeaderMap, body: By
         line.push(b'\n');
         Some((Ok::<_, Infallible>(Bytes::from(line)), waiting))
     });
-    let headers = [
-        (header::CONTENT_TYPE, "application/x-ndjson".to_owned()),
-        (HeaderName::from_static(PROOF), routes.proof.clone()),
-    ];
-    (headers, Body::from_stream(body)).into_response()
+    let mut response = Body::from_stream(body).into_response();
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
+    if via == Via::RunFile {
+        response.headers_mut().insert(HeaderName::from_static(PROOF), routes.proof.clone());
+    }
+    response
 }
