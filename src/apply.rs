@@ -30,8 +30,8 @@ pub struct Applying<'a> {
     pub now: DateTime<Utc>,
     /// Start no new step once this is cancelled.
     pub stop: &'a CancellationToken,
-    /// Called after each step: done so far.
-    pub progress: &'a (dyn Fn(u64) + Sync),
+    /// Called after each step: done so far, and what came of this one.
+    pub progress: &'a (dyn Fn(u64, &StepOutcome) + Sync),
 }
 
 /// What became of a step.
@@ -91,8 +91,9 @@ pub async fn apply(applying: &Applying<'_>, steps: &[Step]) -> Result<Vec<StepOu
                 None => write(applying, step, &mut left).await?,
             },
         };
-        outcomes.push(outcome(step, result));
-        (applying.progress)(outcomes.len() as u64);
+        let outcome = outcome(step, result);
+        (applying.progress)(outcomes.len() as u64 + 1, &outcome);
+        outcomes.push(outcome);
     }
     Ok(outcomes)
 }

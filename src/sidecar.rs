@@ -312,7 +312,9 @@ impl Sidecar {
         let mut next: Option<DateTime<Utc>> = None;
         for integration in &app.config.integrations {
             let key = integration.key();
-            if self.running.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&key) {
+            let is_started = self.running.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&key);
+            // By hand: looked at again in a moment.
+            if is_started || app.running.is_syncing(&key) {
                 continue;
             }
             let due = match self.due(&app, integration, now).await {

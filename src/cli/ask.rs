@@ -1,5 +1,7 @@
 //! Arguments → request.
 
+use std::collections::BTreeMap;
+
 use super::args::{
     self, ActionFilter, Activity, Cli, Command, Discovered, ImportFilter, Imported, Integration, Output, Store, Switch,
     Sync,
@@ -21,6 +23,7 @@ pub(super) fn request(cli: &Cli) -> Result<Request, Failure> {
             Sync::Now(now) => Request::SyncNow { integrations: now.integrations, dry_run: now.dry_run, full: now.full },
             Sync::History(of) => Request::SyncHistory { integration: of.integration, limit: of.limit },
             Sync::Show { id } => Request::SyncShow { id },
+            Sync::Cancel { id } => Request::SyncCancel { id },
             Sync::Approve { id } => Request::SyncApprove { id },
         },
         Command::Discovered(discovered) => of_discovered(discovered),
@@ -93,6 +96,8 @@ fn of_discovered(discovered: Discovered) -> Request {
                 args::StateFilter::All => StateFilter::All,
             }),
             search: of.search,
+            project: of.project,
+            kind: None,
         }),
         Discovered::Show(of) => Request::DiscoveredShow { repository: of.repository, integration: of.integration },
         Discovered::Import(of) => {
@@ -105,9 +110,13 @@ fn of_discovered(discovered: Discovered) -> Request {
                         ImportFilter::Merge => Action::Merge,
                     }),
                     state: Some(StateFilter::Pending),
-                    search: None,
+                    ..DiscoveredFilter::default()
                 }),
-                None => Selection::Named { repositories: of.repositories, integration: of.integration },
+                None => Selection::Named {
+                    repositories: of.repositories,
+                    integration: of.integration,
+                    versions: BTreeMap::new(),
+                },
             };
             let options = ImportOptions { into: of.into, kind: of.kind, r#type: of.entity_type, dry_run: of.dry_run };
             Request::DiscoveredImport { selection, options }

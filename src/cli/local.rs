@@ -178,6 +178,10 @@ pub fn app(start: &Start, config: Config, store: Arc<dyn Store>, clock: Clock) -
         clock,
         caller: Caller::at_the_terminal(),
         stop: start.stop.clone(),
+        views: Arc::default(),
+        running: Arc::default(),
+        jobs: Arc::default(),
+        job: None,
     }
 }
 
@@ -211,6 +215,9 @@ pub async fn run_with(
     });
     let clock = local.app.clock.clone();
     let store = local.app.store.clone();
+    // What runs goes on under a new config; lists are made anew.
+    let (running, jobs) = (local.app.running.clone(), local.app.jobs.clone());
+    local.app.views.keep();
     let again = (start.clone(), listen.map(str::to_owned), path);
     let anew = start.clone();
     let ended = sidecar::run(sidecar::Settings {
@@ -220,7 +227,12 @@ pub async fn run_with(
             let (start, listen, path) = &again;
             Config::load_file(path, &options(start, listen.as_deref())).map_err(in_a_line)
         }),
-        rebuild: Box::new(move |config| app(&anew, config, store.clone(), clock.clone())),
+        rebuild: Box::new(move |config| {
+            let shared = (running.clone(), jobs.clone());
+            let app = App { running: shared.0, jobs: shared.1, ..app(&anew, config, store.clone(), clock.clone()) };
+            app.views.keep();
+            app
+        }),
         store: store_path,
         token: token(),
         stop: start.stop.clone(),

@@ -1,16 +1,18 @@
 //! What commands answer: the contract's objects (section 3), as the CLI prints them and the API will
 //! return them.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use crate::model::{Action, Repository, SyncRecord, User};
 
 /// A repository as other objects name it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RepositoryName {
     /// Stable id: the Cloud `uuid` with its braces.
     pub id: String,
@@ -34,7 +36,7 @@ impl From<&Repository> for RepositoryName {
 }
 
 /// A recommendation as shown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Recommended {
     /// What to do.
     pub action: Action,
@@ -47,7 +49,7 @@ pub struct Recommended {
 }
 
 /// State of a discovered repository.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DiscoveredState {
     /// Awaits a decision.
@@ -70,7 +72,7 @@ impl DiscoveredState {
 }
 
 /// A row of `discovered list`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct DiscoveredRow {
     /// Name of the integration.
     pub integration: String,
@@ -94,10 +96,39 @@ pub struct DiscoveredRow {
     pub hidden_by: Option<String>,
     /// It was imported before: `unlinked from …` or `undone from …`.
     pub tombstone: Option<String>,
+    /// Changes whenever the row says something else: an import that names it is refused where it is another by then.
+    #[serde(default)]
+    pub version: String,
+}
+
+impl DiscoveredRow {
+    /// The same with the version that its contents have.
+    pub fn versioned(mut self) -> Self {
+        self.version.clear();
+        // Of what a person sees: whatever process shows it, and after a restart, it is the same.
+        let shown = serde_json::to_vec(&self).unwrap_or_default();
+        self.version = hex::encode(&Sha256::digest(shown)[..8]);
+        self
+    }
+}
+
+/// One page of a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Page<R> {
+    /// In the order asked for.
+    pub rows: Vec<R>,
+    /// Rows that match, on all pages.
+    pub total: u64,
+    /// How many there are of each action (discovered) or status (imported) with the rest of the filter.
+    pub counts: BTreeMap<String, u64>,
+    /// Project keys of everything in the list, whatever the filter: sorted, at most 500.
+    pub projects: Vec<String>,
+    /// The cursor of the next page; `None`: this is the last one.
+    pub next: Option<String>,
 }
 
 /// What became of one row of an import.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RowResult {
     /// Written, or would be.
@@ -123,7 +154,7 @@ impl RowResult {
 }
 
 /// What a step does to an entity.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Change {
     /// It is created.
@@ -149,7 +180,7 @@ impl Change {
 }
 
 /// A changed file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ChangedFile {
     /// Relative to the catalog's root.
     pub path: PathBuf,
@@ -158,7 +189,7 @@ pub struct ChangedFile {
 }
 
 /// One repository of an import.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ImportRow {
     /// Which repository.
     pub repository: RepositoryName,
@@ -178,7 +209,7 @@ pub struct ImportRow {
 }
 
 /// `discovered import`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ImportReport {
     /// The import; `None` for a dry run.
     pub import_id: Option<String>,
@@ -191,7 +222,7 @@ pub struct ImportReport {
 }
 
 /// A row of `imported list`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ImportedRow {
     /// Name of the integration.
     pub integration: String,
@@ -224,7 +255,7 @@ pub struct ImportedRow {
 }
 
 /// A field we wrote, for `imported show`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct WrittenRow {
     /// Path in the entity.
     pub field: String,
@@ -235,7 +266,7 @@ pub struct WrittenRow {
 }
 
 /// `imported show`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ImportedDetail {
     /// As in the list.
     #[serde(flatten)]
@@ -252,7 +283,7 @@ pub struct ImportedDetail {
 }
 
 /// A row of `integration list`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct IntegrationRow {
     /// Name.
     pub name: String,
@@ -288,7 +319,7 @@ pub struct IntegrationRow {
 }
 
 /// What `integration delete` would lose, or lost.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Deletion {
     /// Which integration.
     pub name: String,
@@ -310,7 +341,7 @@ pub struct Deletion {
 }
 
 /// A stored credential, for `credential list` and `info`: everything but what is secret.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct CredentialRow {
     /// Name.
     pub name: String,
@@ -334,7 +365,7 @@ pub struct CredentialRow {
 }
 
 /// `credential delete`: what would be, or was, forgotten.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct CredentialDeletion {
     /// Name.
     pub name: String,
@@ -345,7 +376,7 @@ pub struct CredentialDeletion {
 }
 
 /// A row of `activity pull-requests`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct PullRequestRow {
     /// Number.
     pub id: u64,
@@ -368,7 +399,7 @@ pub struct PullRequestRow {
 }
 
 /// A row of `activity commits`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct CommitRow {
     /// Full hash.
     pub hash: String,
@@ -383,7 +414,7 @@ pub struct CommitRow {
 }
 
 /// A row of `activity users`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct UserRow {
     /// Name of the integration.
     pub integration: String,
@@ -393,7 +424,7 @@ pub struct UserRow {
 }
 
 /// A finding of `check`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct CheckRow {
     /// `config`, `connector acme`, `catalog main`, `integration acme`.
     pub about: String,
@@ -410,7 +441,7 @@ pub struct CheckRow {
 }
 
 /// What a dry run of a sync would do, besides its record.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct DryRun {
     /// The sync as it would be recorded.
     #[serde(flatten)]

@@ -56,7 +56,7 @@ impl Forbidden {
 impl From<Forbidden> for Failure {
     fn from(forbidden: Forbidden) -> Self {
         let mend = Some(forbidden.mend().to_owned());
-        Self { report: Report::plain(forbidden.to_string(), mend), exit: Exit::Refused }
+        Self { report: Report::plain(forbidden.to_string(), mend), exit: Exit::Forbidden }
     }
 }
 

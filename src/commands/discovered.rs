@@ -7,9 +7,11 @@ use super::request::{Answer, DiscoveredFilter, Explained, StateFilter};
 use super::{App, Failure, imported};
 use crate::assemble;
 use crate::config::Integration;
+use crate::correlate::Rules;
 use crate::engine::{Stop, judge, survey};
 use crate::model::{Action, Decision, DecisionKind, EntityRef, KnownRepository, Presence, Recommendation, RepoKey};
 use crate::recommend::{awaits_decision, look_first};
+use crate::store::{Listed, ListedOf};
 
 /// Rows that match, sorted by integration, then full name.
 ///
@@ -18,15 +20,16 @@ use crate::recommend::{awaits_decision, look_first};
 pub async fn list(app: &App, filter: &DiscoveredFilter) -> Result<Vec<DiscoveredRow>, Failure> {
     let mut rows = Vec::new();
     for integration in app.integrations(filter.integration.as_deref())? {
-        let mut of_one = rows_of(app, integration).await?;
-        of_one.retain(|row| is_wanted(row, filter));
+        let of_one = rows_with_projects(app, integration).await?.into_iter();
+        let of_one = of_one.filter(|(row, project)| is_wanted(row, project.as_deref(), filter));
+        let mut of_one: Vec<DiscoveredRow> = of_one.map(|(row, _)| row).collect();
         of_one.sort_by(|a, b| a.repository.full_name.cmp(&b.repository.full_name));
         rows.extend(of_one);
     }
     Ok(rows)
 }
 
-fn is_wanted(row: &DiscoveredRow, filter: &DiscoveredFilter) -> bool {
+fn is_wanted(row: &DiscoveredRow, project: Option<&str>, filter: &DiscoveredFilter) -> bool {
     let state = match filter.state.unwrap_or(StateFilter::Pending) {
         StateFilter::All => true,
         StateFilter::Pending => row.state == DiscoveredState::Pending,
@@ -41,11 +44,21 @@ fn is_wanted(row: &DiscoveredRow, filter: &DiscoveredFilter) -> bool {
             .iter()
             .any(|text| text.to_lowercase().contains(&search))
     });
-    state && action && search
+    let is_project = |wanted: &String| project.is_some_and(|project| project.to_lowercase() == wanted.to_lowercase());
+    let kind = filter.kind.as_ref().is_none_or(|kind| kind.to_lowercase() == row.kind.to_lowercase());
+    state && action && search && kind && filter.project.as_ref().is_none_or(is_project)
 }
 
 /// Every row of one integration, in the store's order.
 async fn rows_of(app: &App, integration: &Integration) -> Result<Vec<DiscoveredRow>, Failure> {
+    Ok(rows_with_projects(app, integration).await?.into_iter().map(|(row, _)| row).collect())
+}
+
+/// The same, each with the key of its repository's project.
+async fn rows_with_projects(
+    app: &App,
+    integration: &Integration,
+) -> Result<Vec<(DiscoveredRow, Option<String>)>, Failure> {
     let key = integration.key();
     let links = app.store.links(&integration.catalog).await?;
     let linked: BTreeSet<&RepoKey> = links.iter().map(|link| &link.repo).collect();
@@ -67,9 +80,31 @@ async fn rows_of(app: &App, integration: &Integration) -> Result<Vec<DiscoveredR
         if linked.contains(repo) && !recommendation.is_some_and(|one| awaits_decision(one, &links, &rules)) {
             continue;
         }
-        rows.extend(row(integration, &known, recommendation, decisions.get(repo)));
+        let row = row(integration, &known, recommendation, decisions.get(repo));
+        rows.extend(row.map(|row| (row, known.repository.project_key)));
     }
     Ok(rows)
+}
+
+/// The row of what the store tells of a repository; `None`: it is not in the list.
+pub(super) fn row_of(integration: &Integration, rules: &Rules, listed: &Listed) -> Option<DiscoveredRow> {
+    let Listed { known, recommendation, links, decision } = listed;
+    let waits_again = || recommendation.as_ref().is_some_and(|one| awaits_decision(one, links, rules));
+    if !links.is_empty() && !waits_again() {
+        return None;
+    }
+    row(integration, known, recommendation.as_ref(), decision.as_ref())
+}
+
+/// The row of one repository as it is now; `None`: it is not in the list.
+pub(super) async fn row_now(
+    app: &App,
+    integration: &Integration,
+    repo: &RepoKey,
+) -> Result<Option<DiscoveredRow>, Failure> {
+    let rules = assemble::rules(integration)?;
+    let listed = app.store.listed(&integration.key(), ListedOf::These(vec![repo.clone()])).await?;
+    Ok(listed.first().and_then(|listed| row_of(integration, &rules, listed)))
 }
 
 /// One row; `None` for repositories that are gone, moved or inaccessible.
@@ -121,7 +156,7 @@ fn row(
             (recommended, integration.kind.clone(), Some(integration.entity_type.clone()), None, None)
         }
     };
-    Some(DiscoveredRow {
+    let row = DiscoveredRow {
         integration: integration.name.clone(),
         repository: RepositoryName::from(&known.repository),
         recommendation: recommended,
@@ -133,7 +168,9 @@ fn row(
         needs_review: unseen,
         hidden_by,
         tombstone,
-    })
+        version: String::new(),
+    };
+    Some(row.versioned())
 }
 
 /// Rules tried, both values, candidates, near misses (P3.6).

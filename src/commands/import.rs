@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::answer::{DiscoveredRow, ImportReport, ImportRow, RepositoryName, RowResult};
-use super::request::{Answer, DiscoveredFilter, ImportOptions, Selection};
+use chrono::{DateTime, SecondsFormat, Utc};
+
+use super::answer::{DiscoveredRow, ImportReport, ImportRow, Recommended, RepositoryName, RowResult};
+use super::request::{Answer, DiscoveredFilter, ImportOptions, Selection, StateFilter};
 use super::{App, Failure, discovered, sync};
 use crate::apply::{Applying, preview};
 use crate::config::Integration;
@@ -28,6 +30,8 @@ struct Choice {
     promised: Option<Vec<Step>>,
     /// A person chose the entity: `--into`, here or in the dry run.
     is_chosen: bool,
+    /// When the choice was made, where somebody else may import the same meanwhile.
+    began: Option<DateTime<Utc>>,
 }
 
 pub(super) async fn import(
@@ -36,14 +40,17 @@ pub(super) async fn import(
     options: ImportOptions,
     progress: &(dyn Fn(Progress) + Sync + Send),
 ) -> Result<Answer, Failure> {
+    let began = app.clock.now();
     let choices = match selection {
-        Selection::Named { repositories, integration } => {
-            named(app, &repositories, integration.as_deref(), &options).await?
+        Selection::Named { repositories, integration, versions } => {
+            let mut choices = named(app, &repositories, integration.as_deref(), &options, &versions).await?;
+            choices.values_mut().for_each(|choice| choice.began = Some(began));
+            choices
         }
         Selection::Matching(filter) => matching(app, filter, &options).await?,
         Selection::Plan { id } => promised(app, &id).await?,
     };
-    let id = app.ids.next();
+    let id = app.job.as_ref().map_or_else(|| app.ids.next(), |job| job.id.clone());
     let mut rows = Vec::new();
     let mut plans = 0;
     for (name, choice) in choices {
@@ -65,6 +72,7 @@ async fn named(
     repositories: &[String],
     integration: Option<&str>,
     options: &ImportOptions,
+    versions: &BTreeMap<String, String>,
 ) -> Result<BTreeMap<String, Choice>, Failure> {
     if options.into.is_some() && repositories.len() != 1 {
         return Err(Failure::usage("--into takes exactly one repository", "import them one by one"));
@@ -72,6 +80,12 @@ async fn named(
     let mut choices: BTreeMap<String, Choice> = BTreeMap::new();
     for text in repositories {
         let (integration, known) = app.find(text, integration).await?;
+        if let Some(version) = versions.get(text)
+            && let Some(row) = changed_since_shown(app, integration, &known, version).await?
+        {
+            choices.entry(integration.name.clone()).or_default().refused.push(row);
+            continue;
+        }
         let recommendations = app.store.recommendations(&integration.key()).await?;
         let recommendation = recommendations.into_iter().find(|one| one.repo == known.repository.key);
         let links = app.store.links(&integration.catalog).await?;
@@ -83,7 +97,7 @@ async fn named(
         let waits = recommendation.as_ref().is_some_and(|one| awaits_decision(one, &links, &rules));
         match links.iter().find(|link| link.repo == known.repository.key) {
             Some(link) if link.state == LinkState::Active && !waits && is_the_same(link, options) => {
-                choice.refused.push(imported_already(&known, &link.entity));
+                choice.refused.push(imported_already(&known, link));
             }
             _ => add(choice, known, recommendation, &left, options),
         }
@@ -100,6 +114,8 @@ async fn matching(
     if options.into.is_some() {
         return Err(Failure::usage("--into takes exactly one repository", "name the repository instead of --all"));
     }
+    // What was set aside or is hidden is not imported by a filter.
+    let filter = DiscoveredFilter { state: Some(StateFilter::Pending), ..filter };
     let rows: Vec<DiscoveredRow> = discovered::list(app, &filter).await?;
     let mut choices: BTreeMap<String, Choice> = BTreeMap::new();
     for integration in app.integrations(filter.integration.as_deref())? {
@@ -150,7 +166,7 @@ async fn promised(app: &App, id: &str) -> Result<BTreeMap<String, Choice>, Failu
             let is_done =
                 |link: &&Link| link.repo == step.repo && link.entity == step.entity && link.state == LinkState::Active;
             if let (Some(known), Some(link)) = (&known, links.iter().find(is_done)) {
-                choice.refused.push(imported_already(known, &link.entity));
+                choice.refused.push(imported_already(known, link));
                 continue;
             }
             let decision = decisions.iter().find(|decision| decision.repo == step.repo && decision.at > stored.at);
@@ -167,7 +183,7 @@ async fn promised(app: &App, id: &str) -> Result<BTreeMap<String, Choice>, Failu
         choice.promised = Some(stored.plan.steps);
     }
     if choices.is_empty() {
-        return Err(Failure::usage(
+        return Err(Failure::unknown(
             format!("there is no plan {id}"),
             "make one with `discovered import … --dry-run`; plans expire with the sync history",
         ));
@@ -179,9 +195,36 @@ fn part_id(id: &str, part: usize) -> String {
     if part == 0 { id.to_owned() } else { format!("{id}-{part}") }
 }
 
+/// A row that says something else than what the person saw who imports it.
+async fn changed_since_shown(
+    app: &App,
+    integration: &Integration,
+    known: &KnownRepository,
+    version: &str,
+) -> Result<Option<ImportRow>, Failure> {
+    let now = discovered::row_now(app, integration, &known.repository.key).await?;
+    let Some(now) = now else { return Ok(None) };
+    if now.version == version {
+        return Ok(None);
+    }
+    let Recommended { action, entity, reason, .. } = now.recommendation;
+    let into = entity.as_ref().map_or_else(String::new, |entity| format!(" with {entity}"));
+    let reason = format!("changed since you looked: now {}{into} ({reason}); look again", action.as_str());
+    Ok(Some(ImportRow {
+        repository: RepositoryName::from(&known.repository),
+        action,
+        entity,
+        result: RowResult::Held,
+        change: None,
+        reason: Some(reason),
+        files: Vec::new(),
+    }))
+}
+
 /// Nothing to do, and no fault either.
-fn imported_already(known: &KnownRepository, entity: &EntityRef) -> ImportRow {
-    let name = &known.repository.full_name;
+fn imported_already(known: &KnownRepository, link: &Link) -> ImportRow {
+    let (name, entity, by) = (&known.repository.full_name, &link.entity, escape_control(&link.imported_by));
+    let at = link.imported_at.to_rfc3339_opts(SecondsFormat::Secs, true);
     ImportRow {
         repository: RepositoryName::from(&known.repository),
         action: Action::None,
@@ -189,10 +232,25 @@ fn imported_already(known: &KnownRepository, entity: &EntityRef) -> ImportRow {
         result: RowResult::Unchanged,
         change: None,
         reason: Some(format!(
-            "already imported as {entity}: each sync keeps it in step; for another entity `imported unlink {name}` first"
+            "already imported as {entity} (by {by}, {at}): each sync keeps it in step; for another entity `imported unlink {name}` first"
         )),
         files: Vec::new(),
     }
+}
+
+/// Takes out what somebody else imported while this import was on its way: done for one, `unchanged` for the other.
+fn imported_meanwhile(choice: &mut Choice, links: &[Link]) {
+    let Some(began) = choice.began else { return };
+    let Choice { chosen, names, refused, .. } = choice;
+    chosen.retain(|one| {
+        let made = links.iter().find(|link| {
+            let is_aim = one.target().is_none_or(|entity| *entity == link.entity);
+            link.repo == *one.repo() && link.state == LinkState::Active && link.imported_at >= began && is_aim
+        });
+        let Some((link, known)) = made.zip(names.get(&one.repo().id)) else { return true };
+        refused.push(imported_already(known, link));
+        false
+    });
 }
 
 /// A row of a dry run that does not hold any more, and why.
@@ -309,10 +367,12 @@ async fn import_into(
     plans: &mut usize,
     progress: &(dyn Fn(Progress) + Sync + Send),
 ) -> Result<Vec<ImportRow>, Failure> {
-    let Choice { chosen, names, refused: mut rows, promised, is_chosen } = choice;
+    let mut choice = choice;
     let parts = app.assembler.parts(integration).await?;
     let catalog = parts.catalog.as_ref();
     let lease = app.store.catalog_lease(catalog.name()).await?;
+    imported_meanwhile(&mut choice, &app.store.links(catalog.name()).await?);
+    let Choice { chosen, names, refused: mut rows, promised, is_chosen, .. } = choice;
     let survey = survey::look(catalog, app.store.as_ref()).await.map_err(|error| stopped(error.into()))?;
     if !options.dry_run {
         catalog.tidy().await?;
@@ -360,6 +420,11 @@ async fn import_into(
         });
     }
 
+    // Those of the steps follow one by one.
+    rows.iter().for_each(|row| app.tell_row(row));
+    if let Some(job) = &app.job {
+        job.expect(plan.steps.len());
+    }
     if options.dry_run {
         let outcomes = preview(catalog, &plan.steps).await;
         if !plan.steps.is_empty() {
@@ -395,7 +460,8 @@ async fn import_into(
             by: &app.caller.name,
             now: app.clock.now(),
             stop: &app.stop,
-            progress: &|done| {
+            progress: &|done, outcome| {
+                app.tell_row(&sync::import_row(outcome, name_of(&outcome.repo)));
                 progress(Progress {
                     integration: integration.name.clone(),
                     stage: "import".to_owned(),

@@ -15,10 +15,10 @@ use crate::model::{
     SecondaryKind, SyncRecord, Trigger,
 };
 use crate::plan;
-use crate::store::LinkChange;
+use crate::store::{LinkChange, Listed};
 
 /// How far back a sync without complaint is looked for.
-const SYNCS_LOOKED_AT: usize = 50;
+pub(super) const SYNCS_LOOKED_AT: usize = 50;
 
 /// Rows that match, sorted by integration, then full name.
 ///
@@ -63,7 +63,12 @@ fn last_synced_at(link: &Link, known: &KnownRepository, syncs: &[SyncRecord]) ->
     if link.state != LinkState::Active || !known.presence.is_served() {
         return link.last_synced_at;
     }
-    let name = Some(known.repository.full_name.as_str());
+    last_look(&known.repository.full_name, syncs).max(link.last_synced_at)
+}
+
+/// The end of the last sync that had no complaint about a repository.
+pub(super) fn last_look(full_name: &str, syncs: &[SyncRecord]) -> Option<DateTime<Utc>> {
+    let name = Some(full_name);
     let is_about_it = |repository: Option<&str>| repository.is_none() || repository == name;
     let looked = syncs.iter().find(|sync| {
         matches!(sync.outcome, Outcome::Completed | Outcome::Partial | Outcome::Held)
@@ -71,8 +76,14 @@ fn last_synced_at(link: &Link, known: &KnownRepository, syncs: &[SyncRecord]) ->
             && !sync.held.iter().any(|held| is_about_it(held.repository.as_deref()))
             && sync.trigger != Trigger::Approval
     });
-    let ended = looked.map(|sync| sync.started_at + TimeDelta::milliseconds(sync.duration_ms.cast_signed()));
-    ended.max(link.last_synced_at)
+    looked.map(|sync| sync.started_at + TimeDelta::milliseconds(sync.duration_ms.cast_signed()))
+}
+
+/// The rows of what the store tells of a repository, and whether syncs look after the link.
+pub(super) fn listed_rows(integration: &Integration, listed: &Listed) -> Vec<(ImportedRow, bool)> {
+    let is_served = listed.known.presence.is_served();
+    let row = |link: &Link| (row(integration, link, &listed.known, &[]), is_served && link.state == LinkState::Active);
+    listed.links.iter().map(row).collect()
 }
 
 fn row(integration: &Integration, link: &Link, known: &KnownRepository, syncs: &[SyncRecord]) -> ImportedRow {
@@ -206,7 +217,7 @@ async fn links_of(app: &App, integration: &Integration, known: &KnownRepository)
 }
 
 fn not_imported(known: &KnownRepository) -> Failure {
-    Failure::usage(
+    Failure::unknown(
         format!("{} is not imported", known.repository.full_name),
         "`imported list` shows what is; `discovered import` imports",
     )

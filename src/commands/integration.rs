@@ -7,7 +7,7 @@ use tracing::{info, warn};
 
 use super::answer::{Deletion, IntegrationRow};
 use super::request::Answer;
-use super::{App, Failure};
+use super::{App, Failure, listing};
 use crate::config::{Cadence, Integration, RulesRef};
 use crate::error::shown;
 use crate::model::{IntegrationKey, RepoKey, SyncRecord};
@@ -77,7 +77,7 @@ async fn find(app: &App, text: &str) -> Result<Named, Failure> {
     let known: Vec<String> = all.iter().map(|one| one.name.clone()).collect();
     let mut meant: Vec<Named> = all.into_iter().filter(|one| is_meant(text, &one.name, &one.key)).collect();
     let Some(one) = meant.pop() else {
-        return Err(Failure::usage(
+        return Err(Failure::unknown(
             format!("there is no integration `{text}`"),
             format!("`integration list` shows {}", known.join(", ")),
         ));
@@ -105,7 +105,10 @@ async fn row(app: &App, integration: &Integration) -> Result<IntegrationRow, Fai
     let last_started = state.as_ref().and_then(|state| state.last_started_at);
     let next_run = (!is_suspended(integration, &switches))
         .then(|| schedule::next_due(&integration.update_every, &key, last_started, app.clock.now()));
-    let (repositories, imported) = counts(app, &key).await?;
+    let (repositories, imported) = match listing::counts(app, integration).await? {
+        Some(counts) => counts,
+        None => counts(app, &key).await?,
+    };
     Ok(IntegrationRow {
         name: integration.name.clone(),
         state: match (integration.suspended, switches.suspended) {

@@ -11,7 +11,10 @@ pub mod discovered;
 pub mod import;
 pub mod imported;
 pub mod integration;
+pub mod jobs;
+pub mod listing;
 pub mod request;
+pub mod running;
 pub mod store;
 pub mod sync;
 
@@ -57,6 +60,14 @@ pub struct App {
     pub caller: Caller,
     /// Stops what runs at its next checkpoint.
     pub stop: CancellationToken,
+    /// Lists kept in memory, for whoever looks at pages of them.
+    pub views: Arc<listing::Views>,
+    /// Syncs in flight, whatever triggered them.
+    pub running: Arc<running::Running>,
+    /// Imports that go on by themselves.
+    pub jobs: Arc<jobs::Jobs>,
+    /// The import this is done for, where it is one of those.
+    pub job: Option<Arc<jobs::Job>>,
 }
 
 /// Why a command was not done.
@@ -78,10 +89,14 @@ pub enum Exit {
     Failed,
     /// 2: usage or config.
     Usage,
+    /// 2: what was named is not known.
+    Unknown,
     /// 3: done in part.
     Partly,
     /// 4: held or refused.
     Refused,
+    /// 4: whoever asks may not.
+    Forbidden,
 }
 
 impl Exit {
@@ -90,9 +105,9 @@ impl Exit {
         match self {
             Self::Done => 0,
             Self::Failed => 1,
-            Self::Usage => 2,
+            Self::Usage | Self::Unknown => 2,
             Self::Partly => 3,
-            Self::Refused => 4,
+            Self::Refused | Self::Forbidden => 4,
         }
     }
 }
@@ -106,6 +121,11 @@ impl Failure {
     /// Exit 2.
     pub fn usage(what: impl Into<String>, mend: impl Into<String>) -> Self {
         Self { report: Report::plain(what, Some(mend.into())), exit: Exit::Usage }
+    }
+
+    /// Exit 2: nothing is called so.
+    pub fn unknown(what: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self { report: Report::plain(what, Some(mend.into())), exit: Exit::Unknown }
     }
 
     /// Exit 4.
@@ -145,8 +165,15 @@ pub async fn execute(
         }
         Request::SyncHistory { integration, limit } => sync::history(app, integration.as_deref(), limit).await,
         Request::SyncShow { id } => sync::show(app, &id).await,
+        Request::SyncCancel { id } => sync::cancel(app, &id).await,
         Request::SyncApprove { id } => sync::approve(app, &id, progress).await,
         Request::DiscoveredList(filter) => Ok(Answer::Discovered(discovered::list(app, &filter).await?)),
+        Request::DiscoveredPage { filter, paging } => {
+            Ok(Answer::DiscoveredPage(Box::new(listing::discovered(app, &filter, &paging).await?)))
+        }
+        Request::ImportedPage { filter, paging } => {
+            Ok(Answer::ImportedPage(Box::new(listing::imported(app, &filter, &paging).await?)))
+        }
         Request::DiscoveredShow { repository, integration } => {
             discovered::show(app, &repository, integration.as_deref()).await
         }
@@ -198,6 +225,13 @@ impl App {
         Self { caller, ..self.clone() }
     }
 
+    /// Tells the import this is done for what came of a row.
+    fn tell_row(&self, row: &answer::ImportRow) {
+        if let Some(job) = &self.job {
+            job.tell(row);
+        }
+    }
+
     /// The integrations of the config that the caller sees.
     pub fn visible(&self) -> impl Iterator<Item = &Integration> {
         self.caller.visible(&self.config.integrations)
@@ -210,7 +244,10 @@ impl App {
     pub fn integration(&self, name: &str) -> Result<&Integration, Failure> {
         self.visible().find(|one| one.name == name).ok_or_else(|| {
             let names: Vec<&str> = self.visible().map(|one| one.name.as_str()).collect();
-            Failure::usage(format!("there is no integration `{name}`"), format!("the config has: {}", names.join(", ")))
+            Failure::unknown(
+                format!("there is no integration `{name}`"),
+                format!("the config has: {}", names.join(", ")),
+            )
         })
     }
 
@@ -338,7 +375,7 @@ impl App {
             Some(near) => format!("did you mean `{}`? {forms}", escape_control(near)),
             None => forms.to_owned(),
         };
-        Ok(Failure::usage(format!("no repository `{text}` is known"), mend))
+        Ok(Failure::unknown(format!("no repository `{text}` is known"), mend))
     }
 }
 

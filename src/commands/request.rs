@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::answer::{
     CommitRow, CredentialDeletion, CredentialRow, Deletion, DiscoveredRow, DryRun, ImportReport, ImportedDetail,
-    ImportedRow, IntegrationRow, PullRequestRow, UserRow,
+    ImportedRow, IntegrationRow, Page, PullRequestRow, UserRow,
 };
 use crate::correlate::Explanation;
 use crate::error::escape_control;
@@ -16,7 +16,7 @@ use crate::model::{Action, Detail, DetailKind, SyncRecord};
 use crate::store::{CredentialChange, ExportOf, SealedCredential, StoreReport};
 
 /// Which rows of `discovered list`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct DiscoveredFilter {
     /// Only of this integration.
     pub integration: Option<String>,
@@ -26,10 +26,114 @@ pub struct DiscoveredFilter {
     pub state: Option<StateFilter>,
     /// Name, full name or entity contains this, case ignored.
     pub search: Option<String>,
+    /// Only of the project of this key, case ignored.
+    #[serde(default)]
+    pub project: Option<String>,
+    /// Only those of this kind after import, case ignored.
+    #[serde(default)]
+    pub kind: Option<String>,
+}
+
+/// Which rows of a list of imported repositories.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct ImportedFilter {
+    /// Only of this integration.
+    pub integration: Option<String>,
+    /// `registered` or `merged`.
+    pub status: Option<ImportStatus>,
+    /// State of the repository.
+    pub state: Option<RepositoryState>,
+    /// Name, full name or entity contains this, case ignored.
+    pub search: Option<String>,
+    /// Only of the project of this key, case ignored.
+    pub project: Option<String>,
+    /// Only entities of this kind, case ignored.
+    pub kind: Option<String>,
+}
+
+/// How a repository was imported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ImportStatus {
+    /// Its entity was created.
+    Registered,
+    /// Its entity was there.
+    Merged,
+}
+
+/// Whether an imported repository is still there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RepositoryState {
+    /// Seen in the last complete walk.
+    Present,
+    /// Read-only at the source.
+    Archived,
+    /// Hidden by a filter of the config.
+    Excluded,
+    /// Known, but forbidden.
+    Inaccessible,
+    /// Not there any more.
+    Gone,
+}
+
+/// What discovered repositories are sorted by; rows that are equal in it, by name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DiscoveredSort {
+    /// `workspace/slug`.
+    #[default]
+    Name,
+    /// Register, merge, conflict, none.
+    Action,
+    /// The entity to merge into; those without come first.
+    Entity,
+    /// Kind after import.
+    Kind,
+    /// Type after import.
+    Type,
+    /// When first seen.
+    DetectedAt,
+}
+
+/// What imported repositories are sorted by; rows that are equal in it, by name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ImportedSort {
+    /// `workspace/slug`.
+    #[default]
+    Name,
+    /// Registered, merged.
+    Status,
+    /// The entity.
+    Entity,
+    /// Its kind.
+    Kind,
+    /// Its type.
+    Type,
+    /// When imported.
+    ImportedAt,
+}
+
+/// Which page of a list.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Paging<S> {
+    /// What by.
+    #[serde(default)]
+    pub sort: S,
+    /// The other way round.
+    #[serde(default)]
+    pub descending: bool,
+    /// `next` of the page before; `None`: the first page.
+    #[serde(default)]
+    pub cursor: Option<String>,
+    /// Rows, 1 to 200; 0 means 100.
+    #[serde(default)]
+    pub limit: usize,
 }
 
 /// `--state`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StateFilter {
     /// Awaiting a decision.
@@ -52,6 +156,9 @@ pub enum Selection {
         repositories: Vec<String>,
         /// Where several know them.
         integration: Option<String>,
+        /// Of some of them, the `version` of the row somebody looked at: one that says something else by now is held.
+        #[serde(default)]
+        versions: BTreeMap<String, String>,
     },
     /// Everything pending that a filter matches.
     Matching(DiscoveredFilter),
@@ -100,6 +207,11 @@ pub enum Request {
         /// The sync.
         id: String,
     },
+    /// `sync cancel ID`.
+    SyncCancel {
+        /// The sync.
+        id: String,
+    },
     /// `sync approve ID`.
     SyncApprove {
         /// The sync.
@@ -107,6 +219,20 @@ pub enum Request {
     },
     /// `discovered list`.
     DiscoveredList(DiscoveredFilter),
+    /// One page of what is discovered.
+    DiscoveredPage {
+        /// Which rows.
+        filter: DiscoveredFilter,
+        /// Which page of them.
+        paging: Paging<DiscoveredSort>,
+    },
+    /// One page of what is imported.
+    ImportedPage {
+        /// Which rows.
+        filter: ImportedFilter,
+        /// Which page of them.
+        paging: Paging<ImportedSort>,
+    },
     /// `discovered show REPO`.
     DiscoveredShow {
         /// The repository.
@@ -265,6 +391,8 @@ impl Request {
             Self::SyncHistory { .. }
             | Self::SyncShow { .. }
             | Self::DiscoveredList(_)
+            | Self::DiscoveredPage { .. }
+            | Self::ImportedPage { .. }
             | Self::DiscoveredShow { .. }
             | Self::ImportedList { .. }
             | Self::ImportedShow { .. }
@@ -279,6 +407,7 @@ impl Request {
             | Self::CredentialRecords => true,
             Self::SyncNow { .. }
             | Self::SyncApprove { .. }
+            | Self::SyncCancel { .. }
             | Self::DiscoveredImport { .. }
             | Self::DiscoveredIgnore { .. }
             | Self::DiscoveredRestore { .. }
@@ -306,7 +435,10 @@ impl Request {
             | Self::SyncHistory { .. }
             | Self::SyncShow { .. }
             | Self::SyncApprove { .. }
+            | Self::SyncCancel { .. }
             | Self::DiscoveredList(_)
+            | Self::DiscoveredPage { .. }
+            | Self::ImportedPage { .. }
             | Self::DiscoveredShow { .. }
             | Self::DiscoveredImport { .. }
             | Self::DiscoveredIgnore { .. }
@@ -335,6 +467,7 @@ impl fmt::Display for Request {
                 let dry = if *dry_run { " --dry-run" } else { "" };
                 write!(f, "sync now {}{dry}", named(integrations))
             }
+            Self::SyncCancel { id } => write!(f, "sync cancel {}", escape_control(id)),
             Self::SyncApprove { id } => write!(f, "sync approve {}", escape_control(id)),
             Self::DiscoveredImport { selection, options } => {
                 let dry = if options.dry_run { " --dry-run" } else { "" };
@@ -359,9 +492,9 @@ impl fmt::Display for Request {
             Self::IntegrationDelete { name, .. } => write!(f, "integration delete {}", escape_control(name)),
             Self::SyncHistory { .. } => f.write_str("sync history"),
             Self::SyncShow { .. } => f.write_str("sync show"),
-            Self::DiscoveredList(_) => f.write_str("discovered list"),
+            Self::DiscoveredList(_) | Self::DiscoveredPage { .. } => f.write_str("discovered list"),
             Self::DiscoveredShow { .. } => f.write_str("discovered show"),
-            Self::ImportedList { .. } => f.write_str("imported list"),
+            Self::ImportedList { .. } | Self::ImportedPage { .. } => f.write_str("imported list"),
             Self::ImportedShow { .. } => f.write_str("imported show"),
             Self::IntegrationList { .. } => f.write_str("integration list"),
             Self::ActivityPullRequests { .. } => f.write_str("activity pull-requests"),
@@ -403,12 +536,16 @@ pub enum Renewed {
 pub enum Answer {
     /// Of `sync now`, `sync history` and `sync approve`.
     Syncs(Vec<SyncRecord>),
-    /// Of `sync show`.
+    /// Of `sync show` and `sync cancel`.
     Sync(Box<SyncRecord>),
     /// Of `sync now --dry-run`.
     DryRuns(Vec<DryRun>),
     /// Of `discovered list`, `ignore` and `restore`: the rows as they are now.
     Discovered(Vec<DiscoveredRow>),
+    /// Of a page of what is discovered.
+    DiscoveredPage(Box<Page<DiscoveredRow>>),
+    /// Of a page of what is imported.
+    ImportedPage(Box<Page<ImportedRow>>),
     /// Of `discovered show`.
     Explained(Box<Explained>),
     /// Of `discovered import`.
@@ -448,7 +585,7 @@ pub enum Answer {
 }
 
 /// `discovered show`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Explained {
     /// As in the list; `None` for a repository that is imported already.
     pub row: Option<DiscoveredRow>,

@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use tracing::warn;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
 
 use super::answer::{Change, DryRun, ImportRow, RepositoryName, RowResult};
 use super::caller::Sees;
 use super::request::Answer;
+use super::running::{Begin, UnderWay};
 use super::{App, Exit, Failure, integration};
 use crate::apply::{StepOutcome, StepResult};
 use crate::assemble::credential_name;
@@ -21,6 +23,9 @@ use crate::schedule;
 use crate::source::{Source, expiry_in_words, unused_in_words};
 use crate::store::sled::SledStore;
 use crate::store::{Store, StoreError};
+
+/// How long `sync cancel` waits for the checkpoint.
+const CANCEL_WAIT: Duration = Duration::from_secs(10);
 
 /// How a sync by hand is run.
 #[derive(Clone, Copy, Debug, Default)]
@@ -43,7 +48,7 @@ pub(super) async fn now(
     for integration in chosen.iter().filter(|_| are_several) {
         // What is wrong with the config is said before anything runs.
         match app.assembler.parts(integration).await {
-            Err(failure) if failure.exit == Exit::Usage => return Err(failure),
+            Err(failure) if failure.exit.code() == Exit::Usage.code() => return Err(failure),
             _ => {}
         }
     }
@@ -151,14 +156,65 @@ pub async fn one(
     full: bool,
     progress: &(dyn Fn(Progress) + Sync + Send),
 ) -> Result<SyncRecord, Failure> {
+    let under_way = begin(app, integration, trigger)?;
+    carry_through(app, integration, full, under_way, progress).await
+}
+
+/// Enters a sync into the book of those in flight: from here on it has its id, and no second one is begun.
+///
+/// # Errors
+/// Refused: a sync of this integration is in flight.
+pub fn begin(app: &App, integration: &Integration, trigger: Trigger) -> Result<UnderWay, Failure> {
+    let id = SyncId(app.ids.next());
+    let begin =
+        Begin { key: integration.key(), integration: integration.name.clone(), trigger, id, at: app.clock.now() };
+    app.running.begin(begin, &app.stop)
+}
+
+/// Runs a sync that was begun to its end.
+///
+/// # Errors
+/// [`Failure`] when nothing was begun after all.
+pub async fn carry_through(
+    app: &App,
+    integration: &Integration,
+    full: bool,
+    under_way: UnderWay,
+    progress: &(dyn Fn(Progress) + Sync + Send),
+) -> Result<SyncRecord, Failure> {
+    let result = synced(app, integration, full, &under_way, progress).await;
+    under_way.end(result.as_ref());
+    result
+}
+
+async fn synced(
+    app: &App,
+    integration: &Integration,
+    full: bool,
+    under_way: &UnderWay,
+    progress: &(dyn Fn(Progress) + Sync + Send),
+) -> Result<SyncRecord, Failure> {
     // What somebody edited there counts for this sync; a file with faults is told after it, as nothing waits for it.
     if let Err(failure) = app.take_decisions_over().await {
         warn!("{}; the decisions in the store stay in force", failure.report.one_line());
     }
-    let synced = run(app, app.store.as_ref(), integration, trigger, Options { dry_run: false, full }, progress).await?;
+    let flight = under_way.flight();
+    let begun = Begun { id: flight.id.clone(), trigger: flight.trigger, stop: &flight.stop };
+    let told = |report: Progress| {
+        under_way.report(&report);
+        progress(report);
+    };
+    let synced = run(app, app.store.as_ref(), integration, begun, Options { dry_run: false, full }, &told).await?;
     // Also without a row: from now on a file that is missing is one that was lost.
     app.write_decisions().await?;
     Ok(synced.record)
+}
+
+/// What a run is known by.
+struct Begun<'a> {
+    id: SyncId,
+    trigger: Trigger,
+    stop: &'a CancellationToken,
 }
 
 async fn dry(
@@ -169,7 +225,8 @@ async fn dry(
 ) -> Result<DryRun, Failure> {
     let scratch = SledStore::scratch_copy(app.store.as_ref(), &app.config.store).await?;
     let options = Options { dry_run: true, full };
-    let synced = run(app, &scratch, integration, Trigger::Manual, options, progress).await?;
+    let begun = Begun { id: SyncId(app.ids.next()), trigger: Trigger::Manual, stop: &app.stop };
+    let synced = run(app, &scratch, integration, begun, options, progress).await?;
     let mut plan = Vec::new();
     for outcome in &synced.outcomes {
         let known = scratch.record(&integration.key(), &outcome.repo).await?;
@@ -183,7 +240,7 @@ async fn run(
     app: &App,
     store: &dyn Store,
     integration: &Integration,
-    trigger: Trigger,
+    begun: Begun<'_>,
     options: Options,
     progress: &(dyn Fn(Progress) + Sync + Send),
 ) -> Result<engine::Synced, Failure> {
@@ -197,14 +254,15 @@ async fn run(
         store,
         clock: &app.clock,
         ids: &app.ids,
-        trigger,
+        id: begun.id,
+        trigger: begun.trigger,
         dry_run: options.dry_run,
         full: options.full,
         auto_import: integration::auto_import_in_force(integration, &switches),
         has_decisions_file: app.knows_decisions().await,
         interval: interval(app, integration),
         notes: expiring(app, integration),
-        stop: &app.stop,
+        stop: begun.stop,
         progress,
     })
     .await;
@@ -377,13 +435,45 @@ pub(super) async fn history(app: &App, name: Option<&str>, limit: usize) -> Resu
 /// One sync.
 pub(super) async fn show(app: &App, id: &str) -> Result<Answer, Failure> {
     match app.store.sync(&SyncId(id.to_owned())).await? {
-        Some((_, record)) if app.caller.sees(&record.integration) => Ok(Answer::Sync(Box::new(record))),
+        Some((_, record)) if app.caller.sees(&record.integration) => return Ok(Answer::Sync(Box::new(record))),
+        _ => {}
+    }
+    // Begun, and its record is not written yet; or it came to nothing, and there is none.
+    if let Some(flight) = app.running.flight(id).filter(|flight| app.caller.sees(&flight.integration)) {
+        let record = SyncRecord::begun(flight.id.clone(), &flight.integration, flight.trigger, flight.started_at);
+        return Ok(Answer::Sync(Box::new(record)));
+    }
+    match app.running.failure(id) {
+        Some((integration, report)) if app.caller.sees(&integration) => {
+            let mut failure =
+                Failure::unknown(format!("sync {id} could not begin"), report.mend.clone().unwrap_or_default());
+            failure.report.because = std::iter::once(report.what).chain(report.because).collect();
+            Err(failure)
+        }
         _ => Err(unknown(id)),
     }
 }
 
+/// Asks a sync in flight to stop at its next checkpoint, and waits a moment for it.
+pub(super) async fn cancel(app: &App, id: &str) -> Result<Answer, Failure> {
+    let Some(flight) = app.running.flight(id).filter(|flight| app.caller.sees(&flight.integration)) else {
+        return Err(match app.store.sync(&SyncId(id.to_owned())).await? {
+            Some((_, record)) if app.caller.sees(&record.integration) => Failure::refused(
+                format!("sync {id} has ended: {}", record.outcome.as_str()),
+                "`sync history` shows what runs",
+            ),
+            _ => unknown(id),
+        });
+    };
+    info!(integration = %flight.integration, sync = %id, by = %app.caller.name, "the sync is asked to stop");
+    flight.stop.cancel();
+    // A request that hangs is not waited for: the record says `running` then, and `cancelled` soon.
+    let _ = tokio::time::timeout(CANCEL_WAIT, flight.ended()).await;
+    show(app, id).await
+}
+
 fn unknown(id: &str) -> Failure {
-    Failure::usage(format!("there is no sync {id}"), "`catalog-sync sync history` lists them")
+    Failure::unknown(format!("there is no sync {id}"), "`catalog-sync sync history` lists them")
 }
 
 /// Applies what was held, as far as it still holds.

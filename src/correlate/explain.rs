@@ -17,7 +17,7 @@ use crate::model::{Action, EntityRef, Recommendation, Unseen};
 const SHOWN: usize = 5;
 
 /// The whole trace of one repository.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Explanation {
     /// Full name of the repository.
     pub repository: String,
@@ -42,7 +42,7 @@ pub struct Explanation {
 }
 
 /// One rule as tried.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Tried {
     /// From 0.
     pub rule: usize,
@@ -55,7 +55,7 @@ pub struct Tried {
 }
 
 /// The sides of one comparison.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Comparing {
     /// Values of the record, normalised.
     pub ingested: Vec<String>,
@@ -64,7 +64,7 @@ pub struct Comparing {
 }
 
 /// An entity found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Runner {
     /// Which.
     pub entity: EntityRef,
@@ -77,7 +77,7 @@ pub struct Runner {
 }
 
 /// An entity that nearly was a candidate.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Near {
     /// Which.
     pub entity: EntityRef,

@@ -143,7 +143,7 @@ async fn carry(
             by,
             now: clock.now(),
             stop,
-            progress: &|done| {
+            progress: &|done, _| {
                 progress(Progress {
                     integration: parts.integration.name.clone(),
                     stage: "apply".to_owned(),

@@ -102,6 +102,16 @@ impl Chosen {
         self
     }
 
+    /// About which repository.
+    pub fn repo(&self) -> &RepoKey {
+        &self.repository.repository.key
+    }
+
+    /// The entity it asks for; `None`: a new one.
+    pub fn target(&self) -> Option<&EntityRef> {
+        self.entity_ref()
+    }
+
     fn entity_ref(&self) -> Option<&EntityRef> {
         match &self.aim {
             Aim::Register { .. } => None,

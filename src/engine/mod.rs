@@ -41,7 +41,7 @@ pub use self::locked::refuse_locked;
 pub use self::stop::Stop;
 
 /// How far a stage has got.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Progress {
     /// Name of the integration.
     pub integration: String,
@@ -69,6 +69,8 @@ pub struct Run<'a> {
     pub clock: &'a Clock,
     /// Ids.
     pub ids: &'a Ids,
+    /// Of this sync.
+    pub id: SyncId,
     /// What started it.
     pub trigger: Trigger,
     /// Write no entity; the store is a scratch copy.
@@ -151,7 +153,7 @@ pub async fn sync(run: &Run<'_>) -> Result<Synced, EngineError> {
         return Err(EngineError::Running(run.parts.integration.name.clone()));
     };
     let started_at = run.clock.now();
-    let mut record = SyncRecord::begun(SyncId(run.ids.next()), &run.parts.integration.name, run.trigger, started_at);
+    let mut record = SyncRecord::begun(run.id.clone(), &run.parts.integration.name, run.trigger, started_at);
     record.notes.clone_from(&run.notes);
     begin(run, &lease, started_at).await?;
     interrupt_stale(run).await?;

@@ -104,7 +104,7 @@ pub(super) async fn update(
             by: "auto-import",
             now: run.clock.now(),
             stop: run.stop,
-            progress: &|done| report(done, done == total),
+            progress: &|done, _| report(done, done == total),
         },
         &plan,
     )

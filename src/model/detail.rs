@@ -56,7 +56,7 @@ impl DetailKind {
 }
 
 /// What somebody did in a review.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ReviewAction {
     /// Approved it.
@@ -82,7 +82,7 @@ impl ReviewAction {
 }
 
 /// One act of a review. What was said is not kept.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Review {
     /// When; `None` where the source does not say.
     pub at: Option<DateTime<Utc>>,
@@ -93,7 +93,7 @@ pub struct Review {
 }
 
 /// A file that was changed. Its content is never read (P5.9).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct FileChange {
     /// Where it lies now, or lay before it was removed.
     pub path: String,
@@ -109,7 +109,7 @@ pub struct FileChange {
 }
 
 /// A pipeline or a build status.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Build {
     /// Number of the pipeline, key of the build status.
     pub key: String,
@@ -133,7 +133,7 @@ impl Build {
 }
 
 /// What is told about one pull request or commit.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "detail")]
 pub enum DetailBody {
     /// In the order of time.
@@ -168,7 +168,7 @@ pub enum DetailBody {
 }
 
 /// One detail as kept.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Detail {
     /// Of which pull request or commit.
     pub of: ItemId,

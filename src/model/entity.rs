@@ -23,7 +23,7 @@ pub enum EntityFormat {
 ///
 /// Backstage: all lower case, scope = namespace (`component:default/payments-api`). Harness: kind lower
 /// case, identifier as written, scope = `account[.org[.project]]`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub struct EntityRef(String);
 

@@ -147,7 +147,7 @@ impl Commit {
 }
 
 /// Identity of an item within its repository and kind.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(untagged)]
 pub enum ItemId {
     /// Pull request number.

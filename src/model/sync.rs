@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::detail::DetailKind;
 
 /// A sync's id: a ULID, so ids sort by time.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub struct SyncId(pub String);
 
@@ -20,7 +20,7 @@ impl fmt::Display for SyncId {
 }
 
 /// What started a sync. Carries no facts (invariant 5).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Trigger {
     /// The scheduler.
@@ -46,7 +46,7 @@ impl Trigger {
 }
 
 /// How a sync ended, or that it runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// Under way.
@@ -92,7 +92,7 @@ fn is_none(count: &u64) -> bool {
 }
 
 /// Counts of one sync's discovery.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RepositoryCounts {
     /// Known, listed, and hidden by the filters of the config; not among the seen.
     #[serde(default, skip_serializing_if = "is_none")]
@@ -110,7 +110,7 @@ pub struct RepositoryCounts {
 }
 
 /// Recommendations awaiting a decision after the sync.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RecommendationCounts {
     /// New entities.
     pub register: u64,
@@ -121,7 +121,7 @@ pub struct RecommendationCounts {
 }
 
 /// What the sync wrote into the catalog.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ImportCounts {
     /// Entities created.
     pub registered: u64,
@@ -134,7 +134,7 @@ pub struct ImportCounts {
 }
 
 /// One secondary kind in one sync.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct SecondaryCounts {
     /// Items stored by this sync, updates included.
     pub stored: u64,
@@ -147,7 +147,7 @@ pub struct SecondaryCounts {
 }
 
 /// By kind; a kind that is not selected is absent.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Secondary {
     /// Pull requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -164,7 +164,7 @@ pub struct Secondary {
 }
 
 /// Something that went wrong in a sync and was survived.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct SyncError {
     /// Full name of the repository, where it is about one.
     pub repository: Option<String>,
@@ -177,7 +177,7 @@ pub struct SyncError {
 }
 
 /// One sync over one integration.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct SyncRecord {
     /// Its id.
     pub id: SyncId,
@@ -245,7 +245,7 @@ impl SyncRecord {
 }
 
 /// Something planned and not applied.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct HeldEntry {
     /// Full name of the repository, where it is about one.
     pub repository: Option<String>,

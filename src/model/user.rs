@@ -16,7 +16,7 @@ const ASK_AGAIN_AFTER: TimeDelta = TimeDelta::hours(24);
 const REFUSED_AGAIN_AFTER: TimeDelta = TimeDelta::hours(1);
 
 /// Who an account belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum UserKind {
     /// Somebody.
@@ -39,7 +39,7 @@ impl UserKind {
 }
 
 /// An account.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct User {
     /// Cloud: the account's `uuid` with its braces, or its `account_id`. Data Center: its number.
     pub id: String,

@@ -42,6 +42,7 @@ macro_rules! contract {
                 only_the_known_is_carried_over_and_only_to_the_unknown,
                 a_write_under_another_lease_is_refused,
                 leases_are_exclusive_and_come_back,
+                lists_hear_of_what_changed,
             }
             linking::{
                 links_are_found_both_ways,

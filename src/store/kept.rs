@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use crate::catalog::{FieldWritten, FileDiff};
 use crate::model::{
-    Coverage, Detail, DetailCoverage, EntityRef, ImportId, IntegrationKey, Item, KnownRepository, Link, Presence,
-    RepoKey, SecondaryKind, SyncId, User, UserCoverage,
+    Coverage, Decision, Detail, DetailCoverage, EntityRef, ImportId, IntegrationKey, Item, KnownRepository, Link,
+    Presence, Recommendation, RepoKey, SecondaryKind, SyncId, User, UserCoverage,
 };
 use crate::plan::{Plan, Step};
 use crate::source::{Cursor, Listing};
@@ -128,6 +128,46 @@ pub struct StoredCandidates {
     pub integration: IntegrationKey,
     /// Best first: entity and index of the rule.
     pub candidates: Vec<(EntityRef, usize)>,
+}
+
+/// Everything lists show of one repository.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// The repository.
+    pub known: KnownRepository,
+    /// What is recommended; `None`: not judged.
+    pub recommendation: Option<Recommendation>,
+    /// Its links in the integration's catalog, sorted by entity.
+    pub links: Vec<Link>,
+    /// What a person decided about it.
+    pub decision: Option<Decision>,
+}
+
+/// Of which repositories.
+#[derive(Clone, Debug)]
+pub enum ListedOf {
+    /// Those behind `after`, sorted by key, at most `limit`.
+    Page {
+        /// `None`: from the first.
+        after: Option<RepoKey>,
+        /// At most.
+        limit: usize,
+    },
+    /// These, where they are known.
+    These(Vec<RepoKey>),
+}
+
+/// What changed of what lists rest on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Changed {
+    /// What to ask from next time. Counts writes of this process; means nothing to another.
+    pub revision: u64,
+    /// Repositories whose rows may be others now; `None`: too many to tell.
+    pub repositories: Option<BTreeSet<RepoKey>>,
+    /// Links or decisions are among what changed.
+    pub is_decided: bool,
+    /// Records of syncs changed.
+    pub syncs: bool,
 }
 
 /// What one import changed: enough to take it back field by field (P4.11).
@@ -268,7 +308,7 @@ pub enum ExportOf {
 }
 
 /// Health of a store, for `store check`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct StoreReport {
     /// Records per book.
     pub books: BTreeMap<String, u64>,

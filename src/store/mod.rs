@@ -10,7 +10,7 @@ pub mod nothing;
 pub mod sled;
 
 #[cfg(test)]
-mod contract;
+pub(crate) mod contract;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -27,9 +27,9 @@ use crate::model::{
 
 pub use self::error::StoreError;
 pub use self::kept::{
-    AutoImportSwitch, CredentialChange, DetailBatch, DiscoveryState, ExportOf, IntegrationState, ItemBatch,
-    JournalEntry, LinkChange, RecordedPage, SealedCredential, StoreReport, StoredCandidates, StoredPlan,
-    SweepCheckpoint, Switches, UserBatch,
+    AutoImportSwitch, Changed, CredentialChange, DetailBatch, DiscoveryState, ExportOf, IntegrationState, ItemBatch,
+    JournalEntry, LinkChange, Listed, ListedOf, RecordedPage, SealedCredential, StoreReport, StoredCandidates,
+    StoredPlan, SweepCheckpoint, Switches, UserBatch,
 };
 
 /// Proof of being the only crawl of an integration. Dropping it gives it back.
@@ -161,6 +161,12 @@ pub trait Store: Send + Sync {
     ) -> Result<BTreeMap<Action, u64>, StoreError>;
     /// Recommendations of an integration, sorted by repository.
     async fn recommendations(&self, key: &IntegrationKey) -> Result<Vec<Recommendation>, StoreError>;
+
+    /// Everything lists show of repositories of an integration.
+    async fn listed(&self, key: &IntegrationKey, of: ListedOf) -> Result<Vec<Listed>, StoreError>;
+    /// What changed since a revision of what [`Store::listed`] tells of an integration; `None`: everything. Waits for
+    /// nobody: what was written before is in it, and may be read.
+    async fn changed(&self, key: &IntegrationKey, since: Option<u64>) -> Result<Changed, StoreError>;
 
     /// Links of a catalog, sorted by repository, then entity.
     async fn links(&self, catalog: &str) -> Result<Vec<Link>, StoreError>;

@@ -9,9 +9,9 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::{
-    CatalogLease, CrawlLease, CredentialChange, CredentialLease, DetailBatch, DiscoveryState, ExportOf,
-    IntegrationState, ItemBatch, JournalEntry, LinkChange, RecordedPage, SealedCredential, Store, StoreError,
-    StoreReport, StoredCandidates, StoredPlan, Switches, UserBatch,
+    CatalogLease, Changed, CrawlLease, CredentialChange, CredentialLease, DetailBatch, DiscoveryState, ExportOf,
+    IntegrationState, ItemBatch, JournalEntry, LinkChange, Listed, ListedOf, RecordedPage, SealedCredential, Store,
+    StoreError, StoreReport, StoredCandidates, StoredPlan, Switches, UserBatch,
 };
 use crate::model::{
     Action, Coverage, Decision, Detail, DetailCoverage, DetailKind, EntityRef, ImportId, IngestedRecord,
@@ -86,6 +86,15 @@ impl Store for NothingStore {
 
     async fn recommendations(&self, _: &IntegrationKey) -> Result<Vec<Recommendation>, StoreError> {
         Ok(Vec::new())
+    }
+
+    async fn listed(&self, _: &IntegrationKey, _: ListedOf) -> Result<Vec<Listed>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn changed(&self, _: &IntegrationKey, since: Option<u64>) -> Result<Changed, StoreError> {
+        let repositories = since.map(|_| BTreeSet::new());
+        Ok(Changed { revision: 0, repositories, is_decided: false, syncs: false })
     }
 
     async fn links(&self, _: &str) -> Result<Vec<Link>, StoreError> {

@@ -45,6 +45,9 @@ pub struct DiscoveredList {
     /// Only where name, full name or entity contain this, case ignored
     #[arg(long, value_name = "TEXT")]
     pub search: Option<String>,
+    /// Only of the project of this key
+    #[arg(long, value_name = "KEY")]
+    pub project: Option<String>,
     /// Of this integration only
     #[arg(long, short = 'i', value_name = "INTEGRATION")]
     pub integration: Option<String>,

@@ -19,6 +19,11 @@ Examples:
         /// The sync's id, as `sync history` shows it
         id: String,
     },
+    /// Stop a sync of the running sidecar at its next checkpoint; the next one goes on from there
+    Cancel {
+        /// The sync's id, as `sync history` shows it
+        id: String,
+    },
     /// Apply what a guard held back in a sync, as far as it still holds
     Approve {
         /// The sync's id, as `sync history` shows it

@@ -44,6 +44,8 @@ pub fn print(screen: &Screen, answer: &Answer) -> std::io::Result<()> {
                 .join("\n")
         }),
         Answer::Discovered(rows) => screen.print(rows, |screen| discovered(screen, rows)),
+        Answer::DiscoveredPage(page) => screen.print(page, |screen| discovered(screen, &page.rows)),
+        Answer::ImportedPage(page) => screen.print(page, |screen| links(screen, &page.rows)),
         Answer::Explained(explained) => screen.print(explained, |screen| explain(screen, explained)),
         Answer::Imported(report) => screen.print(report, |screen| import(screen, report)),
         Answer::Links(rows) => screen.print(rows, |screen| links(screen, rows)),

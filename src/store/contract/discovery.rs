@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::Home;
 use super::world::*;
-use crate::model::{DecisionKind, IntegrationKey, Presence, RepoKey, SyncId};
-use crate::store::{DiscoveryState, IntegrationState, LinkChange, RecordedPage, Store, StoreError};
+use crate::model::{DecisionKind, IntegrationKey, Outcome, Presence, RepoKey, SyncId};
+use crate::store::{DiscoveryState, IntegrationState, LinkChange, ListedOf, RecordedPage, Store, StoreError};
 
 pub(crate) async fn integrations_are_kept_as_saved(home: &dyn Home) {
     let store = home.open().await;
@@ -390,4 +390,59 @@ pub(crate) async fn leases_are_exclusive_and_come_back(home: &dyn Home) {
     assert!(futures::poll!(waiting.as_mut()).is_pending());
     drop(held);
     assert_eq!(waiting.await.expect("leases").catalog, "main");
+}
+
+/// P4.1: whoever keeps a list in memory is told what to read again, and nothing else.
+pub(crate) async fn lists_hear_of_what_changed(home: &dyn Home) {
+    let store = home.open().await;
+    let (acme, beta) = (integration("acme"), integration("beta"));
+    let lease = known_crawl(&*store, &acme).await;
+    let beta_lease = known_crawl(&*store, &beta).await;
+    let first = store.changed(&acme, None).await.expect("tells");
+    assert_eq!(first.repositories, None, "who knows nothing reads everything");
+    let mut since = first.revision;
+    let mut heard = async |of: &IntegrationKey| {
+        let changed = store.changed(of, Some(since)).await.expect("tells");
+        since = changed.revision;
+        let repositories = changed.repositories.map(|repositories| repositories.into_iter().collect::<Vec<_>>());
+        (repositories.expect("few enough"), changed.is_decided, changed.syncs)
+    };
+    assert_eq!(heard(&acme).await, (Vec::new(), false, false));
+
+    store.record_page(&lease, page("01SWEEP", 1, [repo(1), repo(2)])).await.expect("records");
+    assert_eq!(heard(&acme).await, (vec![repo(1), repo(2)], false, false));
+    let verdicts = |name: &str| (vec![candidates(&acme, &repo(2), name)], vec![recommendation(&repo(2), name)]);
+    let (found, recommended) = verdicts("a");
+    store.save_recommendations(&lease, found, recommended).await.expect("saves");
+    assert_eq!(heard(&acme).await, (vec![repo(2)], false, false));
+    let (found, recommended) = verdicts("a");
+    store.save_recommendations(&lease, found, recommended).await.expect("saves");
+    assert_eq!(heard(&acme).await, (Vec::new(), false, false), "what stays the same is no change");
+    store.record_page(&beta_lease, page("01SWEEP", 1, [repo(7)])).await.expect("records");
+    assert_eq!(heard(&acme).await, (Vec::new(), false, false), "of another integration");
+
+    store.decide("main", &decision(&repo(1), DecisionKind::Ignored, 1)).await.expect("decides");
+    assert_eq!(heard(&acme).await, (vec![repo(1)], true, false));
+    store.clear_decision("main", &repo(1)).await.expect("clears");
+    let catalog = catalog(&*store).await;
+    let made = LinkChange::Put(Box::new(link(&repo(2), "a")));
+    store.change_links(&catalog, vec![made], Vec::new()).await.expect("changes");
+    assert_eq!(heard(&acme).await, (vec![repo(1), repo(2)], true, false));
+    store.save_sync(&acme, &sync("01A", 3, Outcome::Completed)).await.expect("saves");
+    store.save_sync(&beta, &sync("01B", 3, Outcome::Completed)).await.expect("saves");
+    assert_eq!(heard(&acme).await, (Vec::new(), false, true));
+
+    let of_two = store.listed(&acme, ListedOf::These(vec![repo(2), repo(9)])).await.expect("reads");
+    let [two] = of_two.as_slice() else { panic!("{of_two:?}") };
+    assert_eq!(two.recommendation, Some(recommendation(&repo(2), "a")));
+    assert_eq!((two.links.as_slice(), &two.decision), (&[link(&repo(2), "a")][..], &None));
+    let walked = store.listed(&acme, ListedOf::Page { after: Some(repo(1)), limit: 5 }).await.expect("reads");
+    assert_eq!(walked.iter().map(|one| &one.known.repository.key).collect::<Vec<_>>(), [&repo(2)]);
+
+    store.record_page(&lease, page("01SWEEP", 2, (10..6_000).map(repo))).await.expect("records");
+    let many = store.changed(&acme, Some(since)).await.expect("tells");
+    assert_eq!(many.repositories, None, "more than is remembered: all is read again");
+    store.decide("main", &decision(&repo(3), DecisionKind::Ignored, 1)).await.expect("decides");
+    let now = store.changed(&acme, Some(many.revision)).await.expect("tells");
+    assert_eq!(now.repositories, Some([repo(3)].into()));
 }

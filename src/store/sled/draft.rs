@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use sled::IVec;
 
 use super::books::{self, Book, Role};
+use super::changelog::{self, Touched};
 use super::{codec, keys};
 use crate::error::escape_control;
 use crate::store::StoreError;
@@ -125,11 +126,13 @@ pub(super) struct Draft<'a> {
     /// Collected since the last batch, about.
     bytes: usize,
     applied: bool,
+    /// What lists show, among what reached the tree.
+    touched: Vec<Touched>,
 }
 
 impl<'a> Draft<'a> {
     pub(super) fn new(tree: &'a Tree) -> Self {
-        Self { tree, writes: BTreeMap::new(), bytes: 0, applied: false }
+        Self { tree, writes: BTreeMap::new(), bytes: 0, applied: false, touched: Vec::new() }
     }
 
     fn present(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
@@ -208,6 +211,7 @@ impl<'a> Draft<'a> {
             return Ok(());
         }
         let mut batch = sled::Batch::default();
+        self.touched.extend(self.writes.keys().filter_map(|key| changelog::touched(key)));
         for (key, value) in std::mem::take(&mut self.writes) {
             match value {
                 Some(value) => batch.insert(key, value),
@@ -223,6 +227,11 @@ impl<'a> Draft<'a> {
     /// For writes that are long and need not be atomic as a whole: applies now if enough waits.
     pub(super) fn apply_when_large(&mut self) -> Result<(), StoreError> {
         if self.writes.len() >= LARGE || self.bytes >= LARGE_BYTES { self.apply() } else { Ok(()) }
+    }
+
+    /// What lists show, among what reached the tree.
+    pub(super) fn touched(&mut self) -> Vec<Touched> {
+        std::mem::take(&mut self.touched)
     }
 
     /// Whether anything reached the tree.

@@ -96,6 +96,10 @@ pub(super) fn decisions(tree: &Tree, catalog: &str) -> Result<Vec<Decision>, Sto
     tree.values(&Key::in_book(DECISIONS).text(catalog).bytes(), None, usize::MAX)
 }
 
+pub(super) fn decision(tree: &Tree, catalog: &str, repo: &RepoKey) -> Result<Option<Decision>, StoreError> {
+    tree.get(&decision_key(catalog, repo))
+}
+
 pub(super) fn decide(draft: &mut Draft<'_>, catalog: &str, decision: &Decision) -> Result<(), StoreError> {
     draft.put(decision_key(catalog, &decision.repo), decision)
 }

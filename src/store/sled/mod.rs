@@ -5,6 +5,7 @@
 
 mod books;
 mod carried;
+mod changelog;
 mod check;
 mod codec;
 mod commit;
@@ -37,14 +38,15 @@ use tokio::sync::RwLock;
 
 pub(in crate::store) use self::export::export_nothing;
 
+use self::changelog::Changelog;
 use self::commit::Commit;
 use self::draft::{Draft, Tree};
 use self::leases::Leases;
 use self::open::blocking;
 use super::{
-    CatalogLease, CrawlLease, CredentialChange, CredentialLease, DetailBatch, DiscoveryState, ExportOf,
-    IntegrationState, ItemBatch, JournalEntry, LinkChange, RecordedPage, SealedCredential, Store, StoreError,
-    StoreReport, StoredCandidates, StoredPlan, Switches, UserBatch,
+    CatalogLease, Changed, CrawlLease, CredentialChange, CredentialLease, DetailBatch, DiscoveryState, ExportOf,
+    IntegrationState, ItemBatch, JournalEntry, LinkChange, Listed, ListedOf, RecordedPage, SealedCredential, Store,
+    StoreError, StoreReport, StoredCandidates, StoredPlan, Switches, UserBatch,
 };
 use crate::clock::Clock;
 use crate::model::{
@@ -60,6 +62,7 @@ pub struct SledStore {
     /// Writers one at a time; readers together, and never in the middle of a write.
     gate: Arc<RwLock<()>>,
     commit: Arc<Commit>,
+    changelog: Arc<Changelog>,
     crawls: Leases<IntegrationKey>,
     catalogs: Leases<String>,
     credentials: Leases<String>,
@@ -107,6 +110,7 @@ impl SledStore {
             tree,
             gate: Arc::default(),
             commit: Arc::default(),
+            changelog: Arc::default(),
             crawls: Leases::default(),
             catalogs: Leases::default(),
             credentials: Leases::default(),
@@ -136,11 +140,13 @@ impl SledStore {
         let alone = Arc::clone(&self.gate).write_owned().await;
         let tree = self.tree.clone();
         let commit = Arc::clone(&self.commit);
+        let changelog = Arc::clone(&self.changelog);
         let written = blocking(move || {
             let mut draft = Draft::new(&tree);
             let result = job(&mut draft).and_then(|value| draft.apply().map(|()| value));
             if draft.has_applied() {
                 commit.note_applied();
+                changelog.note(draft.touched());
             }
             drop(alone);
             result
@@ -307,6 +313,15 @@ impl Store for SledStore {
     async fn recommendations(&self, key: &IntegrationKey) -> Result<Vec<Recommendation>, StoreError> {
         let key = key.clone();
         self.read(move |tree| repositories::recommendations(tree, &key)).await
+    }
+
+    async fn listed(&self, key: &IntegrationKey, of: ListedOf) -> Result<Vec<Listed>, StoreError> {
+        let key = key.clone();
+        self.read(move |tree| repositories::listed(tree, &key, of)).await
+    }
+
+    async fn changed(&self, key: &IntegrationKey, since: Option<u64>) -> Result<Changed, StoreError> {
+        Ok(self.changelog.since(key, since))
     }
 
     async fn links(&self, catalog: &str) -> Result<Vec<Link>, StoreError> {

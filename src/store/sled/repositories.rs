@@ -8,8 +8,9 @@ use super::books::{CANDIDATES, RECOMMENDATIONS, RECORDS, REPOSITORIES, SEEN};
 use super::draft::{Draft, Tree, malformed};
 use super::integrations;
 use super::keys::{Key, Reader};
+use super::links;
 use crate::model::{Action, IngestedRecord, IntegrationKey, KnownRepository, Recommendation, RepoKey, SyncId};
-use crate::store::{DiscoveryState, IntegrationState, RecordedPage, StoreError, StoredCandidates};
+use crate::store::{DiscoveryState, IntegrationState, Listed, ListedOf, RecordedPage, StoreError, StoredCandidates};
 
 fn in_book(tag: u8, integration: &IntegrationKey) -> Vec<u8> {
     Key::in_book(tag).integration(integration).bytes()
@@ -137,6 +138,26 @@ pub(super) fn record(
     let raw = tree.get(&key)?.ok_or_else(|| malformed(&key, "it is missing"))?;
     let record = IngestedRecord { repository: known.repository.clone(), fingerprint: known.fingerprint, raw };
     Ok(Some((known, record)))
+}
+
+pub(super) fn listed(tree: &Tree, integration: &IntegrationKey, of: ListedOf) -> Result<Vec<Listed>, StoreError> {
+    let known = match of {
+        ListedOf::Page { after, limit } => page(tree, integration, after.as_ref(), limit)?,
+        ListedOf::These(repos) => {
+            let known = repos.iter().map(|repo| tree.get(&key_of(REPOSITORIES, integration, repo)));
+            known.filter_map(Result::transpose).collect::<Result<_, _>>()?
+        }
+    };
+    let listed = |known: KnownRepository| {
+        let repo = &known.repository.key;
+        Ok(Listed {
+            recommendation: tree.get(&key_of(RECOMMENDATIONS, integration, repo))?,
+            links: links::of_repository(tree, &integration.catalog, repo)?,
+            decision: links::decision(tree, &integration.catalog, repo)?,
+            known,
+        })
+    };
+    known.into_iter().map(listed).collect()
 }
 
 /// Integrations are few: each is asked, so that a hundred thousand repositories need no index.
