@@ -8,8 +8,8 @@ use tracing::{info, warn};
 
 use super::answer::{Change, DryRun, ImportRow, RepositoryName, RowResult};
 use super::caller::Sees;
-use super::request::Answer;
-use super::running::{Begin, UnderWay};
+use super::request::{Answer, Request};
+use super::running::{Begin, SyncStarted, UnderWay};
 use super::{App, Exit, Failure, integration};
 use crate::apply::{StepOutcome, StepResult};
 use crate::assemble::credential_name;
@@ -158,6 +158,49 @@ pub async fn one(
 ) -> Result<SyncRecord, Failure> {
     let under_way = begin(app, integration, trigger)?;
     carry_through(app, integration, full, under_way, progress).await
+}
+
+/// A sync that goes on by itself once somebody drives it.
+pub type Work = futures::future::BoxFuture<'static, ()>;
+
+/// Begins syncs by hand of the integrations named, or of all that do not rest: each with the work that carries it through.
+/// One that is in flight already refuses all, where it was named.
+///
+/// # Errors
+/// As for `sync now`, where that begins nothing.
+pub async fn begin_now(app: &App, names: &[String], full: bool) -> Result<Vec<(SyncStarted, Work)>, Failure> {
+    app.caller.may(&Request::SyncNow { integrations: names.to_vec(), dry_run: false, full })?;
+    let mut begun = Vec::new();
+    for integration in choose(app, names).await? {
+        // What is wrong with the config is said before anything runs.
+        app.assembler.parts(integration).await?;
+        let under_way = match begin(app, integration, Trigger::Manual) {
+            Ok(under_way) => under_way,
+            Err(_) if names.is_empty() => continue,
+            Err(failure) => return Err(failure),
+        };
+        let flight = under_way.flight();
+        let started = SyncStarted {
+            id: flight.id.clone(),
+            integration: flight.integration.clone(),
+            trigger: flight.trigger,
+            started_at: flight.started_at,
+        };
+        let (app, integration) = (app.clone(), integration.clone());
+        let work: Work = Box::pin(async move {
+            match carry_through(&app, &integration, full, under_way, &|_| {}).await {
+                Ok(record) => info!(
+                    integration = %integration.name, sync = %record.id, by = %app.caller.name,
+                    outcome = record.outcome.as_str(), "the sync by hand ended"
+                ),
+                Err(failure) => {
+                    warn!(integration = %integration.name, "the sync by hand did not begin: {}", failure.report.one_line());
+                }
+            }
+        });
+        begun.push((started, work));
+    }
+    Ok(begun)
 }
 
 /// Enters a sync into the book of those in flight: from here on it has its id, and no second one is begun.

@@ -2,6 +2,7 @@
 //! all; what it needs of the sidecar is [`Commands`].
 
 pub mod access;
+pub mod api;
 pub mod command;
 pub mod health;
 pub mod problem;
@@ -37,6 +38,7 @@ pub trait Commands: Send + Sync + 'static {
 pub fn known(commands: &Arc<dyn Commands>, access: &Arc<Access>, run_token: &str) -> Router {
     Router::new()
         .merge(command::routes(commands.clone(), run_token))
+        .merge(api::routes(commands.clone()))
         .layer(from_fn_with_state(access.clone(), access::identify))
         .layer(DefaultBodyLimit::max(BODY_BYTES))
 }

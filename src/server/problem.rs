@@ -9,7 +9,7 @@ use crate::commands::{Exit, Failure};
 use crate::error::Report;
 
 /// An answer that is none, in words.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Problem {
     /// `about:blank`: the status says which kind it is.
     pub r#type: &'static str,
@@ -43,12 +43,15 @@ impl Problem {
 }
 
 impl From<Failure> for Problem {
-    /// What was asked wrongly is 422, what is refused for now 409, what failed 500.
+    /// What was asked wrongly is 400, what is not known 404, what is refused for now 409; what could not be done, as the
+    /// state, the catalog or Bitbucket could not be used, 503.
     fn from(Failure { report, exit }: Failure) -> Self {
         let status = match exit {
-            Exit::Usage => StatusCode::UNPROCESSABLE_ENTITY,
+            Exit::Usage => StatusCode::BAD_REQUEST,
+            Exit::Unknown => StatusCode::NOT_FOUND,
+            Exit::Forbidden => StatusCode::FORBIDDEN,
             Exit::Refused => StatusCode::CONFLICT,
-            Exit::Done | Exit::Failed | Exit::Partly => StatusCode::INTERNAL_SERVER_ERROR,
+            Exit::Done | Exit::Failed | Exit::Partly => StatusCode::SERVICE_UNAVAILABLE,
         };
         Self::of_report(status, report)
     }
