@@ -175,12 +175,14 @@ async fn record(applying: &Applying<'_>, step: &Step, applied: Applied) -> Resul
     let journal = JournalEntry {
         // An update belongs to the import that made the link: undo takes both back.
         import_id: link.import_id.clone(),
+        catalog: applying.catalog.name().to_owned(),
         sync_id: applying.sync_id.cloned(),
         at: applying.now,
         by: applying.by.to_owned(),
         step: step.clone(),
         fields: applied.fields,
         files: applied.files.clone(),
+        is_undo: false,
     };
     let change = LinkChange::Make(Box::new(link));
     applying.store.change_links(applying.lease, vec![change], vec![journal]).await?;

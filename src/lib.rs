@@ -29,7 +29,7 @@
 //!
 //! - [`schedule`]: when. [`discover`]: pages → what is new, changed, hidden, moved, gone. [`apply`]: steps → outcomes, with a
 //!   journal. [`backfill`]: pull requests and commits under caps and budgets.
-//! - [`engine`]: one sync, on one screen; import; approval of what was held.
+//! - [`engine`]: one sync, on one screen; import; approval of what was held; undo.
 //!
 //! The edge holds no decision:
 //!
@@ -46,7 +46,8 @@
 //!
 //! 1. The same records, entities, rules, links and decisions give the same recommendations and the same plan, byte for byte,
 //!    in whatever order they came. Planning right after applying gives no step.
-//! 2. No step can delete an entity: [`plan::Work`] has no such case.
+//! 2. No step can delete an entity: [`plan::Work`] has no such case. Only `imported undo` takes a file away, on a person's
+//!    word: one that we made, and only while every byte of it is what we wrote ([`plan::undo`]).
 //! 3. Ownership lives in the catalog: what we wrote carries our mark. The store is a journal and a cache; losing it costs history
 //!    and a full backfill, never a duplicate. What people decided is also in the decisions file, where one is configured.
 //! 4. A plan has at most one step per entity. What was wanted and is not done is in `held`, with a reason a person can act on.

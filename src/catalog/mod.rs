@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::model::{ClaimedName, Entity, EntityFormat, EntityRef, RepoKey};
+use crate::plan::undo::Back;
 use crate::plan::{FieldPath, Step};
 
 pub use recognise::{Identity, MarkPaths, Recognised, format_of, mark_paths, recognise};
@@ -97,6 +98,36 @@ pub struct Applied {
     pub entity_id: String,
 }
 
+/// What taking an import back came to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TakenBack {
+    /// What became of the document.
+    pub became: Became,
+    /// Files changed, or taken away.
+    pub files: Vec<FileDiff>,
+    /// Fields changed.
+    pub fields: Vec<FieldWritten>,
+    /// Fields that could not be changed without touching something else, and why: they stay.
+    pub refused: Vec<(FieldPath, String)>,
+}
+
+/// What became of a document when an import was taken back.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Became {
+    /// There was nothing to do.
+    #[default]
+    AsItWas,
+    /// Its fields got back what they said before.
+    Restored,
+    /// Its file, which we had made and nobody had touched, is not there any more.
+    Unmade,
+    /// Its file is not what we wrote any more, and stays.
+    Kept {
+        /// Who may have done what.
+        because: String,
+    },
+}
+
 /// Seam 2.
 #[async_trait]
 pub trait Catalog: Send + Sync {
@@ -124,6 +155,11 @@ pub trait Catalog: Send + Sync {
 
     /// Carries a step out; doing it twice is the same as once.
     async fn apply(&self, step: &Step) -> Result<Applied, CatalogError>;
+
+    /// Takes an import back, as far as the document is still what we made of it; doing it twice is the same as once.
+    /// Without `write` it only says what would be done. The one way in which a file goes: whole, made by us, and not a
+    /// byte of it anybody else's.
+    async fn take_back(&self, back: &Back, write: bool) -> Result<TakenBack, CatalogError>;
 
     /// Whether writing would be possible at all: for `check`.
     async fn probe_write(&self) -> Result<(), CatalogError>;

@@ -7,7 +7,7 @@ use super::args::{
     Sync,
 };
 use crate::commands::Failure;
-use crate::commands::request::{DiscoveredFilter, ImportOptions, Request, Selection, StateFilter};
+use crate::commands::request::{DiscoveredFilter, ImportOptions, Request, Selection, StateFilter, UndoSelection};
 use crate::model::{Action, DetailKind};
 
 /// Rows a person is shown at once, where they did not say.
@@ -33,6 +33,16 @@ pub(super) fn request(cli: &Cli) -> Result<Request, Failure> {
             Imported::Unlink(of) => {
                 Request::ImportedUnlink { repositories: of.repositories, integration: of.integration }
             }
+            Imported::Undo(of) => Request::ImportedUndo {
+                which: match (of.sync, of.rule, of.since) {
+                    (Some(id), ..) => UndoSelection::Sync { id },
+                    (_, Some(rule), _) => UndoSelection::Rule { rule },
+                    (.., Some(at)) => UndoSelection::Since { at },
+                    (None, None, None) => UndoSelection::Imports { ids: of.imports },
+                },
+                integration: of.integration,
+                dry_run: of.dry_run,
+            },
         },
         Command::Integration(integration) => match integration {
             Integration::List => Request::IntegrationList { name: None },

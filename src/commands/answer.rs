@@ -221,6 +221,74 @@ pub struct ImportReport {
     pub rows: Vec<ImportRow>,
 }
 
+/// What undoing an import does, or did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UndoChange {
+    /// Fields of the entity get back what they said before.
+    Restore,
+    /// The entity's file, made by the import and touched by nobody, is taken away.
+    Remove,
+    /// Only the link ends: the document stays as it is.
+    Unlink,
+}
+
+impl UndoChange {
+    /// As in tables and JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Restore => "restore",
+            Self::Remove => "remove",
+            Self::Unlink => "unlink",
+        }
+    }
+}
+
+/// A field that an undo leaves as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftField {
+    /// Path in the entity.
+    pub field: String,
+    /// What is there: not what the import wrote.
+    pub value: Option<Value>,
+    /// Why it stays.
+    pub reason: String,
+}
+
+/// One import of one entity, taken back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UndoRow {
+    /// Name of the integration.
+    pub integration: String,
+    /// Which repository.
+    pub repository: RepositoryName,
+    /// Which import.
+    pub import_id: String,
+    /// How the link had come about.
+    pub action: Action,
+    /// From which entity.
+    pub entity: String,
+    /// What became of it.
+    pub result: RowResult,
+    /// What was done, or would be in a dry run; `None` where nothing came to that.
+    pub change: Option<UndoChange>,
+    /// Why, where there is something to say.
+    pub reason: Option<String>,
+    /// Fields that stay as they are: others changed them since.
+    pub left: Vec<LeftField>,
+    /// What changed.
+    pub files: Vec<ChangedFile>,
+}
+
+/// `imported undo`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UndoReport {
+    /// Nothing was written.
+    pub dry_run: bool,
+    /// One per import and entity, sorted by full name.
+    pub rows: Vec<UndoRow>,
+}
+
 /// A row of `imported list`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ImportedRow {

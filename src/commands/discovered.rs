@@ -129,7 +129,7 @@ fn row(
             let left: Vec<&str> = kind.let_go().map(EntityRef::as_str).collect();
             Some(format!("unlinked from {}", left.join(" and ")))
         }
-        Some(DecisionKind::Undone { entity }) => Some(format!("undone from {entity}")),
+        Some(DecisionKind::Undone { entity, .. }) => Some(format!("undone from {entity}")),
         _ => None,
     };
     // What was let back in waits like what was just discovered.

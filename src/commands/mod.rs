@@ -17,6 +17,7 @@ pub mod request;
 pub mod running;
 pub mod store;
 pub mod sync;
+pub mod undo;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -192,6 +193,9 @@ pub async fn execute(
         }
         Request::ImportedUnlink { repositories, integration } => {
             imported::unlink(app, &repositories, integration.as_deref()).await
+        }
+        Request::ImportedUndo { which, integration, dry_run } => {
+            undo::undo(app, &which, integration.as_deref(), dry_run, progress).await
         }
         Request::IntegrationList { name } => integration::list(app, name.as_deref()).await,
         Request::IntegrationSuspend { name, suspended } => integration::suspend(app, &name, suspended).await,

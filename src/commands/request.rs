@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::answer::{
     CommitRow, CredentialDeletion, CredentialRow, Deletion, DiscoveredRow, DryRun, ImportReport, ImportedDetail,
-    ImportedRow, IntegrationRow, Page, PullRequestRow, UserRow,
+    ImportedRow, IntegrationRow, Page, PullRequestRow, UndoReport, UserRow,
 };
 use crate::correlate::Explanation;
 use crate::error::escape_control;
@@ -169,6 +170,32 @@ pub enum Selection {
     },
 }
 
+/// Which imports to take back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "select")]
+pub enum UndoSelection {
+    /// These, whole.
+    Imports {
+        /// Their ids, as `imported list` shows them.
+        ids: Vec<String>,
+    },
+    /// What a sync imported by itself.
+    Sync {
+        /// The sync.
+        id: String,
+    },
+    /// What a rule led to, as it was numbered then.
+    Rule {
+        /// From 0.
+        rule: usize,
+    },
+    /// What was imported since then.
+    Since {
+        /// From this instant on.
+        at: DateTime<Utc>,
+    },
+}
+
 /// How to import.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImportOptions {
@@ -281,6 +308,15 @@ pub enum Request {
         repositories: Vec<String>,
         /// Where several know it.
         integration: Option<String>,
+    },
+    /// `imported undo`.
+    ImportedUndo {
+        /// Which imports.
+        which: UndoSelection,
+        /// Only of this integration.
+        integration: Option<String>,
+        /// Show, write nothing.
+        dry_run: bool,
     },
     /// `integration list` and `show`.
     IntegrationList {
@@ -412,6 +448,7 @@ impl Request {
             | Self::DiscoveredIgnore { .. }
             | Self::DiscoveredRestore { .. }
             | Self::ImportedUnlink { .. }
+            | Self::ImportedUndo { .. }
             | Self::IntegrationSuspend { .. }
             | Self::IntegrationAutoImport { .. }
             | Self::IntegrationDelete { .. }
@@ -446,6 +483,7 @@ impl Request {
             | Self::ImportedList { .. }
             | Self::ImportedShow { .. }
             | Self::ImportedUnlink { .. }
+            | Self::ImportedUndo { .. }
             | Self::IntegrationList { .. }
             | Self::IntegrationSuspend { .. }
             | Self::IntegrationAutoImport { .. }
@@ -482,6 +520,15 @@ impl fmt::Display for Request {
             Self::DiscoveredIgnore { repositories, .. } => write!(f, "discovered ignore {}", named(repositories)),
             Self::DiscoveredRestore { repositories, .. } => write!(f, "discovered restore {}", named(repositories)),
             Self::ImportedUnlink { repositories, .. } => write!(f, "imported unlink {}", named(repositories)),
+            Self::ImportedUndo { which, dry_run, .. } => {
+                let which = match which {
+                    UndoSelection::Imports { ids } => named(ids),
+                    UndoSelection::Sync { id } => format!("--sync {}", escape_control(id)),
+                    UndoSelection::Rule { rule } => format!("--rule {rule}"),
+                    UndoSelection::Since { at } => format!("--since {}", at.to_rfc3339()),
+                };
+                write!(f, "imported undo {which}{}", if *dry_run { " --dry-run" } else { "" })
+            }
             Self::IntegrationSuspend { name, suspended } => {
                 let verb = if *suspended { "suspend" } else { "resume" };
                 write!(f, "integration {verb} {}", escape_control(name))
@@ -556,6 +603,8 @@ pub enum Answer {
     Link(Box<ImportedDetail>),
     /// Of `imported unlink`: the rows as they were.
     Unlinked(Vec<ImportedRow>),
+    /// Of `imported undo`.
+    Undone(UndoReport),
     /// Of `integration list`, `show`, `suspend`, `resume`, `auto-import`.
     Integrations(Vec<IntegrationRow>),
     /// Of `integration delete`.

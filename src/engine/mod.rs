@@ -15,6 +15,7 @@ mod locked;
 mod recheck;
 mod stop;
 pub mod survey;
+pub mod undo;
 pub mod update;
 
 use std::collections::BTreeSet;

@@ -197,7 +197,9 @@ fn choose(
     for link in links {
         linked.insert((&link.repo, &link.entity));
         busy.insert(&link.repo);
-        if let Some(known) = served.get(&link.repo) {
+        if let Some(known) = served.get(&link.repo)
+            && !is_on_its_way_out(link, decisions)
+        {
             choices.push(Choice::update((*known).clone(), link.clone()));
         }
     }
@@ -237,6 +239,14 @@ fn choose(
         }
     }
     choices
+}
+
+/// Whether a person ends this link, and was interrupted: its tombstone stands, the link is not gone yet. Nothing is
+/// written into its entity any more, which may be as it was before already (P4.11).
+fn is_on_its_way_out(link: &Link, decisions: &[Decision]) -> bool {
+    decisions.iter().any(|decision| {
+        decision.repo == link.repo && decision.at >= link.imported_at && decision.kind.lets_go(link.entity.as_str())
+    })
 }
 
 /// What auto-import linked again waits for nobody any more.

@@ -25,6 +25,9 @@ pub enum DecisionKind {
     Undone {
         /// The entity it was linked to.
         entity: EntityRef,
+        /// Others it was let go from before: their marks may be left, and are no link.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        also: Vec<EntityRef>,
     },
     /// A link that was ended, and is let back in: it waits for a person like one just discovered, and its mark alone does
     /// not make the link again.
@@ -43,8 +46,7 @@ impl DecisionKind {
     /// The entities whose links a person ended.
     pub fn let_go(&self) -> impl Iterator<Item = &EntityRef> {
         let (first, also) = match self {
-            Self::Unlinked { entity, also } => (Some(entity), also.as_slice()),
-            Self::Undone { entity } => (Some(entity), [].as_slice()),
+            Self::Unlinked { entity, also } | Self::Undone { entity, also } => (Some(entity), also.as_slice()),
             Self::Ignored | Self::Restored { .. } | Self::Target { .. } => (None, [].as_slice()),
         };
         first.into_iter().chain(also)

@@ -115,7 +115,7 @@ pub fn tombstone(decision: &Decision) -> Option<String> {
             let entity = left.join(" and ");
             Some(format!("{by} unlinked it from {entity}; import it by hand to link it again"))
         }
-        DecisionKind::Undone { entity } => {
+        DecisionKind::Undone { entity, .. } => {
             Some(format!("{by} undid its import into {entity}; import it by hand to have it again"))
         }
         DecisionKind::Restored { .. } | DecisionKind::Target { .. } => None,

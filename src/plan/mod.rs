@@ -10,6 +10,7 @@ pub mod mark;
 pub mod note;
 pub mod register;
 pub mod step;
+pub mod undo;
 
 mod check;
 mod claim;

@@ -711,7 +711,7 @@ fn auto_import_leaves_these_to_people() {
     for (kind, reason) in [
         (DecisionKind::Ignored, "ops set it aside"),
         (DecisionKind::Unlinked { entity: entity.clone(), also: vec![] }, "ops unlinked it from component:default/web"),
-        (DecisionKind::Undone { entity: entity.clone() }, "ops undid its import"),
+        (DecisionKind::Undone { entity: entity.clone(), also: vec![] }, "ops undid its import"),
         (DecisionKind::Target { entity }, "a person chose component:default/web"),
     ] {
         shop.decisions = vec![decision("web", kind)];

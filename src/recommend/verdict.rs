@@ -45,7 +45,7 @@ impl<'a> Judge<'a> {
         match subject.decision {
             Some(DecisionKind::Ignored) => Some(SET_ASIDE.to_owned()),
             Some(DecisionKind::Unlinked { entity, .. }) => Some(format!("{UNLINKED} {entity} by hand")),
-            Some(DecisionKind::Undone { entity }) => Some(format!("{UNDONE} {entity} was undone")),
+            Some(DecisionKind::Undone { entity, .. }) => Some(format!("{UNDONE} {entity} was undone")),
             _ => missing.map(|link| format!("its entity {} is missing from the catalog", link.entity)),
         }
     }

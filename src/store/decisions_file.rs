@@ -134,7 +134,7 @@ impl From<Row> for Fields {
         let (verdict, entity, also) = match kind {
             DecisionKind::Ignored => (Verdict::Ignored, None, Vec::new()),
             DecisionKind::Unlinked { entity, also } => (Verdict::Unlinked, Some(entity), also),
-            DecisionKind::Undone { entity } => (Verdict::Undone, Some(entity), Vec::new()),
+            DecisionKind::Undone { entity, also } => (Verdict::Undone, Some(entity), also),
             DecisionKind::Restored { entity } => (Verdict::Restored, Some(entity), Vec::new()),
             DecisionKind::Target { entity } => (Verdict::Target, Some(entity), Vec::new()),
         };
@@ -154,8 +154,8 @@ impl TryFrom<Fields> for Row {
         })?;
         let entity = entity.map(EntityRef::from_canonical);
         let also: Vec<EntityRef> = also.into_iter().map(EntityRef::from_canonical).collect();
-        if !also.is_empty() && !matches!(decision, Verdict::Unlinked) {
-            return Err(format!("`also` is for unlinked ones, in the decision about {full_name} it says nothing"));
+        if !also.is_empty() && !matches!(decision, Verdict::Unlinked | Verdict::Undone) {
+            return Err(format!("`also` is for unlinked and undone ones, in the decision about {full_name} it says nothing"));
         }
         let kind = match (decision, entity) {
             (Verdict::Ignored, None) => DecisionKind::Ignored,
@@ -163,7 +163,7 @@ impl TryFrom<Fields> for Row {
             (_, None) => return Err(format!("`entity` is missing in the decision about {full_name}")),
             (Verdict::Unlinked, Some(entity)) => DecisionKind::Unlinked { entity, also },
             (Verdict::Restored, Some(entity)) => DecisionKind::Restored { entity },
-            (Verdict::Undone, Some(entity)) => DecisionKind::Undone { entity },
+            (Verdict::Undone, Some(entity)) => DecisionKind::Undone { entity, also },
             (Verdict::Target, Some(entity)) => DecisionKind::Target { entity },
         };
         Ok(Self { catalog, decision: Decision { repo, full_name, kind, at, by } })

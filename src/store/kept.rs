@@ -175,6 +175,9 @@ pub struct Changed {
 pub struct JournalEntry {
     /// Which import.
     pub import_id: ImportId,
+    /// Of which catalog, by its name then; empty: not told.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub catalog: String,
     /// In which sync, where it was one.
     pub sync_id: Option<SyncId>,
     /// When.
@@ -187,6 +190,9 @@ pub struct JournalEntry {
     pub fields: Vec<FieldWritten>,
     /// The diffs.
     pub files: Vec<FileDiff>,
+    /// It takes back all that stands before it about this repository and entity.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_undo: bool,
 }
 
 /// A change to the links of a catalog, atomic together with its journal entry.

@@ -183,6 +183,14 @@ pub trait Store: Send + Sync {
     ) -> Result<(), StoreError>;
     /// The journal of one import, in order.
     async fn journal(&self, import_id: &ImportId) -> Result<Vec<JournalEntry>, StoreError>;
+    /// Part of it: at most `limit` entries with their numbers, those behind the number `after`. Numbers rise and
+    /// stay as they are; entries that expired leave gaps.
+    async fn journal_page(
+        &self,
+        import_id: &ImportId,
+        after: Option<u32>,
+        limit: usize,
+    ) -> Result<Vec<(u32, JournalEntry)>, StoreError>;
 
     /// Decisions of a catalog, sorted by repository.
     async fn decisions(&self, catalog: &str) -> Result<Vec<Decision>, StoreError>;

@@ -113,6 +113,15 @@ impl Store for NothingStore {
         Ok(Vec::new())
     }
 
+    async fn journal_page(
+        &self,
+        _: &ImportId,
+        _: Option<u32>,
+        _: usize,
+    ) -> Result<Vec<(u32, JournalEntry)>, StoreError> {
+        Ok(Vec::new())
+    }
+
     async fn decisions(&self, _: &str) -> Result<Vec<Decision>, StoreError> {
         Ok(Vec::new())
     }

@@ -18,6 +18,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         "plan",
         &[
             "catalog::Abilities",
+            "catalog::FieldWritten",
+            "catalog::FileDiff",
             "catalog::MarkPaths",
             "catalog::Recognised",
             "catalog::backstage",

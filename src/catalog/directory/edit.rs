@@ -78,7 +78,7 @@ pub(super) fn edit(text: &str, entity: &EntityRef, fields: &[FieldChange]) -> Re
     Ok(Edited { text: edited, fields })
 }
 
-fn find<'a>(documents: &'a [Document], entity: &EntityRef) -> Result<(usize, &'a Document), NotEdited> {
+pub(super) fn find<'a>(documents: &'a [Document], entity: &EntityRef) -> Result<(usize, &'a Document), NotEdited> {
     let bears = |document: &Document| match &document.found {
         Found::Entity { identity, .. } => identity.entity_ref == *entity,
         _ => false,
@@ -100,7 +100,7 @@ fn lone_return(text: &str) -> Option<usize> {
 }
 
 /// What is left to do, preconditions checked. `Add` keeps only the elements that are missing.
-fn outstanding(document: &Value, fields: &[FieldChange], line: usize) -> Result<Vec<FieldChange>, NotEdited> {
+pub(super) fn outstanding(document: &Value, fields: &[FieldChange], line: usize) -> Result<Vec<FieldChange>, NotEdited> {
     let mut left = Vec::new();
     for field in fields {
         let present = field.path.get(document);
@@ -150,7 +150,7 @@ fn same_element(a: &Value, b: &Value) -> bool {
     }
 }
 
-fn written(document: &Value, change: &FieldChange) -> FieldWritten {
+pub(super) fn written(document: &Value, change: &FieldChange) -> FieldWritten {
     let before = change.path.get(document).cloned();
     let after = match &change.change {
         Change::Set { value } => Some(value.clone()),

@@ -254,6 +254,23 @@ impl Index {
         }
     }
 
+    /// Forgets a file of the catalog itself that we have just taken away, and what it held.
+    pub(super) fn took_away(&mut self, file: &Path) {
+        let key = (0, file.to_owned());
+        let Some(old) = self.files.remove(&key) else { return };
+        for slot in old.slots {
+            if let Some(places) = self.order.get_mut(&slot.entity_ref) {
+                places.retain(|(of, _)| *of != key);
+                if places.is_empty() {
+                    self.order.remove(&slot.entity_ref);
+                }
+            }
+        }
+        if !old.claims.is_empty() {
+            self.sort_claims();
+        }
+    }
+
     /// For [`Index::restore`] in another process.
     pub(super) fn snapshot(&self) -> serde_json::Value {
         let files = self

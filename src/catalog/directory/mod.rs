@@ -1,8 +1,10 @@
 //! A directory of YAML files: read as a whole, edited with every comment kept.
 //!
 //! `walk` finds the files, `file` and `index` know which document is where; `documents` reads a file; `layout` and `splice`
-//! make an edit on the text, `verify` proves it, `write` puts it in place; `git` tells whether somebody is at work.
+//! make an edit on the text, `verify` proves it, `write` puts it in place; `git` tells whether somebody is at work. `back` takes
+//! imports back, with `unpatch` to the byte.
 
+mod back;
 mod claims;
 mod documents;
 mod edit;
@@ -16,6 +18,7 @@ mod layout;
 mod scalar;
 mod splice;
 mod steps;
+mod unpatch;
 mod verify;
 mod walk;
 mod write;
@@ -35,10 +38,11 @@ use self::folders::Folders;
 use self::index::Index;
 use self::late::Late;
 use self::walk::Root;
-use super::{Abilities, Applied, Catalog, CatalogError, Reading};
+use super::{Abilities, Applied, Catalog, CatalogError, Reading, TakenBack};
 use crate::clock::Clock;
 use crate::model::{Entity, EntityFormat, EntityRef, Place};
 use crate::plan::Step;
+use crate::plan::undo::Back;
 
 /// Files larger than this are left alone.
 pub const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -200,6 +204,11 @@ impl Catalog for DirectoryCatalog {
     async fn apply(&self, step: &Step) -> Result<Applied, CatalogError> {
         let step = step.clone();
         self.blocking(move |inner| inner.apply(&step)).await
+    }
+
+    async fn take_back(&self, back: &Back, write: bool) -> Result<TakenBack, CatalogError> {
+        let back = back.clone();
+        self.blocking(move |inner| inner.take_back(&back, write)).await
     }
 
     async fn probe_write(&self) -> Result<(), CatalogError> {

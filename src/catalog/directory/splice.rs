@@ -28,7 +28,8 @@ impl From<String> for Refusal {
 pub(super) fn apply(text: &str, change: &FieldChange) -> Result<String, Refusal> {
     let layout = Layout::read(text)?;
     let style = Style::of(text, &layout.root);
-    let editor = Editor { text, layout: &layout, style };
+    let present = change.before.as_ref().and_then(Value::as_array);
+    let editor = Editor { text, layout: &layout, style, present };
     let mut splices = match &change.change {
         Change::Set { value } => editor.write(&change.path.0, &Wanted::Value(value))?,
         Change::Add { values } => editor.write(&change.path.0, &Wanted::More(values))?,
@@ -122,6 +123,8 @@ struct Editor<'a> {
     text: &'a str,
     layout: &'a Layout,
     style: Style,
+    /// The list that is there, where the field is one.
+    present: Option<&'a Vec<Value>>,
 }
 
 impl Editor<'_> {
@@ -437,7 +440,13 @@ impl Editor<'_> {
         around: Surroundings,
     ) -> Result<Vec<Splice>, Refusal> {
         let node = &entry.value;
-        let written: Vec<Value> = items.iter().map(|item| self.item_value(item)).collect::<Result<_, _>>()?;
+        let written: Vec<Value> = match self.present {
+            // Elements over several lines cannot be read each by itself; what they say is known.
+            Some(known) if items.iter().any(|item| item.is_block_collection) && known.len() == items.len() => {
+                known.clone()
+            }
+            _ => items.iter().map(|item| self.item_value(item)).collect::<Result<_, _>>()?,
+        };
         let operations = similar::capture_diff_slices(Algorithm::Myers, &hashable(&written), &hashable(values));
         if flow || values.is_empty() {
             let context = if around.context == Context::Json { Context::Json } else { Context::Flow };

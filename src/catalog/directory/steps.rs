@@ -14,11 +14,11 @@ use super::write::{self, Created, Original, Replaced};
 use super::{Inner, documents, emit, lock, shown};
 use crate::catalog::recognise::{Recognised, recognise};
 use crate::catalog::{Applied, CatalogError, FieldWritten, FileDiff};
-use crate::model::EntityRef;
+use crate::model::{EntityRef, Place};
 use crate::plan::{Edit, NewEntity, Step, Work, register};
 
 /// How often an edit starts over because somebody saved the file meanwhile.
-const TRIES: usize = 8;
+pub(super) const TRIES: usize = 8;
 
 /// A file written more recently than this may be in the middle of being written: wait until it is not.
 pub(super) const QUIET: Duration = Duration::from_millis(100);
@@ -81,24 +81,34 @@ impl Inner {
 
     /// Finds the document, and makes the edit in memory.
     fn edited(&self, step: &Step, edit: &Edit) -> Result<(PathBuf, Original, Edited), CatalogError> {
-        if edit.place.read_only_under.is_some() {
-            return Err(CatalogError::ReadOnly { entity: step.entity.clone(), place: edit.place.to_string() });
+        self.found(&step.entity, &edit.place, |text| edit::edit(text, &step.entity, &edit.fields))
+    }
+
+    /// Finds the document of an entity, where a plan saw it or where it lies now, and makes an edit in memory.
+    pub(super) fn found<T>(
+        &self,
+        entity: &EntityRef,
+        place: &Place,
+        edit: impl Fn(&str) -> Result<T, NotEdited>,
+    ) -> Result<(PathBuf, Original, T), CatalogError> {
+        if place.read_only_under.is_some() {
+            return Err(CatalogError::ReadOnly { entity: entity.clone(), place: place.to_string() });
         }
         self.make_sure_it_was_read()?;
-        let mut places = lock(&self.index).places(&self.roots, &step.entity);
+        let mut places = lock(&self.index).places(&self.roots, entity);
         places.retain(|place| place.read_only_under.is_none());
         if let [first, second, ..] = &places[..] {
             return Err(CatalogError::Refused {
                 file: first.to_string(),
-                because: format!("{} stands in {second} as well", step.entity),
+                because: format!("{entity} stands in {second} as well"),
             });
         }
-        let mut files = vec![edit.place.file.clone()];
+        let mut files = vec![place.file.clone()];
         files.extend(places.into_iter().map(|place| place.file));
         files.dedup();
         for file in files {
             let Some(original) = self.original(&file)? else { continue };
-            match edit::edit(&text(&file, &original.bytes)?, &step.entity, &edit.fields) {
+            match edit(&text(&file, &original.bytes)?) {
                 Ok(edited) => return Ok((file, original, edited)),
                 Err(NotEdited::NotHere) => {}
                 Err(NotEdited::Changed { line, what }) => {
@@ -110,11 +120,11 @@ impl Inner {
                 }
             }
         }
-        Err(CatalogError::Missing { entity: step.entity.clone() })
+        Err(CatalogError::Missing { entity: entity.clone() })
     }
 
     /// Opens a file for editing, at its target where it is a link; `None`: not there.
-    fn original(&self, file: &Path) -> Result<Option<Original>, CatalogError> {
+    pub(super) fn original(&self, file: &Path) -> Result<Option<Original>, CatalogError> {
         let refused = |because: &str| CatalogError::Refused { file: shown(file), because: because.to_owned() };
         // Places may come from the store or from a stored plan: checked at each use.
         if !file.components().all(|part| matches!(part, Component::Normal(name) if !name.eq_ignore_ascii_case(".git")))
@@ -145,12 +155,12 @@ impl Inner {
         }
     }
 
-    fn root_dir(&self) -> Result<Dir, CatalogError> {
+    pub(super) fn root_dir(&self) -> Result<Dir, CatalogError> {
         self.roots[0].open()
     }
 
     /// Nobody works in the git tree the file lies in, and `HEAD` is where it was when we read.
-    fn not_busy(&self, file: &Path) -> Result<(), CatalogError> {
+    pub(super) fn not_busy(&self, file: &Path) -> Result<(), CatalogError> {
         let root = std::fs::canonicalize(&self.settings.root)
             .map_err(|source| CatalogError::Unreadable { root: self.settings.root.clone(), source })?;
         let folder = root.join(file);
@@ -251,7 +261,7 @@ impl Inner {
         Ok(documents::parse(text).is_ok_and(|read| documents::to_json(&read) == new.document))
     }
 
-    fn check_path(&self, file: &Path) -> Result<PathBuf, CatalogError> {
+    pub(super) fn check_path(&self, file: &Path) -> Result<PathBuf, CatalogError> {
         let invalid = |because: &str| CatalogError::Invalid {
             what: format!("the path {}", shown(file)),
             because: because.to_owned(),
@@ -355,7 +365,7 @@ fn is_segment(name: &str) -> bool {
 
 /// Waits, if need be, until a file that was written a moment ago has been left alone for a moment; `false`:
 /// it changed meanwhile.
-fn is_quiet(original: &Original, quiet: Duration) -> bool {
+pub(super) fn is_quiet(original: &Original, quiet: Duration) -> bool {
     match original.age() {
         Some(age) if age >= quiet => true,
         age => {
@@ -365,12 +375,12 @@ fn is_quiet(original: &Original, quiet: Duration) -> bool {
     }
 }
 
-fn text(file: &Path, bytes: &[u8]) -> Result<String, CatalogError> {
+pub(super) fn text(file: &Path, bytes: &[u8]) -> Result<String, CatalogError> {
     String::from_utf8(bytes.to_vec())
         .map_err(|_| CatalogError::Refused { file: shown(file), because: "it is not UTF-8".to_owned() })
 }
 
-fn io_error(file: &Path, source: io::Error) -> CatalogError {
+pub(super) fn io_error(file: &Path, source: io::Error) -> CatalogError {
     CatalogError::Io { file: shown(file), source }
 }
 
@@ -390,7 +400,7 @@ fn applied(path: &Path, before: &str, edited: Edited, entity: &EntityRef) -> App
     Applied { files, fields: edited.fields, entity_id }
 }
 
-fn unified(path: &Path, before: Option<&str>, after: &str) -> String {
+pub(super) fn unified(path: &Path, before: Option<&str>, after: &str) -> String {
     let name = path.display();
     let old = if before.is_some() { format!("a/{name}") } else { "/dev/null".to_owned() };
     TextDiff::from_lines(before.unwrap_or_default(), after)

@@ -98,7 +98,7 @@ fn patch(value: &mut Yaml, path: &[String], change: &Change, is_root: bool) -> O
 }
 
 /// Line ends and a missing last one stay.
-fn line_ends(before: &str, after: &str) -> Result<(), String> {
+pub(super) fn line_ends(before: &str, after: &str) -> Result<(), String> {
     let all_crlf = |text: &str| text.matches('\n').count() == text.matches("\r\n").count();
     if before.contains("\r\n") && all_crlf(before) && !all_crlf(after) {
         return Err("the edit would mix line ends".to_owned());
@@ -174,7 +174,7 @@ fn field_lines(text: &str, root: &Node, change: &FieldChange) -> Vec<Range<usize
 }
 
 /// Every comment of before is there afterwards, as often.
-fn comments(old: &str, new: &str) -> Result<(), String> {
+pub(super) fn comments(old: &str, new: &str) -> Result<(), String> {
     let texts = |text: &str| -> Result<Vec<String>, String> {
         let layout = Layout::read(text)?;
         let mut texts: Vec<String> =

@@ -176,6 +176,38 @@ pub(super) fn replace(original: &Original, text: &[u8]) -> io::Result<Replaced> 
     Ok(Replaced::TheirsIsNewer)
 }
 
+/// Takes a file away, unless it has changed since it was read: moved aside, looked at, and only then removed. Whoever
+/// saves it meanwhile gets it back.
+pub(super) fn take_away(original: &Original) -> io::Result<Replaced> {
+    let dir = &original.dir;
+    let _in_use = InUse::mark(&original.file);
+    if !original.is_unchanged()? {
+        return Ok(Replaced::TheirsIsNewer);
+    }
+    // Its name tells the text it holds: after a kill right here, whoever tidies up knows that nothing is lost with it.
+    let short = hex::encode(&hash(&original.bytes)[..8]);
+    let aside = PathBuf::from(format!("{PREFIX}{short}-{short}-{:016x}{SUFFIX}", rand::random::<u64>()));
+    match dir.rename(&original.name, dir, &aside) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Replaced::TheirsIsNewer),
+        Err(error) => return Err(error),
+    }
+    let taken = dir.symlink_metadata(&aside)?;
+    if same_file(&taken, &original.metadata) && original.holds_same_text()? {
+        dir.remove_file(&aside)?;
+        sync_dir(dir)?;
+        return Ok(Replaced::Done);
+    }
+    // Somebody saved it between our look and our grip: it goes back, unless they made another one by now.
+    match rustix::fs::renameat_with(dir, &aside, dir, &original.name, RenameFlags::NOREPLACE) {
+        Ok(()) => {}
+        Err(Errno::EXIST) => {}
+        Err(_) => drop(rustix::fs::linkat(dir, &aside, dir, &original.name, AtFlags::empty())),
+    }
+    sync_dir(dir)?;
+    Ok(Replaced::TheirsIsNewer)
+}
+
 /// What we took out was not what we had read, so it goes back. If meanwhile somebody even wrote over
 /// ours, that is the newest and goes back in its turn; each round needs another writer within
 /// microseconds.

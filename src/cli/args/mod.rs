@@ -24,7 +24,7 @@ pub use self::credential::{
 };
 pub use self::discovered::{ActionFilter, Discovered, DiscoveredImport, DiscoveredList, ImportFilter, StateFilter};
 pub use self::global::{Color, Global, LogFormat, Output};
-pub use self::imported::{Imported, ImportedList};
+pub use self::imported::{Imported, ImportedList, ImportedUndo};
 pub use self::integration::{Integration, OneIntegration, Switch};
 pub use self::repository::{OneRepository, Repositories};
 pub use self::simulate::Simulate;

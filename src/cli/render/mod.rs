@@ -9,6 +9,7 @@ mod imported;
 mod integration;
 mod store;
 mod sync;
+mod undo;
 
 use self::activity::{commits, details, pull_requests, users};
 use self::credential::{credential, credentials};
@@ -18,6 +19,7 @@ use self::imported::{link, links};
 use self::integration::integrations;
 use self::store::store;
 use self::sync::{sync, syncs};
+use self::undo::undo;
 use super::output::Screen;
 use crate::commands::Exit;
 use crate::commands::answer::RowResult;
@@ -52,6 +54,7 @@ pub fn print(screen: &Screen, answer: &Answer) -> std::io::Result<()> {
         Answer::Link(detail) => screen.print(detail, |screen| link(screen, detail)),
         Answer::Unlinked(rows) => screen
             .print(rows, |screen| format!("{}\nunlinked; entities and files stay as they are", links(screen, rows))),
+        Answer::Undone(report) => screen.print(report, |screen| undo(screen, report)),
         Answer::Integrations(rows) => screen.print(rows, |screen| integrations(screen, rows)),
         Answer::Deleted(deletion) => screen.print(deletion, |_| deleted(deletion)),
         Answer::PullRequests(rows) => screen.print(rows, |screen| pull_requests(screen, rows)),
@@ -81,24 +84,25 @@ pub fn exit(answer: &Answer) -> Exit {
     let exits: Vec<Exit> = match answer {
         Answer::Syncs(records) => records.iter().map(of_sync).collect(),
         Answer::DryRuns(runs) => runs.iter().map(|run| of_sync(&run.record)).collect(),
-        Answer::Imported(report) => report
-            .rows
-            .iter()
-            .map(|row| match row.result {
-                RowResult::Failed => Exit::Partly,
-                RowResult::Held => Exit::Refused,
-                RowResult::Done | RowResult::Unchanged => Exit::Done,
-            })
-            .collect(),
+        Answer::Imported(report) => report.rows.iter().map(|row| of_row(row.result)).collect(),
+        Answer::Undone(report) => report.rows.iter().map(|row| of_row(row.result)).collect(),
         Answer::Store(report) if !report.faults.is_empty() => vec![Exit::Failed],
         _ => Vec::new(),
     };
     let all_failed = !exits.is_empty() && exits.iter().all(|exit| *exit == Exit::Partly);
     let worst = [Exit::Failed, Exit::Refused, Exit::Partly].into_iter().find(|exit| exits.contains(exit));
     match (answer, worst) {
-        // An import of which nothing came about has failed, not half succeeded.
-        (Answer::Imported(_), Some(Exit::Partly)) if all_failed => Exit::Failed,
+        // An import or undo of which nothing came about has failed, not half succeeded.
+        (Answer::Imported(_) | Answer::Undone(_), Some(Exit::Partly)) if all_failed => Exit::Failed,
         (_, worst) => worst.unwrap_or(Exit::Done),
+    }
+}
+
+fn of_row(result: RowResult) -> Exit {
+    match result {
+        RowResult::Failed => Exit::Partly,
+        RowResult::Held => Exit::Refused,
+        RowResult::Done | RowResult::Unchanged => Exit::Done,
     }
 }
 

@@ -82,7 +82,7 @@ fn load(folder: &Path) -> (World, Vec<String>) {
             let kind = match what.as_str() {
                 "ignored" => DecisionKind::Ignored,
                 "unlinked" => DecisionKind::Unlinked { entity: entity(), also: vec![] },
-                "undone" => DecisionKind::Undone { entity: entity() },
+                "undone" => DecisionKind::Undone { entity: entity(), also: vec![] },
                 "target" => DecisionKind::Target { entity: entity() },
                 other => panic!("no such decision: {other}"),
             };

@@ -67,6 +67,14 @@ pub(crate) async fn the_journal_keeps_its_order(home: &dyn Home) {
     rest.insert(2, journal("01B", &repo(99), 5));
     store.change_links(&lease, Vec::new(), rest).await.expect("changes");
     assert_eq!(store.journal(&import).await.expect("reads"), entries);
+    let mut paged = Vec::new();
+    while let page = store.journal_page(&import, paged.last().map(|(number, _)| *number), 5).await.expect("reads")
+        && !page.is_empty()
+    {
+        paged.extend(page);
+    }
+    assert!(paged.is_sorted_by(|a, b| a.0 < b.0));
+    assert_eq!(paged.into_iter().map(|(_, entry)| entry).collect::<Vec<_>>(), entries);
     assert_eq!(store.journal(&ImportId("01B".to_owned())).await.expect("reads"), [journal("01B", &repo(99), 5)]);
     assert_eq!(store.links("main").await.expect("reads").len(), 1, "one write with its journal");
 }

@@ -160,6 +160,7 @@ pub(crate) fn journal(import: &str, repo: &RepoKey, minute: i64) -> JournalEntry
     let edit = Edit { place, fields: Vec::new(), purpose: crate::plan::step::EditPurpose::Merge };
     JournalEntry {
         import_id: ImportId(import.to_owned()),
+        catalog: "main".to_owned(),
         sync_id: None,
         at: at(minute),
         by: "cli".to_owned(),
@@ -177,6 +178,7 @@ pub(crate) fn journal(import: &str, repo: &RepoKey, minute: i64) -> JournalEntry
             after: None,
         }],
         files: Vec::new(),
+        is_undo: false,
     }
 }
 

@@ -32,7 +32,7 @@ fn all_kinds() -> Vec<(String, Decision)> {
     vec![
         decided("{1}", "acme/web: \"the\" #1", DecisionKind::Ignored, 1),
         decided("{2}", "acme/api", DecisionKind::Unlinked { entity: entity("api"), also: vec![] }, 2),
-        decided("{3}", "acme/yes", DecisionKind::Undone { entity: entity("yes") }, 3),
+        decided("{3}", "acme/yes", DecisionKind::Undone { entity: entity("yes"), also: vec![] }, 3),
         ("second".to_owned(), decided("{1}", "acme/web", DecisionKind::Target { entity: entity("w") }, 4).1),
     ]
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::codec;
 use super::books::{CATALOGS, DECISIONS, ENTITIES, JOURNAL, LINKS, LINKS_BY_ENTITY, SNAPSHOTS};
 use super::draft::{Draft, Tree, malformed};
 use super::keys::{Key, Reader};
@@ -86,6 +87,25 @@ fn next_number(tree: &Tree, import: &ImportId) -> Result<u32, StoreError> {
 
 pub(super) fn journal(tree: &Tree, import: &ImportId) -> Result<Vec<JournalEntry>, StoreError> {
     tree.values(&Key::in_book(JOURNAL).text(&import.0).bytes(), None, usize::MAX)
+}
+
+pub(super) fn journal_page(
+    tree: &Tree,
+    import: &ImportId,
+    after: Option<u32>,
+    limit: usize,
+) -> Result<Vec<(u32, JournalEntry)>, StoreError> {
+    let prefix = || Key::in_book(JOURNAL).text(&import.0);
+    let after = after.map(|after| prefix().number(after).bytes());
+    let mut page = Vec::new();
+    for entry in tree.scan(&prefix().bytes(), after.as_deref()).take(limit) {
+        let (key, value) = entry?;
+        let mut reader = Reader::past_tag(&key);
+        let number = reader.text().and_then(|_| reader.number());
+        let number = number.ok_or_else(|| malformed(&key, "not a journal entry"))?;
+        page.push((number, codec::decode(&value).map_err(|message| malformed(&key, message))?));
+    }
+    Ok(page)
 }
 
 fn decision_key(catalog: &str, repo: &RepoKey) -> Vec<u8> {

@@ -354,6 +354,16 @@ impl Store for SledStore {
         self.read(move |tree| links::journal(tree, &import_id)).await
     }
 
+    async fn journal_page(
+        &self,
+        import_id: &ImportId,
+        after: Option<u32>,
+        limit: usize,
+    ) -> Result<Vec<(u32, JournalEntry)>, StoreError> {
+        let import_id = import_id.clone();
+        self.read(move |tree| links::journal_page(tree, &import_id, after, limit)).await
+    }
+
     async fn decisions(&self, catalog: &str) -> Result<Vec<Decision>, StoreError> {
         let catalog = catalog.to_owned();
         self.read(move |tree| links::decisions(tree, &catalog)).await
