@@ -55,7 +55,8 @@ async fn chosen<'a>(
         UndoSelection::Imports { ids } => {
             // Named twice, it is one all the same.
             for id in ids.iter().collect::<BTreeSet<_>>() {
-                let of_id = looked_after(app, &among, imports(app.store.as_ref(), &ImportId(id.clone())).await?).await?;
+                let of_id =
+                    looked_after(app, &among, imports(app.store.as_ref(), &ImportId(id.clone())).await?).await?;
                 if of_id.is_empty() {
                     return Err(Failure::usage(
                         format!("there is no import {}", escape_control(id)),
@@ -173,8 +174,7 @@ async fn undo_in_catalog(
         .into_iter()
         .map(|one| {
             let found = of(&one.import);
-            let (integration, repository) =
-                found.unwrap_or_else(|| (String::new(), super::nameless(&one.import.repo)));
+            let (integration, repository) = found.unwrap_or_else(|| (String::new(), super::nameless(&one.import.repo)));
             row(one, integration, repository)
         })
         .collect())

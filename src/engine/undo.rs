@@ -311,8 +311,11 @@ async fn untombstone(
 /// Files that we take away are no loss that a sync should stop at (P2.13), also where it finds half of them gone because
 /// we were killed. Returns what the catalog was known to hold; those that stay after all are put back.
 async fn expect_less(undoing: &Undoing<'_>, imports: &[Import]) -> Result<Option<Vec<EntityRef>>, StoreError> {
-    let leaving: BTreeSet<&EntityRef> =
-        imports.iter().filter(|import| import.makes_a_file && !import.entries.is_empty()).map(|one| &one.entity).collect();
+    let leaving: BTreeSet<&EntityRef> = imports
+        .iter()
+        .filter(|import| import.makes_a_file && !import.entries.is_empty())
+        .map(|one| &one.entity)
+        .collect();
     if undoing.dry_run || leaving.is_empty() {
         return Ok(None);
     }

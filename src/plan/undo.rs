@@ -313,8 +313,7 @@ mod tests {
             kept.push(wrote(before.clone(), after.clone(), *is_addition, purpose));
             purpose = EditPurpose::Update;
         }
-        let told: Vec<Wrote<'_>> =
-            kept.iter().map(|(step, fields)| Wrote { step, fields, files: &[] }).collect();
+        let told: Vec<Wrote<'_>> = kept.iter().map(|(step, fields)| Wrote { step, fields, files: &[] }).collect();
         let entity = entity(&now);
         let back = take_back(&told, Some(&entity)).expect("it can be taken back");
         let mut document = entity.document.clone();

@@ -155,7 +155,9 @@ impl TryFrom<Fields> for Row {
         let entity = entity.map(EntityRef::from_canonical);
         let also: Vec<EntityRef> = also.into_iter().map(EntityRef::from_canonical).collect();
         if !also.is_empty() && !matches!(decision, Verdict::Unlinked | Verdict::Undone) {
-            return Err(format!("`also` is for unlinked and undone ones, in the decision about {full_name} it says nothing"));
+            return Err(format!(
+                "`also` is for unlinked and undone ones, in the decision about {full_name} it says nothing"
+            ));
         }
         let kind = match (decision, entity) {
             (Verdict::Ignored, None) => DecisionKind::Ignored,

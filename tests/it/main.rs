@@ -41,5 +41,6 @@ mod state;
 mod supply_chain;
 mod taken_names;
 mod terminal;
+mod undo;
 mod unjudged;
 mod walkthrough;

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 
 use cap_std::fs::Dir;
 
+use super::diff::unified;
 use super::documents::{self, Found};
 use super::edit::{self, NotEdited};
 use super::late::Replaced as LateFile;
-use super::steps::{TRIES, io_error, is_quiet, text, unified};
+use super::steps::{TRIES, io_error, is_quiet, text};
 use super::unpatch::{Finding, unpatch};
 use super::verify;
 use super::write::{self, Replaced};
@@ -54,7 +55,7 @@ impl Inner {
             }
             let done = TakenBack {
                 became: Became::Restored,
-                files: vec![FileDiff { path: path.clone(), diff: unified(&path, Some(&before), &after) }],
+                files: vec![FileDiff { path: path.clone(), diff: unified(&path, Some(&before), Some(&after)) }],
                 fields: written,
                 refused,
             };
@@ -113,7 +114,7 @@ impl Inner {
             }
             let done = TakenBack {
                 became: Became::Unmade,
-                files: vec![FileDiff { path: path.clone(), diff: taken_away(&path, &before) }],
+                files: vec![FileDiff { path: path.clone(), diff: unified(&path, Some(&before), None) }],
                 ..TakenBack::default()
             };
             if !write {
@@ -159,14 +160,6 @@ fn is_wholly_ours(text: &str, path: &Path, diffs: &[FileDiff]) -> bool {
         }
     }
     text.is_empty() && !diffs.is_empty()
-}
-
-fn taken_away(path: &Path, before: &str) -> String {
-    similar::TextDiff::from_lines(before, "")
-        .unified_diff()
-        .context_radius(3)
-        .header(&format!("a/{}", path.display()), "/dev/null")
-        .to_string()
 }
 
 /// The text with these fields restored: taken back to the byte where our lines are still what they were, else field by

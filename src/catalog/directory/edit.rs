@@ -100,7 +100,11 @@ fn lone_return(text: &str) -> Option<usize> {
 }
 
 /// What is left to do, preconditions checked. `Add` keeps only the elements that are missing.
-pub(super) fn outstanding(document: &Value, fields: &[FieldChange], line: usize) -> Result<Vec<FieldChange>, NotEdited> {
+pub(super) fn outstanding(
+    document: &Value,
+    fields: &[FieldChange],
+    line: usize,
+) -> Result<Vec<FieldChange>, NotEdited> {
     let mut left = Vec::new();
     for field in fields {
         let present = field.path.get(document);

@@ -6,6 +6,7 @@
 
 mod back;
 mod claims;
+mod diff;
 mod documents;
 mod edit;
 mod emit;

@@ -5,8 +5,8 @@ use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use cap_std::fs::Dir;
-use similar::TextDiff;
 
+use super::diff::unified;
 use super::edit::{self, Edited, NotEdited};
 use super::git::Tree;
 use super::late::{Overtaken, Replaced as LateFile};
@@ -200,7 +200,7 @@ impl Inner {
             }
         }
         let done = Applied {
-            files: vec![FileDiff { path: path.clone(), diff: unified(&path, None, &body) }],
+            files: vec![FileDiff { path: path.clone(), diff: unified(&path, None, Some(&body)) }],
             fields: register::written(new)
                 .into_iter()
                 .map(|(path, value)| FieldWritten { path, before: None, after: Some(value) })
@@ -395,17 +395,7 @@ fn applied(path: &Path, before: &str, edited: Edited, entity: &EntityRef) -> App
     let files = if edited.fields.is_empty() {
         Vec::new()
     } else {
-        vec![FileDiff { path: path.to_owned(), diff: unified(path, Some(before), &edited.text) }]
+        vec![FileDiff { path: path.to_owned(), diff: unified(path, Some(before), Some(&edited.text)) }]
     };
     Applied { files, fields: edited.fields, entity_id }
-}
-
-pub(super) fn unified(path: &Path, before: Option<&str>, after: &str) -> String {
-    let name = path.display();
-    let old = if before.is_some() { format!("a/{name}") } else { "/dev/null".to_owned() };
-    TextDiff::from_lines(before.unwrap_or_default(), after)
-        .unified_diff()
-        .context_radius(3)
-        .header(&old, &format!("b/{name}"))
-        .to_string()
 }

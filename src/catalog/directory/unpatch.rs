@@ -42,7 +42,7 @@ pub(super) fn unpatch(text: &str, diff: &str, finding: Finding) -> Option<String
 fn find<'a>(hunk: &Hunk<'a>, lines: &[&str], finding: Finding) -> Option<(Range<usize>, Vec<&'a str>)> {
     let is_context = |line: &&(Side, &str)| line.0 == Side::Both;
     let leading = hunk.lines.iter().take_while(is_context).count();
-    let trailing = hunk.lines.iter().rev().take_while(is_context).count();
+    let trailing = hunk.lines[leading..].iter().rev().take_while(is_context).count();
     let most = leading.max(trailing);
     for dropped in 0..=most {
         let from = dropped.min(leading);
@@ -105,12 +105,11 @@ fn new_start(head: &str) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use similar::TextDiff;
 
     use super::*;
 
     fn diff(old: &str, new: &str) -> String {
-        TextDiff::from_lines(old, new).unified_diff().context_radius(3).header("a/x.yaml", "b/x.yaml").to_string()
+        super::super::diff::unified(std::path::Path::new("x.yaml"), Some(old), Some(new))
     }
 
     #[track_caller]

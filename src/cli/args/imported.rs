@@ -68,10 +68,11 @@ fn since(text: &str) -> Result<DateTime<Utc>, String> {
         'd' => Some(86_400),
         _ => None,
     });
-    let ago = unit.and_then(|unit: i64| text[..text.len() - 1].parse::<u32>().ok().map(|count| unit * i64::from(count)));
-    ago.and_then(TimeDelta::try_seconds)
-        .and_then(|ago| Utc::now().checked_sub_signed(ago))
-        .ok_or_else(|| "write a date (2026-11-20), a time (2026-11-20T14:00:00Z), or how long ago (90m, 2h, 3d)".to_owned())
+    let ago =
+        unit.and_then(|unit: i64| text[..text.len() - 1].parse::<u32>().ok().map(|count| unit * i64::from(count)));
+    ago.and_then(TimeDelta::try_seconds).and_then(|ago| Utc::now().checked_sub_signed(ago)).ok_or_else(|| {
+        "write a date (2026-11-20), a time (2026-11-20T14:00:00Z), or how long ago (90m, 2h, 3d)".to_owned()
+    })
 }
 
 /// `imported list`.

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::codec;
 use super::books::{CATALOGS, DECISIONS, ENTITIES, JOURNAL, LINKS, LINKS_BY_ENTITY, SNAPSHOTS};
+use super::codec;
 use super::draft::{Draft, Tree, malformed};
 use super::keys::{Key, Reader};
 use crate::model::{Decision, EntityRef, ImportId, Link, RepoKey};
