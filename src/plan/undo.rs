@@ -221,14 +221,14 @@ fn without_ours(write: &FieldWrite<'_>, now: Option<&Value>) -> Option<Option<Va
 }
 
 impl Left {
-    /// In words: what we wrote, and what is there.
+    /// In words: what is there, and what we wrote.
     pub fn in_words(&self) -> String {
         let shown = |value: &Option<Value>| match value {
             None => "nothing".to_owned(),
             Some(Value::String(text)) => format!("\"{}\"", escape_control(text)),
             Some(value) => escape_control(&value.to_string()),
         };
-        format!("{} says {}, we wrote {}", self.path, shown(&self.now), shown(&self.wrote))
+        format!("it says {}, we wrote {}", shown(&self.now), shown(&self.wrote))
     }
 }
 

@@ -136,8 +136,8 @@ fn what_others_changed_stays_and_is_named_p4_11() {
     bench.sync();
     bench.run(&["discovered", "import", "--all"]).ok();
     let id = import_id(&bench, "pay");
-    let hers = bench.read("catalog/pay.yaml").replace("\"The pay of Bitbucket\"", "hers");
-    assert!(hers.contains("description: hers"), "{hers}");
+    let hers = bench.read("catalog/pay.yaml").replace("'The pay of Bitbucket'", "'hers'");
+    assert!(hers.contains("description: 'hers'"), "{hers}");
     bench.file("catalog/pay.yaml", &format!("{hers}  # and a comment\n"));
     let tagged = bench.read("catalog/flow.yaml").replace("[tier-1, go]", "[tier-1, go, hers]");
     assert!(tagged.contains("hers"), "{tagged}");
@@ -151,11 +151,10 @@ fn what_others_changed_stays_and_is_named_p4_11() {
     let pay = row(&undone, "acme/pay");
     assert_eq!(pay["left"][0]["field"], "$.metadata.description");
     assert!(text(pay, "/left/0/reason").contains("\"hers\""), "{pay:#}");
-    let restored = FILES[0].1.replace("'by hand'", "hers");
-    assert_eq!(
-        bench.read("catalog/pay.yaml").replace("  annotations: {}   # none yet\n", ""),
-        format!("{restored}  # and a comment\n").replace("  annotations: {}   # none yet\n", "")
-    );
+    // All that is ours is gone; the empty map we had filled goes with it, its comment stays.
+    let restored =
+        FILES[0].1.replace("'by hand'", "'hers'").replace("  annotations: {}   # none yet\n", "  # none yet\n");
+    assert_eq!(bench.read("catalog/pay.yaml"), format!("{restored}  # and a comment\n"));
     assert_eq!(bench.read("catalog/flow.yaml"), FILES[2].1.replace("tags: []", "tags: [hers]"));
     assert_eq!(bench.read("catalog/several.yaml"), FILES[3].1);
     assert_eq!(bench.read(made), touched, "not a byte of it is taken");
@@ -293,8 +292,47 @@ fn an_undo_tells_what_it_does_p4_11_p4_12() {
         .replace("bitbucket.org/project-slug: acme/pay", "bitbucket.org/project-slug: acme/hers");
     bench.file("catalog/pay.yaml", &hers);
     let shown = bench.run(&["imported", "undo", &id, "--dry-run"]).ok().stdout;
-    insta::assert_snapshot!(shown, @"");
-    insta::assert_snapshot!(bench.run(&["imported", "undo", &id]).ok().stdout, @"");
+    insta::assert_snapshot!(shown, @r#"
+    REPOSITORY  ENTITY                 RESULT         FILES     REASON
+    acme/pay    component:default/pay  would restore  pay.yaml
+
+    left as it is in component:default/pay
+      $.metadata.annotations["bitbucket.org/project-slug"]: changed by others since: it says "acme/hers", we wrote "acme/pay"
+
+    --- a/pay.yaml
+    +++ b/pay.yaml
+    @@ -4,17 +4,7 @@
+     metadata:
+       name: pay # unique
+       annotations:
+    -    catalog-sync.dev/repository: "bitbucket.org/{a468811d-153d-4728-b3ee-30b0d85b1db5}"
+    -    catalog-sync.dev/integration: acme
+    -    catalog-sync.dev/action: MERGE
+    -    catalog-sync.dev/project-key: PAY
+    -    catalog-sync.dev/default-branch: main
+    -    catalog-sync.dev/visibility: private
+         bitbucket.org/project-slug: acme/hers
+    -    backstage.io/source-location: url:https://bitbucket.org/acme/pay/src/main/
+    -  links:
+    -    - url: https://bitbucket.org/acme/pay
+    -      title: Bitbucket repository
+     spec:
+       type: service
+       lifecycle: production
+
+    1 would be undone, 0 unchanged, 0 held, 0 failed
+    nothing was written
+    "#);
+    insta::assert_snapshot!(bench.run(&["imported", "undo", &id]).ok().stdout, @r#"
+    REPOSITORY  ENTITY                 RESULT    FILES     REASON
+    acme/pay    component:default/pay  restored  pay.yaml
+
+    left as it is in component:default/pay
+      $.metadata.annotations["bitbucket.org/project-slug"]: changed by others since: it says "acme/hers", we wrote "acme/pay"
+
+    1 undone, 0 unchanged, 0 held, 0 failed
+    auto-import leaves them alone until you import or restore them: `discovered list`
+    "#);
     assert_eq!(
         bench.read("catalog/pay.yaml"),
         component("pay").replace("spec:", "  annotations:\n    bitbucket.org/project-slug: acme/hers\nspec:")
