@@ -150,6 +150,10 @@ pub trait Catalog: Send + Sync {
     /// One entity.
     async fn entity(&self, entity_ref: &EntityRef) -> Result<Option<Entity>, CatalogError>;
 
+    /// The document of an entity that [`Catalog::entity`] gave, as it stands in its file, with the line it begins on;
+    /// `None` where it is not there any more.
+    async fn text(&self, entity: &Entity) -> Result<Option<(usize, String)>, CatalogError>;
+
     /// What a step would do, without doing it.
     async fn diff(&self, step: &Step) -> Result<Applied, CatalogError>;
 

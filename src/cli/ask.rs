@@ -128,12 +128,20 @@ fn of_discovered(discovered: Discovered) -> Request {
                     versions: BTreeMap::new(),
                 },
             };
-            let options = ImportOptions { into: of.into, kind: of.kind, r#type: of.entity_type, dry_run: of.dry_run };
+            let options = ImportOptions {
+                into: of.into,
+                kind: of.kind,
+                r#type: of.entity_type,
+                as_new: of.as_new,
+                dry_run: of.dry_run,
+            };
             Request::DiscoveredImport { selection, options }
         }
-        Discovered::Ignore(of) => {
-            Request::DiscoveredIgnore { repositories: of.repositories, integration: of.integration }
-        }
+        Discovered::Ignore(of) => Request::DiscoveredIgnore {
+            repositories: of.which.repositories,
+            integration: of.which.integration,
+            reason: of.reason,
+        },
         Discovered::Restore(of) => {
             Request::DiscoveredRestore { repositories: of.repositories, integration: of.integration }
         }

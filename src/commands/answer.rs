@@ -94,7 +94,7 @@ pub struct DiscoveredRow {
     pub needs_review: Option<String>,
     /// Which filter hides it.
     pub hidden_by: Option<String>,
-    /// It was imported before: `unlinked from …` or `undone from …`.
+    /// What people decided about it before: `unlinked from …`, `undone from …`, `ignored by …` with the reason they gave.
     pub tombstone: Option<String>,
     /// Changes whenever the row says something else: an import that names it is refused where it is another by then.
     #[serde(default)]

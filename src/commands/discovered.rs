@@ -13,6 +13,9 @@ use crate::model::{Action, Decision, DecisionKind, EntityRef, KnownRepository, P
 use crate::recommend::{awaits_decision, look_first};
 use crate::store::{Listed, ListedOf};
 
+/// A reason is a sentence.
+const REASON_CHARACTERS: usize = 400;
+
 /// Rows that match, sorted by integration, then full name.
 ///
 /// # Errors
@@ -130,6 +133,10 @@ fn row(
             Some(format!("unlinked from {}", left.join(" and ")))
         }
         Some(DecisionKind::Undone { entity, .. }) => Some(format!("undone from {entity}")),
+        Some(DecisionKind::Ignored) => {
+            let said = decision.and_then(|decision| Some((&decision.by, decision.reason.as_ref()?)));
+            said.map(|(by, reason)| format!("ignored by {by}: {reason}"))
+        }
         _ => None,
     };
     // What was let back in waits like what was just discovered.
@@ -184,7 +191,18 @@ pub(super) async fn show(app: &App, repository: &str, integration: Option<&str>)
 }
 
 /// Sets repositories aside.
-pub(super) async fn ignore(app: &App, repositories: &[String], integration: Option<&str>) -> Result<Answer, Failure> {
+pub(super) async fn ignore(
+    app: &App,
+    repositories: &[String],
+    integration: Option<&str>,
+    reason: Option<&str>,
+) -> Result<Answer, Failure> {
+    if reason.is_some_and(|reason| reason.chars().count() > REASON_CHARACTERS) {
+        return Err(Failure::usage(
+            format!("the reason is longer than {REASON_CHARACTERS} characters"),
+            "say it in a sentence",
+        ));
+    }
     let mut found = Vec::new();
     for text in repositories {
         found.push(app.find(text, integration).await?);
@@ -205,6 +223,7 @@ pub(super) async fn ignore(app: &App, repositories: &[String], integration: Opti
             kind: DecisionKind::Ignored,
             at: app.clock.now(),
             by: app.caller.name.clone(),
+            reason: reason.map(str::trim).filter(|reason| !reason.is_empty()).map(str::to_owned),
         };
         app.decide(&integration.catalog, &decision).await?;
     }
@@ -236,6 +255,7 @@ pub(super) async fn restore(app: &App, repositories: &[String], integration: Opt
                     kind: DecisionKind::Restored { entity: left },
                     at: app.clock.now(),
                     by: app.caller.name.clone(),
+                    reason: None,
                 };
                 app.decide(&integration.catalog, &decision).await?;
             }

@@ -14,7 +14,7 @@ use crate::engine::{Progress, survey, update};
 use crate::error::{Report, escape_control};
 use crate::model::{
     Action, Decision, DecisionKind, EntityRef, ImportAction, ImportId, KnownRepository, Link, LinkState, Presence,
-    Recommendation,
+    Recommendation, Registration,
 };
 use crate::plan::{self, Plan, Step};
 use crate::recommend::awaits_decision;
@@ -85,6 +85,12 @@ async fn named(
         {
             choices.entry(integration.name.clone()).or_default().refused.push(row);
             continue;
+        }
+        if options.as_new && integration.registration == Registration::Merge {
+            return Err(Failure::refused(
+                format!("{} never makes an entity: `registration: merge`", integration.name),
+                "merge it into one (`--into ENTITY`), or change `registration` in the config",
+            ));
         }
         let recommendations = app.store.recommendations(&integration.key()).await?;
         let recommendation = recommendations.into_iter().find(|one| one.repo == known.repository.key);
@@ -331,6 +337,11 @@ fn add(
             choice.is_chosen = true;
             choice.chosen.push(Chosen::merge(known, EntityRef::from_canonical(entity.clone()), None));
         }
+        (None, Some(one)) if options.as_new => {
+            let kind = options.kind.clone().unwrap_or_else(|| one.kind.clone());
+            let chosen = Chosen::register(known, kind, one.entity_type.clone()).of_type(options.r#type.clone());
+            choice.chosen.push(chosen);
+        }
         // Unlinked since the last sync, which had nothing to judge: whoever imports it wants it back.
         (None, None) if !left.is_empty() => {
             let again = |entity: &EntityRef| Chosen::merge(known.clone(), entity.clone(), None);
@@ -508,6 +519,7 @@ async fn settle(
             kind: DecisionKind::Target { entity: outcome.entity.clone() },
             at: app.clock.now(),
             by: app.caller.name.clone(),
+            reason: None,
         };
         return app.decide(&integration.catalog, &decision).await;
     }

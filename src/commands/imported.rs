@@ -201,6 +201,7 @@ pub(super) async fn unlink(app: &App, repositories: &[String], integration: Opti
             },
             at: app.clock.now(),
             by: app.caller.name.clone(),
+            reason: None,
         };
         app.decide(&integration.catalog, &decision).await?;
         let changes = links.iter().map(|link| LinkChange::Remove(link.repo.clone(), link.entity.clone())).collect();

@@ -8,6 +8,8 @@ pub mod check;
 pub mod credential;
 pub mod decisions;
 pub mod discovered;
+pub mod draft;
+pub mod entity;
 pub mod import;
 pub mod imported;
 pub mod integration;
@@ -18,6 +20,7 @@ pub mod running;
 pub mod store;
 pub mod sync;
 pub mod undo;
+pub mod weeks;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -179,8 +182,8 @@ pub async fn execute(
             discovered::show(app, &repository, integration.as_deref()).await
         }
         Request::DiscoveredImport { selection, options } => import::import(app, selection, options, progress).await,
-        Request::DiscoveredIgnore { repositories, integration } => {
-            discovered::ignore(app, &repositories, integration.as_deref()).await
+        Request::DiscoveredIgnore { repositories, integration, reason } => {
+            discovered::ignore(app, &repositories, integration.as_deref(), reason.as_deref()).await
         }
         Request::DiscoveredRestore { repositories, integration } => {
             discovered::restore(app, &repositories, integration.as_deref()).await
@@ -211,6 +214,12 @@ pub async fn execute(
         Request::ActivityCommits { repository, integration, limit } => {
             activity::commits(app, &repository, integration.as_deref(), limit).await
         }
+        Request::ActivityWeeks { repository, integration } => {
+            weeks::weeks(app, &repository, integration.as_deref()).await
+        }
+        Request::IntegrationDraft(draft) => draft::integration(app, &draft).await,
+        Request::EntityShow { entity, integration } => entity::show(app, &entity, integration.as_deref()).await,
+        Request::EntitySearch { integration, text } => entity::search(app, &integration, &text).await,
         Request::StoreCheck => store::check(app).await,
         Request::StoreExport { of } => store::export(app, of).await,
         Request::CredentialList { name } => credential::list(app, name.as_deref()).await,

@@ -11,6 +11,9 @@ use super::answer::{
     CommitRow, CredentialDeletion, CredentialRow, Deletion, DiscoveredRow, DryRun, ImportReport, ImportedDetail,
     ImportedRow, IntegrationRow, Page, PullRequestRow, UndoReport, UserRow,
 };
+use super::draft::{Drafted, IntegrationDraft};
+use super::entity::{EntityDetail, FoundEntity};
+use super::weeks::ActivityWeeks;
 use crate::correlate::Explanation;
 use crate::error::escape_control;
 use crate::model::{Action, Detail, DetailKind, SyncRecord};
@@ -205,6 +208,9 @@ pub struct ImportOptions {
     pub kind: Option<String>,
     /// Type on register.
     pub r#type: Option<String>,
+    /// Register, whatever the rules recommend (repositories by name only).
+    #[serde(default)]
+    pub as_new: bool,
     /// Show, write nothing.
     pub dry_run: bool,
 }
@@ -280,6 +286,9 @@ pub enum Request {
         repositories: Vec<String>,
         /// Where several know it.
         integration: Option<String>,
+        /// Why, for whoever looks at them later.
+        #[serde(default)]
+        reason: Option<String>,
     },
     /// `discovered restore`.
     DiscoveredRestore {
@@ -380,6 +389,29 @@ pub enum Request {
         /// At most.
         limit: usize,
     },
+    /// A new integration, checked but not made.
+    IntegrationDraft(Box<IntegrationDraft>),
+    /// What happened in a repository week by week.
+    ActivityWeeks {
+        /// The repository.
+        repository: String,
+        /// Where several know it.
+        integration: Option<String>,
+    },
+    /// One entity as it is now.
+    EntityShow {
+        /// Its name.
+        entity: String,
+        /// In whose catalog; `None`: in the first that has it.
+        integration: Option<String>,
+    },
+    /// Entities whose name holds a text.
+    EntitySearch {
+        /// In whose catalog.
+        integration: String,
+        /// A part of the name, case ignored.
+        text: String,
+    },
     /// `store check`.
     StoreCheck,
     /// `store export`: the lines come as the answer.
@@ -437,6 +469,9 @@ impl Request {
             | Self::ActivityCommits { .. }
             | Self::ActivityDetails { .. }
             | Self::ActivityUsers { .. }
+            | Self::ActivityWeeks { .. }
+            | Self::EntityShow { .. }
+            | Self::EntitySearch { .. }
             | Self::StoreCheck
             | Self::StoreExport { .. }
             | Self::CredentialList { .. }
@@ -452,6 +487,7 @@ impl Request {
             | Self::IntegrationSuspend { .. }
             | Self::IntegrationAutoImport { .. }
             | Self::IntegrationDelete { .. }
+            | Self::IntegrationDraft(_)
             | Self::CredentialChange { .. }
             | Self::CredentialRenew { .. }
             | Self::CredentialDelete { .. } => false,
@@ -461,7 +497,8 @@ impl Request {
     /// Whether it concerns every integration and what belongs to none: not for whoever sees only some.
     pub fn is_about_all(&self) -> bool {
         match self {
-            Self::StoreCheck
+            Self::IntegrationDraft(_)
+            | Self::StoreCheck
             | Self::StoreExport { .. }
             | Self::CredentialList { .. }
             | Self::CredentialRecords
@@ -491,7 +528,10 @@ impl Request {
             | Self::ActivityPullRequests { .. }
             | Self::ActivityCommits { .. }
             | Self::ActivityDetails { .. }
-            | Self::ActivityUsers { .. } => false,
+            | Self::ActivityUsers { .. }
+            | Self::ActivityWeeks { .. }
+            | Self::EntityShow { .. }
+            | Self::EntitySearch { .. } => false,
         }
     }
 }
@@ -548,6 +588,10 @@ impl fmt::Display for Request {
             Self::ActivityCommits { .. } => f.write_str("activity commits"),
             Self::ActivityDetails { .. } => f.write_str("activity"),
             Self::ActivityUsers { .. } => f.write_str("activity users"),
+            Self::IntegrationDraft(draft) => write!(f, "integration draft {}", escape_control(&draft.name)),
+            Self::ActivityWeeks { .. } => f.write_str("activity weeks"),
+            Self::EntityShow { .. } => f.write_str("entity show"),
+            Self::EntitySearch { .. } => f.write_str("entity search"),
             Self::StoreCheck => f.write_str("store check"),
             Self::StoreExport { .. } => f.write_str("store export"),
             Self::CredentialList { .. } | Self::CredentialRecords => f.write_str("credential list"),
@@ -617,6 +661,14 @@ pub enum Answer {
     Details(Vec<Detail>),
     /// Of `activity users`.
     Users(Vec<UserRow>),
+    /// Of a drafted integration.
+    Drafted(Box<Drafted>),
+    /// Of what happened week by week.
+    Weeks(Box<ActivityWeeks>),
+    /// Of one entity.
+    Entity(Box<EntityDetail>),
+    /// Of a search for entities.
+    Entities(Vec<FoundEntity>),
     /// Of `store check`.
     Store(StoreReport),
     /// Of `store export`: JSON lines.

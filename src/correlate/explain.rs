@@ -27,6 +27,9 @@ pub struct Explanation {
     pub entity: Option<EntityRef>,
     /// Why, in one sentence.
     pub reason: Option<String>,
+    /// Of a conflict: who else claims the entity, or between which entities nothing decides.
+    #[serde(default)]
+    pub rivals: Vec<String>,
     /// Why auto-import leaves it to a person, if it does.
     pub withheld: Option<String>,
     /// Every rule, in order.
@@ -126,6 +129,7 @@ pub fn explain(
         action: recommendation.map(|one| one.action),
         entity: recommendation.and_then(|one| one.entity.clone()),
         reason: recommendation.map(|one| one.reason.clone()),
+        rivals: recommendation.map(|one| one.rivals.clone()).unwrap_or_default(),
         withheld: recommendation.and_then(|one| match &one.unseen {
             Unseen::Withheld { because } => Some(because.clone()),
             Unseen::Allowed => None,

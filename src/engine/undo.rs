@@ -286,6 +286,7 @@ fn tombstone(
         kind: DecisionKind::Undone { entity: import.entity.clone(), also: also.into_iter().cloned().collect() },
         at: undoing.now,
         by: undoing.by.to_owned(),
+        reason: None,
     })
 }
 

@@ -72,4 +72,7 @@ pub struct Decision {
     pub at: DateTime<Utc>,
     /// By whom: `cli`, or a token's name.
     pub by: String,
+    /// Why, where they said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }

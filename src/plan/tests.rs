@@ -92,7 +92,14 @@ fn link_to(slug: &str, entity: &EntityRef, action: ImportAction) -> Link {
 }
 
 fn decision(slug: &str, kind: DecisionKind) -> Decision {
-    Decision { repo: key(slug), full_name: format!("acme/{slug}"), kind, at: noon(), by: "ops".to_owned() }
+    Decision {
+        repo: key(slug),
+        full_name: format!("acme/{slug}"),
+        kind,
+        at: noon(),
+        by: "ops".to_owned(),
+        reason: None,
+    }
 }
 
 fn mapped(keys: &[&str], value: Value) -> Mapped {

@@ -6,6 +6,7 @@ pub mod api;
 pub mod command;
 pub mod health;
 pub mod problem;
+pub mod ui;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -39,7 +40,9 @@ pub fn known(commands: &Arc<dyn Commands>, access: &Arc<Access>, run_token: &str
     Router::new()
         .merge(command::routes(commands.clone(), run_token))
         .merge(api::routes(commands.clone()))
+        .merge(ui::routes(commands.clone()))
         .layer(from_fn_with_state(access.clone(), access::identify))
+        .merge(ui::asset_routes())
         .layer(DefaultBodyLimit::max(BODY_BYTES))
 }
 

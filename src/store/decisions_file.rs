@@ -108,6 +108,8 @@ struct Fields {
     also: Vec<String>,
     at: DateTime<Utc>,
     by: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
 }
 
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -130,7 +132,7 @@ impl Row {
 
 impl From<Row> for Fields {
     fn from(Row { catalog, decision }: Row) -> Self {
-        let Decision { repo, full_name, kind, at, by } = decision;
+        let Decision { repo, full_name, kind, at, by, reason } = decision;
         let (verdict, entity, also) = match kind {
             DecisionKind::Ignored => (Verdict::Ignored, None, Vec::new()),
             DecisionKind::Unlinked { entity, also } => (Verdict::Unlinked, Some(entity), also),
@@ -140,7 +142,7 @@ impl From<Row> for Fields {
         };
         let entity = entity.map(|entity| entity.as_str().to_owned());
         let also = also.iter().map(|entity| entity.as_str().to_owned()).collect();
-        Self { catalog, full_name, repository: repo.to_string(), decision: verdict, entity, also, at, by }
+        Self { catalog, full_name, repository: repo.to_string(), decision: verdict, entity, also, at, by, reason }
     }
 }
 
@@ -148,7 +150,7 @@ impl TryFrom<Fields> for Row {
     type Error = String;
 
     fn try_from(fields: Fields) -> Result<Self, String> {
-        let Fields { catalog, full_name, repository, decision, entity, also, at, by } = fields;
+        let Fields { catalog, full_name, repository, decision, entity, also, at, by, reason } = fields;
         let repo = RepoKey::parse(&repository).ok_or_else(|| {
             format!("`repository: {repository}` is no repository's id, like bitbucket.org/{{7dd600e6-0d9c-…}}")
         })?;
@@ -168,7 +170,7 @@ impl TryFrom<Fields> for Row {
             (Verdict::Undone, Some(entity)) => DecisionKind::Undone { entity, also },
             (Verdict::Target, Some(entity)) => DecisionKind::Target { entity },
         };
-        Ok(Self { catalog, decision: Decision { repo, full_name, kind, at, by } })
+        Ok(Self { catalog, decision: Decision { repo, full_name, kind, at, by, reason } })
     }
 }
 

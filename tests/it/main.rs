@@ -6,6 +6,7 @@ mod again;
 mod approving;
 mod bad_connectors;
 mod bad_input;
+mod browser;
 mod busy_catalog;
 mod checks;
 mod credentials;

@@ -197,6 +197,20 @@ impl Catalog for DirectoryCatalog {
         .await
     }
 
+    async fn text(&self, entity: &Entity) -> Result<Option<(usize, String)>, CatalogError> {
+        let (entity_ref, place) = (entity.entity_ref.clone(), entity.place.clone());
+        self.blocking(move |inner| {
+            let Some(text) = inner.text_of(&place)? else { return Ok(None) };
+            let is_it = |document: &documents::Document| matches!(&document.found, Found::Entity { identity, .. } if identity.entity_ref == entity_ref);
+            let document = documents::read(&text).into_iter().nth(place.document).filter(is_it);
+            Ok(document.map(|document| {
+                let before = &text[..document.range.start];
+                (before.matches('\n').count() + 1, text[document.range].to_owned())
+            }))
+        })
+        .await
+    }
+
     async fn diff(&self, step: &Step) -> Result<Applied, CatalogError> {
         let step = step.clone();
         self.blocking(move |inner| inner.diff(&step)).await

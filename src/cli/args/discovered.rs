@@ -25,7 +25,7 @@ Examples:
   catalog-sync discovered import --plan 01J8…                     exactly what that dry run showed")]
     Import(DiscoveredImport),
     /// Set repositories aside
-    Ignore(Repositories),
+    Ignore(DiscoveredIgnore),
     /// Take ignored repositories back into the list, and forget that others were unlinked
     ///
     /// Of an unlinked repository the tombstone goes: it waits for a person like a new one, or for auto-import. The mark its
@@ -80,6 +80,17 @@ pub enum StateFilter {
     All,
 }
 
+/// `discovered ignore`.
+#[derive(Clone, Debug, Args)]
+pub struct DiscoveredIgnore {
+    /// Which
+    #[command(flatten)]
+    pub which: Repositories,
+    /// Why, for whoever looks at them later
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+}
+
 /// `discovered import`.
 #[derive(Clone, Debug, Args)]
 pub struct DiscoveredImport {
@@ -104,6 +115,9 @@ pub struct DiscoveredImport {
     /// Register with this type instead of the recommended one
     #[arg(long = "type", value_name = "TYPE", conflicts_with = "plan")]
     pub entity_type: Option<String>,
+    /// Register as new entities, whatever the rules recommend
+    #[arg(long, conflicts_with_all = ["all", "plan", "into"])]
+    pub as_new: bool,
     /// Write nothing; print the diffs, and the id of a plan for --plan. In JSON, `done` then means: would be done
     #[arg(long, conflicts_with = "plan")]
     pub dry_run: bool,

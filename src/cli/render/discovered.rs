@@ -63,7 +63,8 @@ pub(super) fn explain(_screen: &Screen, explained: &Explained) -> String {
     if let Some(row) = &explained.row {
         let (name, url) = (&row.repository.full_name, &row.repository.url);
         text.push(format!("{name}  {url}  {} since {} UTC", row.state.as_str(), minute(row.detected_at)));
-        text.extend(row.tombstone.iter().map(|tombstone| format!("imported before: {tombstone}")));
+        let label = if row.state == DiscoveredState::Ignored { "set aside" } else { "imported before" };
+        text.extend(row.tombstone.iter().map(|tombstone| format!("{label}: {tombstone}")));
     }
     if let Some(row) = &explained.imported {
         text.push(format!("{}  {}", row.repository.full_name, row.repository.url));

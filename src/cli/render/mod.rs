@@ -61,6 +61,11 @@ pub fn print(screen: &Screen, answer: &Answer) -> std::io::Result<()> {
         Answer::Commits(rows) => screen.print(rows, |screen| commits(screen, rows)),
         Answer::Details(rows) => screen.print(rows, |screen| details(screen, rows)),
         Answer::Users(rows) => screen.print(rows, |screen| users(screen, rows)),
+        // Asked for by pages alone.
+        Answer::Drafted(drafted) => screen.print(drafted, |_| drafted.lines.clone()),
+        Answer::Weeks(weeks) => screen.print(weeks, |_| String::new()),
+        Answer::Entity(entity) => screen.print(entity, |_| entity.entity.clone()),
+        Answer::Entities(found) => screen.print(found, |_| String::new()),
         Answer::Store(report) => screen.print(report, |screen| store(screen, report)),
         Answer::Credentials(rows) => screen.print(rows, |screen| credentials(screen, rows)),
         Answer::Credential(row) => screen.print(row, |_| credential(row)),

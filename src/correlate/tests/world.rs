@@ -233,5 +233,5 @@ pub(super) fn link(repo: RepoKey, entity: EntityRef, state: LinkState) -> Link {
 }
 
 pub(super) fn decision(repo: RepoKey, kind: DecisionKind) -> Decision {
-    Decision { repo, full_name: String::new(), kind, at: DateTime::UNIX_EPOCH, by: "cli".into() }
+    Decision { repo, full_name: String::new(), kind, at: DateTime::UNIX_EPOCH, by: "cli".into(), reason: None }
 }

@@ -123,9 +123,23 @@ impl Repositories {
     }
 }
 
-async fn ignore(call: Call, Json(which): Json<Repositories>) -> Result<Done<Vec<DiscoveredRow>>, Problem> {
-    let (repositories, integration) = which.some()?;
-    let answer = call.ask(Request::DiscoveredIgnore { repositories, integration }).await?;
+/// Which repositories to set aside, and why.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Aside {
+    /// Ids, full names, unique slugs or URLs.
+    #[schemars(length(min = 1))]
+    repositories: Vec<String>,
+    /// The integration, where several know them.
+    integration: Option<String>,
+    /// Why, for whoever looks at them later.
+    reason: Option<String>,
+}
+
+async fn ignore(call: Call, Json(aside): Json<Aside>) -> Result<Done<Vec<DiscoveredRow>>, Problem> {
+    let Aside { repositories, integration, reason } = aside;
+    let (repositories, integration) = Repositories { repositories, integration }.some()?;
+    let answer = call.ask(Request::DiscoveredIgnore { repositories, integration, reason }).await?;
     only!(answer, Answer::Discovered).map(Done)
 }
 

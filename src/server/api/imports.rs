@@ -86,6 +86,9 @@ struct Wanted {
     kind: Option<String>,
     /// Type of new entities.
     r#type: Option<String>,
+    /// Of `repositories`: register, whatever is recommended.
+    #[serde(default)]
+    as_new: bool,
 }
 
 /// 422.
@@ -95,7 +98,7 @@ pub(super) fn unwanted(what: &str, mend: &str) -> Problem {
 
 impl Wanted {
     fn read(self, dry_run: bool) -> Result<(Selection, ImportOptions), Problem> {
-        let Self { repositories, filter, plan, integration, versions, into, kind, r#type } = self;
+        let Self { repositories, filter, plan, integration, versions, into, kind, r#type, as_new } = self;
         let selection = match (repositories, filter, plan) {
             (Some(repositories), None, None) if repositories.is_empty() || repositories.len() > NAMED => {
                 return Err(unwanted("no repository, or too many are named", "name 1 to 5000, or use `filter`"));
@@ -116,7 +119,7 @@ impl Wanted {
                 ));
             }
         };
-        Ok((selection, ImportOptions { into, kind, r#type, dry_run }))
+        Ok((selection, ImportOptions { into, kind, r#type, as_new, dry_run }))
     }
 }
 

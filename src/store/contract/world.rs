@@ -189,6 +189,7 @@ pub(crate) fn decision(repo: &RepoKey, kind: DecisionKind, minute: i64) -> Decis
         kind,
         at: at(minute),
         by: "cli".to_owned(),
+        reason: None,
     }
 }
 

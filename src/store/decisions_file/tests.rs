@@ -14,6 +14,7 @@ fn decided(id: &str, full_name: &str, kind: DecisionKind, minute: u32) -> (Strin
         kind,
         at: at(minute),
         by: "cli".to_owned(),
+        reason: None,
     };
     ("main".to_owned(), decision)
 }

@@ -1,0 +1,258 @@
+//! What surrounds every page, and how a request becomes a page: who asks, what they may, what went wrong.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, Utc};
+use tokio::sync::oneshot;
+
+use super::fields::Fields;
+use super::{Ui, assets};
+use crate::commands::caller::Caller;
+use crate::commands::request::{Answer, Request};
+use crate::commands::{App, Exit, Failure, execute};
+use crate::config::Role;
+use crate::error::Report;
+use crate::server::access::Via;
+
+/// What the frame of a page shows.
+#[derive(Clone, Debug)]
+pub(super) struct Frame {
+    /// What stands before every path: that of `public_url`.
+    pub(super) base: String,
+    pub(super) title: String,
+    /// Which entry of the navigation.
+    pub(super) at: &'static str,
+    pub(super) is_known: bool,
+    pub(super) who: String,
+    pub(super) may_edit: bool,
+    /// Whether there is a session to end.
+    pub(super) can_leave: bool,
+    /// What was just done.
+    pub(super) said: Option<String>,
+}
+
+impl Frame {
+    pub(super) fn asset(&self, name: &str) -> String {
+        format!("{}{}", self.base, assets::address(name))
+    }
+
+    pub(super) fn version(&self) -> &'static str {
+        env!("CARGO_PKG_VERSION")
+    }
+}
+
+/// Path of `public_url`, without a slash at its end: pages may live beneath one.
+pub(super) fn base(app: &App) -> String {
+    let path = app.config.server.public_url.as_ref().map_or("", |url| url.path());
+    path.trim_end_matches('/').to_owned()
+}
+
+/// A request of somebody known, for a page.
+pub(super) struct Asked {
+    ui: Arc<Ui>,
+    pub(super) app: App,
+    pub(super) base: String,
+    via: Option<Via>,
+    /// What stands behind the `?`.
+    pub(super) query: Fields,
+}
+
+impl FromRequestParts<Arc<Ui>> for Asked {
+    type Rejection = (StatusCode, &'static str);
+
+    async fn from_request_parts(parts: &mut Parts, ui: &Arc<Ui>) -> Result<Self, Self::Rejection> {
+        // Put there by whoever lets people in; without it nobody is shown anything.
+        let Some(caller) = parts.extensions.get::<Caller>().cloned() else {
+            return Err((StatusCode::UNAUTHORIZED, "nobody we know\n"));
+        };
+        let app = ui.commands.app().for_caller(caller);
+        Ok(Self {
+            base: base(&app),
+            app,
+            ui: ui.clone(),
+            via: parts.extensions.get::<Via>().copied(),
+            query: Fields::parse(parts.uri.query().unwrap_or_default().as_bytes()),
+        })
+    }
+}
+
+impl Asked {
+    pub(super) fn may_edit(&self) -> bool {
+        self.app.caller.role == Role::Edit
+    }
+
+    pub(super) fn now(&self) -> DateTime<Utc> {
+        self.app.clock.now()
+    }
+
+    /// Path of an integration's pages.
+    pub(super) fn integration_path(&self, name: &str) -> String {
+        format!("{}/i/{}", self.base, super::words::segment(name))
+    }
+
+    pub(super) fn repository_path(&self, id: &str, integration: &str) -> String {
+        let query = super::fields::query([("i", integration)]);
+        format!("{}/r/{}?{query}", self.base, super::words::segment(id))
+    }
+
+    pub(super) fn entity_path(&self, entity: &str, integration: &str) -> String {
+        let query = super::fields::query([("i", integration)]);
+        format!("{}/e/{}?{query}", self.base, super::words::segments(entity))
+    }
+
+    pub(super) fn frame(&self, title: impl Into<String>, at: &'static str) -> Frame {
+        Frame {
+            base: self.base.clone(),
+            title: title.into(),
+            at,
+            is_known: true,
+            who: self.app.caller.name.clone(),
+            may_edit: self.may_edit(),
+            can_leave: self.via == Some(Via::Session),
+            said: self.query.one("done").and_then(said),
+        }
+    }
+
+    /// Carries out what only reads.
+    pub(super) async fn ask(&self, request: Request) -> Result<Answer, Trouble> {
+        execute(&self.app, request, &|_| {}).await.map_err(|failure| self.trouble(failure))
+    }
+
+    /// Carries out what changes something: to its end, also when the asker goes away.
+    pub(super) async fn carry_out(&self, request: Request) -> Result<Answer, Trouble> {
+        let (done, waiting) = oneshot::channel();
+        let app = self.app.clone();
+        self.ui.commands.spawn(Box::pin(async move {
+            // Whoever asked may be gone.
+            let _ = done.send(execute(&app, request, &|_| {}).await);
+        }));
+        match waiting.await {
+            Ok(result) => result.map_err(|failure| self.trouble(failure)),
+            Err(_) => Err(self.trouble(Failure::failed(Report::plain(
+                "what was asked for ended without an answer",
+                Some("look at the log; what was begun is on the pages".to_owned()),
+            )))),
+        }
+    }
+
+    /// Carries work to its end, whoever waits for it.
+    pub(super) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.ui.commands.spawn(Box::pin(work));
+    }
+
+    /// A failure as a page.
+    pub(super) fn trouble(&self, failure: Failure) -> Trouble {
+        let mut frame = self.frame("Not done", "");
+        frame.said = None;
+        let status = match failure.exit {
+            Exit::Unknown => StatusCode::NOT_FOUND,
+            Exit::Usage => StatusCode::UNPROCESSABLE_ENTITY,
+            Exit::Forbidden => StatusCode::FORBIDDEN,
+            Exit::Refused => StatusCode::CONFLICT,
+            Exit::Done | Exit::Failed | Exit::Partly => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Trouble { frame, status, report: failure.report }
+    }
+
+    /// What only who may change things is shown.
+    pub(super) fn wants_edit(&self) -> Result<(), Trouble> {
+        if self.may_edit() {
+            return Ok(());
+        }
+        let forbidden = crate::commands::caller::Forbidden::Reads(self.app.caller.name.clone());
+        Err(self.trouble(forbidden.into()))
+    }
+
+    /// Somewhere else, by GET.
+    pub(super) fn to(&self, path: &str, query: &str) -> Response {
+        let place = super::fields::with_query(path, query);
+        let mut response = StatusCode::SEE_OTHER.into_response();
+        if let Ok(place) = HeaderValue::from_str(&place) {
+            response.headers_mut().insert(header::LOCATION, place);
+        }
+        response
+    }
+}
+
+/// What an address may say was done: its words are ours, whoever wrote the address.
+fn said(code: &str) -> Option<String> {
+    let (what, number) = code.split_once('-').unwrap_or((code, "1"));
+    let number: u64 = number.parse().ok()?;
+    let repositories = super::words::count(number, "repository", "repositories");
+    Some(match what {
+        "ignored" => format!("{repositories} set aside. They are under “ignored” and can be taken back."),
+        "restored" => format!("{repositories} taken back into the list."),
+        "unlinked" => format!("{repositories} unlinked. Entities and their data stay as they are."),
+        "suspended" => "Suspended: nothing is synced until somebody resumes.".to_owned(),
+        "resumed" => "Resumed: it syncs on schedule again.".to_owned(),
+        "auto" => "Auto-import was switched.".to_owned(),
+        "started" => "The sync has begun.".to_owned(),
+        "cancelled" => "The sync stops at its next checkpoint.".to_owned(),
+        "approved" => "What was held has been applied, as far as it still holds.".to_owned(),
+        "deleted" => "Deleted. Entities and files stay as they are.".to_owned(),
+        "undone" => format!("The import of {repositories} was taken back."),
+        "rules" => "The rules file was written. The next sync judges by it.".to_owned(),
+        _ => return None,
+    })
+}
+
+/// What went wrong, as a page.
+pub(super) struct Trouble {
+    frame: Frame,
+    status: StatusCode,
+    report: Report,
+}
+
+#[derive(Template)]
+#[template(path = "failure.html")]
+struct FailurePage {
+    f: Frame,
+    what: String,
+    because: Vec<String>,
+    mend: Option<String>,
+}
+
+impl IntoResponse for Trouble {
+    fn into_response(self) -> Response {
+        let Report { what, because, mend } = self.report;
+        let page = FailurePage { f: self.frame, what: sentence(what), because, mend: mend.map(sentence) };
+        let mut response = page_of(&page);
+        *response.status_mut() = self.status;
+        response
+    }
+}
+
+/// Reports are written lower case, without a full stop; on a page they are sentences.
+pub(super) fn sentence(text: String) -> String {
+    let mut letters = text.chars();
+    match letters.next() {
+        Some(first) if first.is_lowercase() => first.to_uppercase().chain(letters).collect(),
+        _ => text,
+    }
+}
+
+/// A page as an answer.
+pub(super) fn page_of(page: &impl Template) -> Response {
+    match page.render() {
+        Ok(html) => {
+            let mut response = html.into_response();
+            let headers = response.headers_mut();
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            headers.insert(header::VARY, HeaderValue::from_static("HX-Request"));
+            response
+        }
+        Err(error) => {
+            tracing::error!("a page could not be made: {error}; please report this with the log");
+            (StatusCode::INTERNAL_SERVER_ERROR, "the page could not be made\n").into_response()
+        }
+    }
+}
+
+/// What a page handler gives.
+pub(super) type Page = Result<Response, Trouble>;
