@@ -33,8 +33,8 @@ use crate::source::Source;
 use crate::source::bitbucket_cloud::{BitbucketCloud, CloudSettings, TOKEN_URL};
 use crate::source::bitbucket_data_center::{self, BitbucketDataCenter, DataCenterSettings};
 use crate::source::http::{
-    Credential, CredentialSettings, HttpSettings, LoginSource, Reserve, SecretError, SecretSource, SettingsError,
-    TokenEndpoint,
+    Credential, CredentialSettings, HttpSettings, LoginSource, Reserve, SecretError, SecretSource, SentCount,
+    SettingsError, TokenEndpoint,
 };
 use crate::store::{SealedCredential, Store};
 use login::{Holder, Renews, StoredLogin};
@@ -216,6 +216,12 @@ impl Assembler {
         let source = connection.of(&integration.workspace).map_err(|error| unusable(connector, &error))?;
         connections.insert(connector.name.clone(), (stored, connection));
         self.with_git(source, connector, integration)
+    }
+
+    /// How the connections made so far have been used, by connector.
+    pub async fn connections(&self) -> BTreeMap<String, ConnectionUse> {
+        let connections = self.connections.lock().await;
+        connections.iter().map(|(name, (_, connection))| (name.clone(), connection.told())).collect()
     }
 
     fn connect(
@@ -439,6 +445,25 @@ impl Connection {
             }
         })
     }
+
+    fn told(&self) -> ConnectionUse {
+        let (sent, refused, usage) = match self {
+            Self::Cloud(cloud) => (cloud.sent(), cloud.refused(), cloud.usage()),
+            Self::DataCenter(instance) => (instance.sent(), instance.refused(), instance.usage()),
+        };
+        ConnectionUse { sent, refused: refused.len() as u64, remaining: usage.remaining }
+    }
+}
+
+/// How a connection has been used since it was made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConnectionUse {
+    /// Requests by pool and answer.
+    pub sent: Vec<SentCount>,
+    /// Credentials that were refused and are left alone since.
+    pub refused: u64,
+    /// Requests left in the present hour; `None` where there is no such limit.
+    pub remaining: Option<u64>,
 }
 
 fn http(connector: &Connector, defaults: HttpSettings) -> HttpSettings {

@@ -37,7 +37,7 @@
 //!   makes sources, catalogs and rules of both.
 //! - [`commands`]: what can be done, as requests and answers. [`cli`] parses and prints them, [`server`] takes them from a second
 //!   terminal, [`sidecar`] runs syncs on schedule.
-//! - [`error`]: one report for people (what, because, mend). [`clock`]: time as an argument. [`ids`]: ids that sort by when.
+//! - [`metrics`]: what is counted, for Prometheus. [`error`]: one report for people (what, because, mend). [`clock`]: time as an argument. [`ids`]: ids that sort by when.
 //! - [`simulator`]: a Bitbucket of our own, Cloud or Data Center, behind a real HTTP server, with faults to order; [`demo`] and the tests use it.
 //!
 //! # Invariants
@@ -70,6 +70,8 @@ pub mod error;
 pub mod clock;
 
 pub mod ids;
+
+pub mod metrics;
 
 pub mod model;
 

@@ -24,7 +24,7 @@ use crate::model::{IntegrationKey, SyncRecord, Trigger};
 use crate::schedule;
 use crate::server::access::Access;
 use crate::server::health::Readiness;
-use crate::server::{self, Commands, health};
+use crate::server::{self, Commands, health, metrics};
 
 /// How often the config file is looked at.
 const LOOK_AT_CONFIG_EVERY: chrono::Duration = chrono::Duration::seconds(5);
@@ -123,12 +123,13 @@ pub async fn run(settings: Settings) -> Result<(), Report> {
     let mut router = server::known(&commands, &access, &token);
     let stop_serving = CancellationToken::new();
     let mut servers = JoinSet::new();
+    let watched = health::routes(readiness.clone()).merge(metrics::routes(sidecar.clone()));
     match server.health_listen {
         Some(other) => {
             let listener = server::bind(other, "server.health_listen").await?;
-            servers.spawn(server::serve(listener, health::routes(readiness.clone()), stop_serving.clone()));
+            servers.spawn(server::serve(listener, watched, stop_serving.clone()));
         }
-        None => router = router.merge(health::routes(readiness.clone())),
+        None => router = router.merge(watched),
     }
     servers.spawn(server::serve(listener, router, stop_serving.clone()));
 
@@ -239,7 +240,8 @@ impl Sidecar {
         if loaded.config.server != before.config.server {
             warn!("`server` changed in the config: it takes effect when catalog-sync is started again");
         }
-        let app = Arc::new(rebuild(loaded.config));
+        // What is counted goes on.
+        let app = Arc::new(App { metrics: before.metrics.clone(), ..rebuild(loaded.config) });
         // Held until the new config is in force: nobody begins a sync under a name that is no more.
         let _carried = match app.carry_over_renamed().await {
             Ok(carried) => carried,

@@ -18,6 +18,7 @@ use crate::commands::{App, Failure, execute, request};
 use crate::config::{Config, ConfigError, LoadOptions, Loaded};
 use crate::error::{Report, escape_control, shown};
 use crate::ids::Ids;
+use crate::metrics::Metrics;
 use crate::sidecar;
 use crate::simulator::{self, DataCenterOptions, ServeOptions, Tls};
 use crate::store::decisions_file::DecisionsFile;
@@ -177,6 +178,7 @@ pub fn app(start: &Start, config: Config, store: Arc<dyn Store>, clock: Clock) -
         store,
         clock,
         caller: Caller::at_the_terminal(),
+        metrics: Metrics::default(),
         stop: start.stop.clone(),
         views: Arc::default(),
         running: Arc::default(),

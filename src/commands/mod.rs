@@ -36,6 +36,7 @@ use crate::config::{Config, Integration, RepositoryRef};
 use crate::engine::Progress;
 use crate::error::{Report, escape_control};
 use crate::ids::Ids;
+use crate::metrics::Metrics;
 use crate::model::{IntegrationKey, KnownRepository, Presence, RepoKey};
 use crate::store::{Store, StoreError};
 use answer::RepositoryName;
@@ -62,6 +63,8 @@ pub struct App {
     pub decisions: Option<Arc<Mutex<decisions::DecisionsBook>>>,
     /// Who is asking.
     pub caller: Caller,
+    /// What is counted.
+    pub metrics: Metrics,
     /// Stops what runs at its next checkpoint.
     pub stop: CancellationToken,
     /// Lists kept in memory, for whoever looks at pages of them.

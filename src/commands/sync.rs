@@ -248,6 +248,7 @@ async fn synced(
         progress(report);
     };
     let synced = run(app, app.store.as_ref(), integration, begun, Options { dry_run: false, full }, &told).await?;
+    app.metrics.ended(&synced.record);
     // Also without a row: from now on a file that is missing is one that was lost.
     app.write_decisions().await?;
     Ok(synced.record)
@@ -564,7 +565,10 @@ pub(super) async fn approve(
     })
     .await;
     match approved {
-        Ok(record) => Ok(Answer::Syncs(vec![record])),
+        Ok(record) => {
+            app.metrics.ended(&record);
+            Ok(Answer::Syncs(vec![record]))
+        }
         Err(EngineError::Store(error)) => Err(error.into()),
         Err(error) => {
             let mend = error.mend();

@@ -5,6 +5,7 @@ pub mod access;
 pub mod api;
 pub mod command;
 pub mod health;
+pub mod metrics;
 pub mod problem;
 pub mod ui;
 

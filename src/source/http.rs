@@ -14,6 +14,7 @@ pub mod links;
 mod retry;
 #[cfg(test)]
 pub(crate) mod scripted;
+mod sent;
 pub mod session;
 pub mod token;
 
@@ -28,6 +29,7 @@ pub use auth::{
 pub use bucket::Limits;
 pub use budget::Reserve;
 pub(crate) use client::Posted;
+pub use sent::SentCount;
 pub(crate) use session::{Call, Pool, Reply, Session, Who};
 pub use token::{Grant, Granted, TokenEndpoint, TokenError};
 

@@ -12,6 +12,7 @@ mod checks;
 mod credentials;
 mod data_center;
 mod decisions;
+mod deploy;
 mod details;
 mod discover;
 mod discovery;

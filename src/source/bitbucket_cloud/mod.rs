@@ -26,7 +26,7 @@ use super::cursor::{broken_off, cursor, place_of};
 use super::http::links::{ApiBase, Place, segment, shown};
 use super::http::session::SessionSettings;
 use super::http::{
-    Call, Credential, CredentialSettings, HttpSettings, Limits, Reply, Reserve, Session, SettingsError, Who,
+    Call, Credential, CredentialSettings, HttpSettings, Limits, Reply, Reserve, SentCount, Session, SettingsError, Who,
 };
 use super::look::Reach;
 use super::{
@@ -105,6 +105,16 @@ pub struct BitbucketCloud {
 }
 
 impl BitbucketCloud {
+    /// Requests by pool and answer, since the connection was made: of all workspaces on it.
+    pub fn sent(&self) -> Vec<SentCount> {
+        self.session.sent()
+    }
+
+    /// Names of the credentials that were refused and are left alone since.
+    pub fn refused(&self) -> Vec<String> {
+        self.session.refused_credentials()
+    }
+
     /// Checks addresses, reads certificates and secrets; sends nothing.
     ///
     /// # Errors

@@ -18,6 +18,7 @@ use super::budget::Snapshot;
 use super::client::{Client, Posted};
 use super::links::{ApiBase, shown};
 use super::retry::{Jitter, Throttle};
+use super::sent::{Sent, SentCount};
 use super::{Credential, HttpSettings, SettingsError};
 use crate::clock::Clock;
 use crate::source::{SourceError, Usage};
@@ -161,6 +162,7 @@ pub struct Session {
     limits: Limits,
     identity: Option<Url>,
     requests: AtomicU64,
+    sent: Sent,
 }
 
 impl Session {
@@ -205,7 +207,7 @@ impl Session {
         let identity = identity.map(|relative| base.url(&relative)).transpose();
         let identity = identity.map_err(|error| SettingsError::Client { message: error.to_string() })?;
         let requests = AtomicU64::new(0);
-        Ok(Self { base, client, workers, clock, jitter, http, limits, identity, requests })
+        Ok(Self { base, client, workers, clock, jitter, http, limits, identity, requests, sent: Sent::default() })
     }
 
     /// Asks who we are, with one credential; where there is nothing to ask, nothing is.
@@ -303,6 +305,11 @@ impl Session {
     pub fn refused_credentials(&self) -> Vec<String> {
         let refused = self.workers.iter().filter(|worker| worker.authorizer.is_refused());
         refused.map(|worker| worker.authorizer.settings().name.clone()).collect()
+    }
+
+    /// Requests by pool and answer, since the session was made.
+    pub fn sent(&self) -> Vec<SentCount> {
+        self.sent.counts()
     }
 
     /// Requests spent and left, in the repository pool.

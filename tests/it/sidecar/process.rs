@@ -132,6 +132,31 @@ fn it_starts_answers_and_tidies_up_p7_2() {
     bench.run(&["discovered", "list"]).ok();
 }
 
+// P7.2, contract section 4: a scrape tells what the sidecar did, and what a reload and a second sync add to it.
+#[test]
+fn metrics_tell_what_was_done_p7_2() {
+    let bench = bench();
+    let sidecar = Sidecar::synced(&bench);
+    let address = sidecar.address();
+    let told = |line: &str| {
+        let (status, text) = http(&address, "GET /metrics");
+        assert_eq!(status, 200, "{text}");
+        let value = text.lines().find_map(|told| told.strip_prefix(line)?.trim().parse::<f64>().ok());
+        value.unwrap_or_else(|| panic!("no `{line}` in\n{text}"))
+    };
+    let completed = "catalog_sync_syncs_total{integration=\"acme\",outcome=\"completed\"}";
+    assert!((told(completed) - 1.0).abs() < f64::EPSILON);
+    let asked = told("catalog_sync_source_requests_total{connector=\"acme\",pool=\"repositories\",status=\"200\"}");
+    assert!(asked > 2.0, "{asked}");
+    let succeeded = told("catalog_sync_last_success_timestamp_seconds{integration=\"acme\"}");
+    assert!((chrono::Utc::now().timestamp() as f64 - succeeded).abs() < 600.0, "{succeeded}");
+    bench.run(&["sync", "now"]).ok();
+    assert!((told(completed) - 2.0).abs() < f64::EPSILON);
+    bench.run(&["integration", "suspend", "acme"]).ok();
+    assert!((told("catalog_sync_suspended{integration=\"acme\"}") - 1.0).abs() < f64::EPSILON);
+    sidecar.stopped();
+}
+
 // P7.5, contract section 2: a command works the same whether the sidecar runs or not.
 #[test]
 fn commands_say_the_same_with_and_without_it_p7_5() {

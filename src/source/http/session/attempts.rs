@@ -114,7 +114,9 @@ impl<'a> Attempts<'a> {
         session.count_request();
         let request =
             Request { url: &self.url, posted: self.call.posted.as_ref(), authorization: Some(&authorization.header) };
-        let answer = match session.client.send(request).await {
+        let answered = session.client.send(request).await;
+        session.sent.note(self.call.pool, answered.as_ref().ok().map(|answer| answer.status));
+        let answer = match answered {
             Ok(answer) => answer,
             Err(fault) => return self.faulted(fault).await,
         };
