@@ -2,7 +2,6 @@
 
 use std::fs;
 
-use catalog_sync::backfill::CONCURRENCY;
 use futures::StreamExt;
 use serde_json::Value;
 
@@ -15,6 +14,7 @@ pub fn floor() -> Result<()> {
     let targets = fs::read_to_string(variable("BENCH_TARGETS")?).map_err(wrong("read the list of pages"))?;
     let origin = variable("BENCH_ORIGIN")?;
     let reads = std::env::var("BENCH_READS").is_ok();
+    let at_once: usize = variable("BENCH_AT_ONCE")?.parse().map_err(|_| "BENCH_AT_ONCE is no number".to_owned())?;
     // As the program itself; fails only when one is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let of_list = |line: &&str| line.starts_with(LISTED);
@@ -38,7 +38,7 @@ pub fn floor() -> Result<()> {
         for line in listed {
             fetch(line).await?;
         }
-        let mut pages = futures::stream::iter(others).map(fetch).buffer_unordered(CONCURRENCY);
+        let mut pages = futures::stream::iter(others).map(fetch).buffer_unordered(at_once);
         while let Some(page) = pages.next().await {
             page?;
         }

@@ -5,6 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use catalog_sync::backfill::CONCURRENCY;
+use catalog_sync::source::bitbucket_data_center::MOST_AT_ONCE;
 use serde_json::{Value, json};
 
 use crate::process::{Run, measured};
@@ -16,12 +18,16 @@ pub struct Site {
     scratch: tempfile::TempDir,
     /// Scheme, host and port of the server.
     origin: String,
+    /// Requests that a sync has under way at once.
+    at_once: usize,
 }
 
 impl Site {
     pub fn new(server: &Server, per_sync: u64) -> Result<Self> {
         let kind = json!({"first_sync": 50, "per_sync": per_sync});
-        Self::with_kinds(server, &json!({"pull_requests": kind, "commits": kind}))
+        // The simulated Data Center serves no git: asking for it would cost each repository a request.
+        let commits = json!({"first_sync": 50, "per_sync": per_sync, "via": "rest"});
+        Self::with_kinds(server, &json!({"pull_requests": kind, "commits": commits}))
     }
 
     pub fn without_kinds(server: &Server) -> Result<Self> {
@@ -32,12 +38,13 @@ impl Site {
         let scratch = tempfile::tempdir().map_err(wrong("make a scratch directory"))?;
         let mut origin = url::Url::parse(&server.api_url).map_err(|error| error.to_string())?;
         origin.set_path("");
-        let site = Self { scratch, origin: origin.as_str().trim_end_matches('/').to_owned() };
+        let at_once = if server.served.data_center { CONCURRENCY.min(MOST_AT_ONCE) } else { CONCURRENCY };
+        let site = Self { scratch, origin: origin.as_str().trim_end_matches('/').to_owned(), at_once };
         let mut connector = json!({"auth": {"access_token": {"env": "BENCH_TOKEN"}}});
         if server.served.data_center {
             connector["type"] = json!("bitbucket_data_center");
             connector["url"] = json!(server.base_url);
-            connector["requests_per_second"] = json!(100_000);
+            connector["requests_per_second"] = json!(10_000);
         } else {
             connector["type"] = json!("bitbucket_cloud");
             connector["url"] = json!("https://bitbucket.org/acme");
@@ -103,6 +110,7 @@ impl Site {
         fs::write(&list, targets.join("\n")).map_err(wrong("write the list of pages"))?;
         let mut command = Command::new(std::env::current_exe().map_err(wrong("find this program"))?);
         command.env(ROLE, "floor").env("BENCH_TARGETS", list).env("BENCH_ORIGIN", &self.origin);
+        command.env("BENCH_AT_ONCE", self.at_once.to_string());
         if reads {
             command.env("BENCH_READS", "yes");
         }

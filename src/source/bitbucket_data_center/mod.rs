@@ -37,7 +37,7 @@ use url::Url;
 use super::cursor::broken_off;
 use super::http::links::{ApiBase, segment, shown};
 use super::http::session::SessionSettings;
-use super::http::{Call, Credential, CredentialSettings, HttpSettings, Limits, Session, SettingsError, Who};
+use super::http::{Call, Credential, CredentialSettings, HttpSettings, Limits, SentCount, Session, SettingsError, Who};
 use super::look::Reach;
 use super::{Ask, Cursor, Finding, ItemPage, Listing, RepositoryPage, Source, SourceError, Usage, UserPage};
 use crate::clock::Clock;
@@ -50,7 +50,7 @@ const BUILDS_API: &str = "/rest/build-status/1.0";
 /// Only a known user is answered this; what is public is answered to everybody, and looks like success (facts 2.2).
 const IDENTITY: &str = "/profile/recent/repos?limit=1";
 /// Git commands of an instance share about fifty slots, with a wait of two seconds for one (facts 2.3).
-const MOST_AT_ONCE: usize = 4;
+pub const MOST_AT_ONCE: usize = 4;
 /// A page over the cap on bodies is asked for again with so many rows.
 const SMALLER_PAGE: u32 = 100;
 /// An empty page is legal (facts 2.1); one that leads to itself is asked for so often.
@@ -150,6 +150,16 @@ pub struct BitbucketDataCenter {
 }
 
 impl BitbucketDataCenter {
+    /// Requests by pool and answer, since the connection was made: of all workspaces on it.
+    pub fn sent(&self) -> Vec<SentCount> {
+        self.session.sent()
+    }
+
+    /// Names of the credentials that were refused and are left alone since.
+    pub fn refused(&self) -> Vec<String> {
+        self.session.refused_credentials()
+    }
+
     /// Checks addresses, reads certificates and secrets; sends nothing.
     ///
     /// # Errors
