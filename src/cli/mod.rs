@@ -31,9 +31,8 @@ use self::output::{Format, Screen};
 use self::progress::ProgressView;
 use crate::commands::answer::{CheckRow, CredentialDeletion};
 use crate::commands::request::{Answer, DiscoveredFilter, Request, StateFilter};
-use crate::commands::{Exit, Failure, check, execute};
+use crate::commands::{Exit, Failure, check, execute, rules};
 use crate::config::{Config, Environment};
-use crate::correlate;
 use crate::error::{Report, escape_control, escape_lines, shown};
 use crate::store::{ExportOf, SealedCredential};
 
@@ -69,7 +68,9 @@ async fn dispatch(start: Start) -> Result<Exit, Failure> {
         Command::Init(of) => init::init(&start, of.from.as_deref()),
         Command::Check(of) => checked(&start, &screen, &of.integrations, of.offline).await,
         Command::Run(of) => local::run_sidecar(&start, of.listen.as_deref()).await,
-        Command::Rules(Rules::Check { file }) => check_rules(&screen, &file),
+        Command::Rules(Rules::Check(of)) => check_rules(&start, &screen, of).await,
+        Command::Rules(Rules::Preview(of)) => preview_rules(&start, &screen, of).await,
+        Command::Report(of) => report(&start, &screen, of).await,
         Command::Store(Store::Import { file }) => local::import_store(&start, &screen, &file).await,
         Command::Store(Store::Export { file, with_credentials }) => {
             let of = if with_credentials { ExportOf::WithCredentials } else { ExportOf::WithoutCredentials };
@@ -295,30 +296,64 @@ fn accept_host(host: &check::UnknownHost) {
     }
 }
 
-fn check_rules(screen: &Screen, file: &Path) -> Result<Exit, Failure> {
+/// The text of a rules file, and what people call it.
+fn rules_file(start: &Start, file: &Path) -> Result<(String, String), Failure> {
     let name = shown(file);
-    let text = std::fs::read_to_string(file).map_err(|error| Failure {
-        report: Report::new(format!("{name} could not be read"), &error, Some("check the path".to_owned())),
-        exit: Exit::Usage,
-    })?;
-    match correlate::Rules::parse(&text, &name) {
-        Ok(rules) => {
-            let said: Vec<String> = (0..rules.len()).map(|rule| rules.describe(rule)).collect();
-            let data = serde_json::json!({ "file": file, "rules": said, "fields": rules.fields().len(), "faults": [] });
-            let table = format!(
-                "{name}: no fault\n{}",
-                said.iter().enumerate().map(|(n, rule)| format!("  {n}  {rule}")).collect::<Vec<_>>().join("\n")
-            );
-            printed(screen.print(&data, |_| escape_lines(&table)), Exit::Done)
-        }
-        Err(faults) => {
-            let data = serde_json::json!({ "file": file, "faults": faults.iter().map(|fault| {
-                serde_json::json!({ "line": fault.line, "column": fault.column, "what": fault.what, "mend": fault.mend })
-            }).collect::<Vec<_>>() });
-            let table = faults.iter().map(|fault| fault.in_file(&name)).collect::<Vec<_>>().join("\n");
-            printed(screen.print(&data, |_| escape_lines(&table)), Exit::Usage)
+    match std::fs::read_to_string(start.working_directory.join(file)) {
+        Ok(text) => Ok((text, name)),
+        Err(error) => Err(Failure {
+            report: Report::new(format!("{name} could not be read"), &error, Some("check the path".to_owned())),
+            exit: Exit::Usage,
+        }),
+    }
+}
+
+/// By itself, and with what is stored where there is something: no config is needed for the rest.
+async fn check_rules(start: &Start, screen: &Screen, of: args::RulesCheck) -> Result<Exit, Failure> {
+    let (text, name) = rules_file(start, &of.file)?;
+    let mut report = rules::read(&text, &name);
+    let wants_store = of.integration.is_some() || start.cli.global.config.is_some();
+    if report.faults.is_empty() {
+        match local::load(start) {
+            Ok(config) => {
+                let mut asking = Asking::new(start, config);
+                if of.integration.is_some()
+                    || !asking.has_no_store()
+                    || remote::RunFile::read(&asking.config.store).is_some()
+                {
+                    let request = Request::RulesCheck { text, name, integration: of.integration };
+                    if let Answer::RulesChecked(compared) = asking.ask(&request).await? {
+                        report = compared;
+                    }
+                }
+            }
+            Err(failure) if wants_store => return Err(failure),
+            Err(_) => {}
         }
     }
+    let is_bad = !report.faults.is_empty() || report.findings.iter().any(|one| one.level == rules::Level::Error);
+    let exit = if is_bad { Exit::Usage } else { Exit::Done };
+    printed(screen.print(&report, |_| render::rules::report(&report)), exit)
+}
+
+async fn preview_rules(start: &Start, screen: &Screen, of: args::RulesPreview) -> Result<Exit, Failure> {
+    let (text, name) = rules_file(start, &of.file)?;
+    let limit = of.limit.or((start.cli.global.output == args::Output::Table).then_some(50));
+    let request = Request::RulesPreview { text, name: Some(name), integration: of.integration, limit };
+    answered(start, screen, request).await
+}
+
+/// Exit 3 where too little is imported: done, and not as it should be.
+async fn report(start: &Start, screen: &Screen, of: args::Reporting) -> Result<Exit, Failure> {
+    let answer = ask(start, &Request::Report { integrations: of.integrations }).await?;
+    let Answer::Reported(reports) = &answer else { return printed(render::print(screen, &answer), Exit::Done) };
+    let least = of.fail_under.unwrap_or(0.0);
+    let under: Vec<_> = reports.iter().filter(|one| one.percent < least).collect();
+    for one in &under {
+        warn!("{}: {:.1} % imported, less than {least} %", one.integration, one.percent);
+    }
+    let exit = if under.is_empty() { Exit::Done } else { Exit::Partly };
+    printed(render::print(screen, &answer), exit)
 }
 
 /// A closed pipe ends quietly.

@@ -222,7 +222,7 @@ pub struct ImportReport {
 }
 
 /// What undoing an import does, or did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum UndoChange {
     /// Fields of the entity get back what they said before.
@@ -245,7 +245,7 @@ impl UndoChange {
 }
 
 /// A field that an undo leaves as it is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct LeftField {
     /// Path in the entity.
     pub field: String,
@@ -256,7 +256,7 @@ pub struct LeftField {
 }
 
 /// One import of one entity, taken back.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct UndoRow {
     /// Name of the integration.
     pub integration: String,
@@ -281,7 +281,7 @@ pub struct UndoRow {
 }
 
 /// `imported undo`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct UndoReport {
     /// Nothing was written.
     pub dry_run: bool,

@@ -15,7 +15,9 @@ pub mod imported;
 pub mod integration;
 pub mod jobs;
 pub mod listing;
+pub mod report;
 pub mod request;
+pub mod rules;
 pub mod running;
 pub mod store;
 pub mod sync;
@@ -203,6 +205,14 @@ pub async fn execute(
         Request::ImportedUndo { which, integration, dry_run } => {
             undo::undo(app, &which, integration.as_deref(), dry_run, progress).await
         }
+        Request::RulesCheck { text, name, integration } => {
+            rules::check(app, &text, &name, integration.as_deref()).await
+        }
+        Request::RulesPreview { text, name, integration, limit } => {
+            let name = name.as_deref().unwrap_or("rules");
+            rules::show(app, &text, name, integration.as_deref(), limit.unwrap_or(rules::ROWS)).await
+        }
+        Request::Report { integrations } => report::report(app, &integrations).await,
         Request::IntegrationList { name } => integration::list(app, name.as_deref()).await,
         Request::IntegrationSuspend { name, suspended } => integration::suspend(app, &name, suspended).await,
         Request::IntegrationAutoImport { name, on } => integration::auto_import(app, &name, on).await,

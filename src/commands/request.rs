@@ -14,6 +14,8 @@ use super::answer::{
 use super::draft::{Drafted, IntegrationDraft};
 use super::entity::{EntityDetail, FoundEntity};
 use super::weeks::ActivityWeeks;
+use super::report::IntegrationReport;
+use super::rules::{RulesPreview, RulesReport};
 use crate::correlate::Explanation;
 use crate::error::escape_control;
 use crate::model::{Action, Detail, DetailKind, SyncRecord};
@@ -174,7 +176,7 @@ pub enum Selection {
 }
 
 /// Which imports to take back.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "select")]
 pub enum UndoSelection {
     /// These, whole.
@@ -327,6 +329,33 @@ pub enum Request {
         /// Show, write nothing.
         dry_run: bool,
     },
+    /// `rules check FILE`.
+    RulesCheck {
+        /// The file's text: a path would be a place on the host.
+        text: String,
+        /// What people call it.
+        name: String,
+        /// Compared with what is stored of this one only.
+        integration: Option<String>,
+    },
+    /// `rules preview FILE`.
+    RulesPreview {
+        /// The file's text.
+        text: String,
+        /// What people call it.
+        #[serde(default)]
+        name: Option<String>,
+        /// Of this one only.
+        integration: Option<String>,
+        /// Rows at most; the counts are of all.
+        #[serde(default)]
+        limit: Option<usize>,
+    },
+    /// `report`.
+    Report {
+        /// Names; empty: all.
+        integrations: Vec<String>,
+    },
     /// `integration list` and `show`.
     IntegrationList {
         /// Only this one.
@@ -464,6 +493,9 @@ impl Request {
             | Self::DiscoveredShow { .. }
             | Self::ImportedList { .. }
             | Self::ImportedShow { .. }
+            | Self::RulesCheck { .. }
+            | Self::RulesPreview { .. }
+            | Self::Report { .. }
             | Self::IntegrationList { .. }
             | Self::ActivityPullRequests { .. }
             | Self::ActivityCommits { .. }
@@ -521,6 +553,9 @@ impl Request {
             | Self::ImportedShow { .. }
             | Self::ImportedUnlink { .. }
             | Self::ImportedUndo { .. }
+            | Self::RulesCheck { .. }
+            | Self::RulesPreview { .. }
+            | Self::Report { .. }
             | Self::IntegrationList { .. }
             | Self::IntegrationSuspend { .. }
             | Self::IntegrationAutoImport { .. }
@@ -577,6 +612,9 @@ impl fmt::Display for Request {
                 write!(f, "integration auto-import {} {}", escape_control(name), if *on { "on" } else { "off" })
             }
             Self::IntegrationDelete { name, .. } => write!(f, "integration delete {}", escape_control(name)),
+            Self::RulesCheck { .. } => f.write_str("rules check"),
+            Self::RulesPreview { .. } => f.write_str("rules preview"),
+            Self::Report { .. } => f.write_str("report"),
             Self::SyncHistory { .. } => f.write_str("sync history"),
             Self::SyncShow { .. } => f.write_str("sync show"),
             Self::DiscoveredList(_) | Self::DiscoveredPage { .. } => f.write_str("discovered list"),
@@ -649,6 +687,12 @@ pub enum Answer {
     Unlinked(Vec<ImportedRow>),
     /// Of `imported undo`.
     Undone(UndoReport),
+    /// Of `rules check`.
+    RulesChecked(RulesReport),
+    /// Of `rules preview`: one per integration.
+    RulesPreviewed(Vec<RulesPreview>),
+    /// Of `report`: one per integration.
+    Reported(Vec<IntegrationReport>),
     /// Of `integration list`, `show`, `suspend`, `resume`, `auto-import`.
     Integrations(Vec<IntegrationRow>),
     /// Of `integration delete`.

@@ -46,7 +46,13 @@ struct Join<'a> {
     claimants: FxHashMap<u32, Vec<u32>>,
 }
 
-pub(super) fn join(rules: &Rules, repositories: &[RepositoryFacts], entities: &[EntityFacts]) -> Joined {
+/// `None`: it was asked to stop, which it looks at before each rule.
+pub(super) fn join(
+    rules: &Rules,
+    repositories: &[RepositoryFacts],
+    entities: &[EntityFacts],
+    stop: &dyn Fn() -> bool,
+) -> Option<Joined> {
     let mut kind_names: Vec<String> = Vec::new();
     let kinds = entities.iter().map(|entity| {
         let known = kind_names.iter().position(|kind| kind.eq_ignore_ascii_case(entity.kind()));
@@ -68,10 +74,20 @@ pub(super) fn join(rules: &Rules, repositories: &[RepositoryFacts], entities: &[
     };
     // `equals` first: a pair it found is not claimed by `contains` alone.
     let numbered = || rules.0.rules.iter().enumerate();
-    numbered().filter(|(_, rule)| !rule.is_contains_alone()).for_each(|(at, rule)| join.by_equals(at as u16, rule));
-    numbered().filter(|(_, rule)| rule.is_contains_alone()).for_each(|(at, rule)| join.by_contains(at as u16, rule));
+    for (at, rule) in numbered().filter(|(_, rule)| !rule.is_contains_alone()) {
+        if stop() {
+            return None;
+        }
+        join.by_equals(at as u16, rule);
+    }
+    for (at, rule) in numbered().filter(|(_, rule)| rule.is_contains_alone()) {
+        if stop() {
+            return None;
+        }
+        join.by_contains(at as u16, rule);
+    }
     join.drop_crowded();
-    join.out
+    Some(join.out)
 }
 
 impl Join<'_> {

@@ -24,10 +24,10 @@ use std::cmp::Reverse;
 pub use explain::{Comparing, Explanation, Near, Runner, Tried, explain};
 pub use facts::{EntityFacts, RepositoryFacts};
 pub use field::{FieldRule, FieldSource, Mode, TemplatePart, When};
-pub use lint::{Lint, Side, UnmatchedPath};
+pub use lint::{Advice, Lint, Selected, Side, UnmatchedPath};
 pub use path::Path;
 pub use rule::{BUILTIN, RuleFault, Rules};
-pub use source::Naming;
+pub use source::{NamedSource, Naming, named_sources};
 
 use crate::model::EntityRef;
 use join::Pair;
@@ -106,19 +106,28 @@ pub const MAX_CLAIMS_BY_CONTAINS: usize = 5;
 /// Candidates of every repository, in the order of the repositories given. Which entities are found, and
 /// in which order they rank, does not depend on the order of either.
 pub fn correlate(rules: &Rules, repositories: &[RepositoryFacts], entities: &[EntityFacts]) -> Vec<Candidates> {
-    let mut joined = join::join(rules, repositories, entities);
+    correlate_until(rules, repositories, entities, &|| false).unwrap_or_default()
+}
+
+/// The same, for rules that may cost too much; `None`: it was asked to stop on the way.
+pub fn correlate_until(
+    rules: &Rules,
+    repositories: &[RepositoryFacts],
+    entities: &[EntityFacts],
+    stop: &dyn Fn() -> bool,
+) -> Option<Vec<Candidates>> {
+    let mut joined = join::join(rules, repositories, entities, stop)?;
     joined.pairs.sort_unstable_by_key(|pair| (pair.repository, pair.entity, pair.rule));
     joined.near.sort_unstable_by_key(|(repository, near)| (*repository, near.entity, near.rule));
     let (mut pairs, mut near) = (&joined.pairs[..], &joined.near[..]);
-    (0..repositories.len())
-        .map(|repository| {
-            let mine = pairs.partition_point(|pair| pair.repository as usize == repository);
-            let nearby = near.partition_point(|(owner, _)| *owner as usize == repository);
-            let found = ranked(rules, repository, &pairs[..mine], &near[..nearby], entities);
-            (pairs, near) = (&pairs[mine..], &near[nearby..]);
-            found
-        })
-        .collect()
+    let found = (0..repositories.len()).map(|repository| {
+        let mine = pairs.partition_point(|pair| pair.repository as usize == repository);
+        let nearby = near.partition_point(|(owner, _)| *owner as usize == repository);
+        let found = ranked(rules, repository, &pairs[..mine], &near[..nearby], entities);
+        (pairs, near) = (&pairs[mine..], &near[nearby..]);
+        found
+    });
+    Some(found.collect())
 }
 
 /// `pairs` and `near` are those of this repository, sorted by entity, then rule.

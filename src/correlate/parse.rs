@@ -229,7 +229,7 @@ impl Reader {
         let many = fields.get("many").and_then(|node| self.flag(node, "many")).unwrap_or(false);
         let kinds = fields.get("kinds").and_then(|node| self.kinds(node));
         if !comparisons.is_empty() {
-            self.rules.push(Rule { comparisons, suggest_only, many, kinds });
+            self.rules.push(Rule { comparisons, suggest_only, many, kinds, line: node.line });
         }
     }
 
@@ -383,7 +383,7 @@ impl Reader {
         let entity_type = entity_type.and_then(|node| self.words(node, "type"));
         if let (Some(ingested), Some(glob), Some(entity_type)) = (ingested, glob, entity_type) {
             self.ingested.note(&ingested, node.line, false);
-            self.types.push(TypeRule { ingested, glob, entity_type: Arc::from(entity_type) });
+            self.types.push(TypeRule { ingested, glob, entity_type: Arc::from(entity_type), line: node.line });
         }
     }
 

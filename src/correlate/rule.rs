@@ -96,6 +96,8 @@ pub(super) struct Rule {
     pub many: bool,
     /// Lower case; `None`: every kind a repository can stand behind.
     pub kinds: Option<Vec<String>>,
+    /// Where it begins, from 1.
+    pub line: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -136,6 +138,8 @@ pub(super) struct TypeRule {
     pub ingested: Path,
     pub glob: GlobMatcher,
     pub entity_type: Arc<str>,
+    /// Where it begins, from 1.
+    pub line: usize,
 }
 
 /// Kinds that stand for people, places or forms, never for a repository. A rule finds them only when its

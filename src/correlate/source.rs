@@ -7,7 +7,7 @@ const ANY_BITBUCKET: &str = "bitbucket";
 
 /// A repository as an entity names it: lower case.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct NamedSource {
+pub struct NamedSource {
     /// `bitbucket.org`, `git.acme.dev/bitbucket`, `github.com`; [`ANY_BITBUCKET`]: not said which.
     pub host: String,
     /// `workspace/slug`, `project/slug`; only the slug where the entity names no more.
@@ -37,6 +37,12 @@ pub(super) struct Identity<'a> {
 }
 
 impl NamedSource {
+    /// Whether it may lie on this Bitbucket: what a `bitbucket.…` annotation names does, whichever it is.
+    pub fn may_be_on(&self, instance: &str) -> bool {
+        let host = instance.split_once("://").map_or(instance, |(_, rest)| rest);
+        self.host == ANY_BITBUCKET || self.host.eq_ignore_ascii_case(host)
+    }
+
     fn new(host: &str, path: &str) -> Option<Self> {
         let path = path.trim().trim_matches('/').to_lowercase();
         let path = path.strip_suffix(".git").unwrap_or(&path);
@@ -91,7 +97,7 @@ pub(super) fn naming<'a>(sources: impl Iterator<Item = &'a str>, repository: Ide
 
 /// The sources an entity document names: slug annotations, source-location, Harness `spec.sourceCode`.
 /// `managed-by-location` says where the *document* lies and is none of them. Sorted, no two alike.
-pub(super) fn named_sources(document: &Value) -> Vec<NamedSource> {
+pub fn named_sources(document: &Value) -> Vec<NamedSource> {
     let annotation = |key: &str| document.get("metadata")?.get("annotations")?.get(key)?.as_str();
     let mut found: Vec<Option<NamedSource>> = Vec::new();
     for prefix in ["bitbucket.org", "bitbucket.com"] {

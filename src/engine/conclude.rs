@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use super::known::stored_as_unserved;
 use super::{Run, Stop};
-use crate::model::{Action, DecisionKind, HeldEntry, LinkState, Outcome, RepoKey, SyncError, SyncId, SyncRecord};
+use crate::model::{
+    Action, DecisionKind, HeldEntry, ImportCoverage, LinkState, Outcome, RepoKey, SyncError, SyncId, SyncRecord,
+};
 use crate::recommend::awaits_decision;
 use crate::store::StoreError;
 
@@ -50,6 +52,10 @@ pub(super) async fn conclude(
             Outcome::Held
         }
     };
+    record.imports = match &unserved {
+        Some(unserved) => Some(imports(run, record.repositories.seen, unserved).await?),
+        None => None,
+    };
     for (action, count) in run.store.recommended(key, decided(run, unserved).await?).await? {
         match action {
             Action::Register => record.recommendations.register = count,
@@ -64,6 +70,29 @@ pub(super) async fn conclude(
     record.duration_ms = u64::try_from((run.clock.now() - record.started_at).num_milliseconds()).unwrap_or(0);
     run.store.save_budget(&run.parts.integration.connector, &run.source.budget_snapshot()).await?;
     run.store.save_sync(key, record).await
+}
+
+/// How much of what is there is imported: one number a sync, for the trend that `report` shows.
+async fn imports(run: &Run<'_>, seen: u64, unserved: &BTreeSet<RepoKey>) -> Result<ImportCoverage, StoreError> {
+    let key = &run.parts.key;
+    let on_catalog =
+        run.store.integrations().await?.into_iter().filter(|state| state.key.catalog == key.catalog).count();
+    let links = run.store.links(run.parts.catalog.name()).await?;
+    let active = links.into_iter().filter(|link| link.state == LinkState::Active).map(|link| link.repo);
+    let decisions = run.store.decisions(run.parts.catalog.name()).await?;
+    let ignored = decisions.into_iter().filter(|decision| decision.kind == DecisionKind::Ignored).map(|one| one.repo);
+    let mut count = ImportCoverage { repositories: seen, ..ImportCoverage::default() };
+    for (repos, counted) in [
+        (active.collect::<BTreeSet<RepoKey>>(), &mut count.imported),
+        (ignored.collect::<BTreeSet<RepoKey>>(), &mut count.ignored),
+    ] {
+        for repo in repos.difference(unserved) {
+            // Another integration's, where there is one on this catalog.
+            let is_ours = on_catalog < 2 || run.store.integrations_of(repo).await?.contains(key);
+            *counted += u64::from(is_ours);
+        }
+    }
+    Ok(count)
 }
 
 /// A reason that ends in advice gets the whole command; one that does not, the advice.

@@ -23,7 +23,7 @@ use crate::recommend::{self, Other, Standing, Verdicts};
 use crate::store::{CrawlLease, Store, StoredCandidates};
 
 /// How many records or entities are read at once.
-const BATCH: usize = 500;
+pub(super) const BATCH: usize = 500;
 
 /// What correlation and recommendation came to.
 pub struct Judged {
@@ -34,19 +34,19 @@ pub struct Judged {
 }
 
 /// Everything judging reads, as facts: records and entities themselves are not held.
-struct Bench {
-    repositories: Vec<RepositoryFacts>,
-    standings: Vec<Standing>,
-    entities: Vec<EntityFacts>,
-    others: Vec<Other>,
-    taken: BTreeSet<EntityRef>,
-    claimed: Vec<ClaimedName>,
-    links: Vec<Link>,
-    decisions: Vec<Decision>,
+pub(super) struct Bench {
+    pub(super) repositories: Vec<RepositoryFacts>,
+    pub(super) standings: Vec<Standing>,
+    pub(super) entities: Vec<EntityFacts>,
+    pub(super) others: Vec<Other>,
+    pub(super) taken: BTreeSet<EntityRef>,
+    pub(super) claimed: Vec<ClaimedName>,
+    pub(super) links: Vec<Link>,
+    pub(super) decisions: Vec<Decision>,
 }
 
 impl Bench {
-    fn inputs<'a>(&'a self, parts: &'a Parts, candidates: &'a [Candidates]) -> recommend::Inputs<'a> {
+    pub(super) fn inputs<'a>(&'a self, parts: &'a Parts, candidates: &'a [Candidates]) -> recommend::Inputs<'a> {
         recommend::Inputs {
             registration: parts.integration.registration,
             kind: &parts.integration.kind,
@@ -238,7 +238,7 @@ async fn bench(
 }
 
 /// Links as the catalog shows them now: one to an entity that just went is judged so in this very sync.
-async fn links(parts: &Parts, store: &dyn Store, reading: &Reading) -> Result<Vec<Link>, Stop> {
+pub(super) async fn links(parts: &Parts, store: &dyn Store, reading: &Reading) -> Result<Vec<Link>, Stop> {
     let there: HashSet<&EntityRef> = reading.entity_refs.iter().chain(&reading.unreadable).collect();
     let mut links = store.links(parts.catalog.name()).await?;
     for link in links.iter_mut().filter(|link| !there.contains(&link.entity)) {
@@ -259,7 +259,7 @@ async fn entity_facts(parts: &Parts) -> Result<Vec<EntityFacts>, Stop> {
 }
 
 /// Repositories of the other integrations on this catalog, as they were judged last.
-async fn others(parts: &Parts, store: &dyn Store) -> Result<Vec<Other>, Stop> {
+pub(super) async fn others(parts: &Parts, store: &dyn Store) -> Result<Vec<Other>, Stop> {
     let mut by_integration: BTreeMap<IntegrationKey, Vec<StoredCandidates>> = BTreeMap::new();
     for one in store.candidates(parts.catalog.name(), Some(&parts.key)).await? {
         by_integration.entry(one.integration.clone()).or_default().push(one);

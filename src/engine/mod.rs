@@ -12,6 +12,7 @@ pub mod import;
 pub mod judge;
 mod known;
 mod locked;
+pub mod preview;
 mod recheck;
 mod stop;
 pub mod survey;

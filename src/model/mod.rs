@@ -29,5 +29,7 @@ pub use repository::{
     Fingerprint, HEAD, IngestedRecord, InstanceId, IntegrationKey, KnownRepository, Presence, RepoKey, Repository,
 };
 pub use secondary::{Commit, Item, ItemId, PullRequest, PullRequestState, SecondaryKind};
-pub use sync::{HeldEntry, Outcome, Secondary, SecondaryCounts, SyncError, SyncId, SyncRecord, Trigger};
+pub use sync::{
+    HeldEntry, ImportCoverage, Outcome, Secondary, SecondaryCounts, SyncError, SyncId, SyncRecord, Trigger,
+};
 pub use user::{User, UserCoverage, UserKind};

@@ -176,6 +176,27 @@ pub struct SyncError {
     pub retry: String,
 }
 
+/// How much of what is there is imported.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct ImportCoverage {
+    /// Repositories that are there.
+    pub repositories: u64,
+    /// Of these, linked to an entity that is there.
+    pub imported: u64,
+    /// Of these, set aside: nobody expects them to be imported.
+    pub ignored: u64,
+}
+
+impl ImportCoverage {
+    /// Imported of those that are to be, in percent, to a tenth; 100 where none is.
+    pub fn percent(&self) -> f64 {
+        match self.repositories.saturating_sub(self.ignored) {
+            0 => 100.0,
+            expected => (self.imported as f64 * 1000.0 / expected as f64).floor() / 10.0,
+        }
+    }
+}
+
 /// One sync over one integration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct SyncRecord {
@@ -206,6 +227,9 @@ pub struct SyncRecord {
     pub imported: ImportCounts,
     /// Backfill.
     pub secondary: Secondary,
+    /// How much of what is there was imported, after the sync; `None`: it did not get so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imports: Option<ImportCoverage>,
     /// How stale the oldest pull-request listing is: when it was last asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oldest_pull_request_check: Option<DateTime<Utc>>,
@@ -236,6 +260,7 @@ impl SyncRecord {
             recommendations: RecommendationCounts::default(),
             imported: ImportCounts::default(),
             secondary: Secondary::default(),
+            imports: None,
             oldest_pull_request_check: None,
             errors: Vec::new(),
             held: Vec::new(),

@@ -3,6 +3,7 @@
 //! Rivals are judged together, entity by entity, before anybody gets anything: who came first never decides.
 
 mod claims;
+pub mod measure;
 mod verdict;
 
 use std::collections::BTreeSet;

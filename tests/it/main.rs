@@ -35,6 +35,8 @@ mod promises;
 mod readme;
 mod refused;
 mod renamed;
+mod report;
+mod rules_preview;
 mod several;
 mod shapes;
 mod sidecar;

@@ -6,7 +6,9 @@ mod discovered;
 mod global;
 mod imported;
 mod integration;
+mod report;
 mod repository;
+mod rules;
 mod simulate;
 mod store;
 mod sync;
@@ -26,7 +28,9 @@ pub use self::discovered::{ActionFilter, Discovered, DiscoveredImport, Discovere
 pub use self::global::{Color, Global, LogFormat, Output};
 pub use self::imported::{Imported, ImportedList, ImportedUndo};
 pub use self::integration::{Integration, OneIntegration, Switch};
+pub use self::report::Reporting;
 pub use self::repository::{OneRepository, Repositories};
+pub use self::rules::{Rules, RulesCheck, RulesPreview};
 pub use self::simulate::Simulate;
 pub use self::store::Store;
 pub use self::sync::{Sync, SyncHistory, SyncNow};
@@ -102,6 +106,16 @@ Examples:
     /// Rules files
     #[command(subcommand)]
     Rules(Rules),
+    /// How much is imported, and what does not fit any more between catalog and Bitbucket
+    ///
+    /// Coverage per project; entities whose repository is missing, gone, archived or renamed; several entities on one
+    /// repository; annotations that name what is not there; missing owners; the trend over syncs. Reads only.
+    #[command(after_help = "\
+Examples:
+  catalog-sync report                         every integration
+  catalog-sync report acme --fail-under 90    for CI: exit 3 if less than 90 % is imported
+  catalog-sync report --output json           the same as data")]
+    Report(Reporting),
     /// Pull requests and commits of a repository
     #[command(subcommand)]
     Activity(Activity),
@@ -177,17 +191,6 @@ pub struct Run {
     /// Address of API and health; outranks `server.listen` [env: CATALOG_SYNC_LISTEN]
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub listen: Option<String>,
-}
-
-/// `rules …`.
-#[derive(Clone, Debug, Subcommand)]
-pub enum Rules {
-    /// Check a rules file: every fault with its line
-    Check {
-        /// The file
-        #[arg(value_name = "FILE")]
-        file: PathBuf,
-    },
 }
 
 /// `config …`.

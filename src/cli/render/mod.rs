@@ -7,6 +7,8 @@ mod discovered;
 mod import;
 mod imported;
 mod integration;
+mod report;
+pub(super) mod rules;
 mod store;
 mod sync;
 mod undo;
@@ -17,6 +19,7 @@ use self::discovered::{discovered, explain};
 use self::import::{import, import_rows};
 use self::imported::{link, links};
 use self::integration::integrations;
+use self::report::reports;
 use self::store::store;
 use self::sync::{sync, syncs};
 use self::undo::undo;
@@ -55,6 +58,9 @@ pub fn print(screen: &Screen, answer: &Answer) -> std::io::Result<()> {
         Answer::Unlinked(rows) => screen
             .print(rows, |screen| format!("{}\nunlinked; entities and files stay as they are", links(screen, rows))),
         Answer::Undone(report) => screen.print(report, |screen| undo(screen, report)),
+        Answer::RulesChecked(report) => screen.print(report, |_| rules::report(report)),
+        Answer::RulesPreviewed(previews) => screen.print(previews, |screen| rules::previews(screen, previews)),
+        Answer::Reported(rows) => screen.print(rows, |screen| reports(screen, rows)),
         Answer::Integrations(rows) => screen.print(rows, |screen| integrations(screen, rows)),
         Answer::Deleted(deletion) => screen.print(deletion, |_| deleted(deletion)),
         Answer::PullRequests(rows) => screen.print(rows, |screen| pull_requests(screen, rows)),

@@ -1,0 +1,132 @@
+//! Rules files checked and previewed against what is stored, without a request (P3.9, P3.10).
+
+use serde_json::{Value, json};
+
+use crate::harness::{Bench, component, text};
+
+/// Of the names and of a label; its last path is a slip.
+const BETTER: &str = "\
+entity: repository
+correlation:
+  - { ingested: $.slug, operator: equals, catalog: $.metadata.labels.repo }
+  - { ingested: $.name, operator: equals, catalog: $.metadata.name }
+fields:
+  - { ingested: $.descripton, catalog: $.metadata.description }
+";
+
+fn bench() -> Bench {
+    let bench = Bench::of(&["pay", "shop", "mail", "catalogue", "sandbox"]);
+    for name in ["pay", "shop", "sandbox"] {
+        bench.component(name);
+    }
+    for (name, repo) in [("mailer", "mail"), ("cat", "catalogue")] {
+        let labelled = component(name).replace("spec:", &format!("  labels:\n    repo: {repo}\nspec:"));
+        bench.file(&format!("catalog/{name}.yaml"), &labelled);
+    }
+    bench.file("better.yaml", BETTER);
+    bench.sync();
+    bench.run(&["discovered", "import", "pay"]).ok();
+    bench.run(&["discovered", "import", "mail", "--into", "mailer"]).ok();
+    bench.run(&["discovered", "ignore", "sandbox"]).ok();
+    bench.sync();
+    bench
+}
+
+#[track_caller]
+fn findings(report: &Value) -> Vec<String> {
+    let findings = report["findings"].as_array().expect("findings");
+    findings.iter().map(|one| format!("{} {}: {}", text(one, "/level"), one["line"], text(one, "/what"))).collect()
+}
+
+// P3.9: counts, a list, precision and recall; nothing is asked, nothing is written.
+#[test]
+fn changed_rules_are_previewed_without_a_request_p3_9() {
+    let bench = bench();
+    let (files, state) = (bench.files("catalog"), bench.export());
+    bench.simulator.reset_requests();
+    let preview = bench.json(&["rules", "preview", "better.yaml"]);
+    assert_eq!(bench.simulator.requests().total, 0);
+    assert_eq!((bench.files("catalog"), bench.export()), (files, state), "looking writes nothing");
+    let [preview] = preview.as_array().expect("one per integration").as_slice() else { panic!("{preview:#}") };
+    assert_eq!((&preview["integration"], &preview["repositories"]), (&json!("acme"), &json!(5)));
+    assert_eq!(preview["changed"], 1);
+    assert_eq!(preview["changes"], json!([{"now": "register", "then": "merge", "count": 1}]));
+    let row = &preview["rows"][0];
+    assert_eq!(row["repository"]["full_name"], "acme/catalogue");
+    assert_eq!((&row["now"]["action"], &row["then"]["entity"]), (&json!("register"), &json!("component:default/cat")));
+    // Said by people: pay and mail belong where they are, sandbox nowhere; what we wrote ourselves proves nothing.
+    assert_eq!(preview["judged_by_people"], 3);
+    assert_eq!(
+        preview["quality_now"],
+        json!({"proposed": 2, "right": 1, "confirmed": 2, "found": 1, "precision": 50.0, "recall": 50.0})
+    );
+    assert_eq!(
+        preview["quality_then"],
+        json!({"proposed": 3, "right": 2, "confirmed": 2, "found": 2, "precision": 66.7, "recall": 100.0})
+    );
+    assert_eq!(findings(preview), ["warning 6: $.descripton is in no stored record"]);
+    insta::assert_snapshot!(bench.run(&["rules", "preview", "better.yaml"]).ok().stdout, @r"
+    acme: 1 of 5 repositories would be judged otherwise than by bitbucket-cloud (5 entities)
+           1  register → merge
+    by what people said of 3 repositories: precision 50.0 % → 66.7 %, recall 50.0 % → 100.0 %
+      right of proposed 1/2 → 2/3, found of confirmed 1/2 → 2/2
+    warning: line 6: $.descripton is in no stored record (acme)
+
+    REPOSITORY      NOW       THEN                         WHY
+    acme/catalogue  register  merge component:default/cat  slug equals label repo
+    ");
+    // Rows are limited, counts are not.
+    let short = bench.json(&["rules", "preview", "better.yaml", "-i", "acme", "--limit", "0"]);
+    assert_eq!((&short[0]["changed"], &short[0]["rows"]), (&json!(1), &json!([])));
+    // The rules in force change nothing.
+    bench.file("same.yaml", include_str!("../../rules/bitbucket-cloud.yaml"));
+    let same = bench.json(&["rules", "preview", "same.yaml"]);
+    assert_eq!((&same[0]["changed"], &same[0]["quality_now"]), (&json!(0), &same[0]["quality_then"]));
+}
+
+// P3.9, security.md "API": a bad or too large text is refused, with its lines.
+#[test]
+fn what_cannot_be_previewed_is_refused_p3_9() {
+    let bench = bench();
+    bench.file("bad.yaml", "correlation:\n  - { ingested: $.name, operator: equls, catalog: $.metadata.name }\n");
+    bench.run(&["rules", "preview", "bad.yaml"]).exits(2).says(&["bad.yaml:2:", "equals"]);
+    bench.file("large.yaml", &format!("{BETTER}# {}\n", "x".repeat(70_000)));
+    bench.run(&["rules", "preview", "large.yaml"]).exits(2).says(&["64 KiB"]);
+    let many = "  - { ingested: $.name, operator: equals, catalog: $.metadata.name }\n".repeat(201);
+    bench.file("many.yaml", &format!("correlation:\n{many}"));
+    bench.run(&["rules", "preview", "many.yaml"]).exits(2).says(&["more than 200 rules"]);
+    bench.run(&["rules", "preview", "none.yaml"]).exits(2).says(&["could not be read"]);
+    bench.run(&["rules", "preview", "better.yaml", "-i", "nobody"]).exits(2).says(&["no integration `nobody`"]);
+}
+
+// P3.10: by itself, and with what is stored.
+#[test]
+fn a_rules_file_is_checked_p3_10() {
+    let bench = bench();
+    let checked = bench.json(&["rules", "check", "better.yaml"]);
+    assert_eq!(findings(&checked), ["warning 6: $.descripton is in no stored record"]);
+    assert_eq!(checked["compared"], json!([{"integration": "acme", "repositories": 5, "entities": 5}]));
+    bench.file("nothing.yaml", "correlation:\n  - { ingested: $.name, operator: equals, catalog: $.metadata.nmae }\n");
+    let nothing = bench.run(&["rules", "check", "nothing.yaml"]).exits(2);
+    nothing.shows(&[
+        "error: no catalog path of these rules exists in any entity (rules_match_nothing)",
+        "$.metadata.nmae is in no entity (acme)",
+    ]);
+    bench.file(
+        "twice.yaml",
+        &BETTER
+            .replace("$.metadata.labels.repo", "$.metadata.name")
+            .replace("$.slug", "$.name")
+            .replace("ripton", "ription"),
+    );
+    bench.run(&["rules", "check", "twice.yaml"]).ok().shows(&["warning: line 4: rule 1 compares the same as rule 0"]);
+    bench.file("bad.yaml", "correlation:\n  - { ingested: $.name, operator: equls, catalog: $.metadata.name }\n");
+    let bad = bench.run(&["rules", "check", "bad.yaml", "--output", "json"]).exits(2).json();
+    assert_eq!(bad["faults"][0]["line"], 2);
+
+    // Without a store, and without a config, it is read by itself.
+    std::fs::remove_dir_all(bench.path("data")).expect("a store");
+    let alone = bench.json(&["rules", "check", "better.yaml"]);
+    assert_eq!((&alone["findings"], &alone["compared"]), (&json!([]), &json!([])));
+    assert!(!bench.path("data").exists(), "looking makes no store");
+}
