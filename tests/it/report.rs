@@ -83,7 +83,7 @@ fn a_report_fails_under_a_coverage_p3_11() {
     acme: 33.3 % imported (1 of 4, 1 set aside)
 
     PROJECT  REPOSITORIES  IMPORTED  IGNORED  COVERAGE
-    PAY                 4         1        1  33.3 %
+    PAY      4             1         1        33.3 %
 
     stale annotations
     ENTITY                      REPOSITORY      STATE    NOW

@@ -73,7 +73,7 @@ fn changed_rules_are_previewed_without_a_request_p3_9() {
     warning: line 6: $.descripton is in no stored record (acme)
 
     REPOSITORY      NOW       THEN                         WHY
-    acme/catalogue  register  merge component:default/cat  slug equals label repo
+    acme/catalogue  register  merge component:default/cat  rule 0: slug equals label repo
     ");
     // Rows are limited, counts are not.
     let short = bench.json(&["rules", "preview", "better.yaml", "-i", "acme", "--limit", "0"]);
