@@ -232,6 +232,7 @@ pub(crate) fn sync(id: &str, minute: i64, outcome: Outcome) -> SyncRecord {
         recommendations: Default::default(),
         imported: Default::default(),
         secondary: Default::default(),
+        imports: Some(crate::model::ImportCoverage { repositories: 3, imported: 2, ignored: 1 }),
         oldest_pull_request_check: None,
         errors: Vec::new(),
         held: Vec::new(),
