@@ -5,6 +5,7 @@
 
 mod presence;
 mod record;
+mod touch;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
@@ -14,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::presence::finish;
 use self::record::record_page;
+pub use self::touch::{Looked, touch};
 use crate::model::{Fingerprint, IngestedRecord, KnownRepository, Presence, RepoKey, Repository, SyncError, SyncId};
 use crate::plan::guard::Guard;
 use crate::source::{Cursor, Listing, RepositoryPage, Source, SourceError};

@@ -1,6 +1,8 @@
 //! `run`: the scheduler, health, commands from other terminals, config reload, and a stop that
 //! checkpoints.
 
+mod events;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,6 +16,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use self::events::Events;
 use crate::cli::remote::RunFile;
 use crate::clock::Clock;
 use crate::commands::{App, Exit, Failure, integration, sync};
@@ -24,6 +27,7 @@ use crate::model::{IntegrationKey, SyncRecord, Trigger};
 use crate::schedule;
 use crate::server::access::Access;
 use crate::server::health::Readiness;
+use crate::server::webhooks::{self, queue};
 use crate::server::{self, Commands, health, metrics};
 
 /// How often the config file is looked at.
@@ -57,6 +61,8 @@ pub struct Sidecar {
     not_before: Mutex<BTreeMap<IntegrationKey, DateTime<Utc>>>,
     /// What commands find us by, and the stores it lies in.
     announced: Mutex<Option<Announced>>,
+    /// Webhooks on their way.
+    events: Events,
 }
 
 /// `run.json`, in the store in force and in the one the config names meanwhile.
@@ -114,6 +120,7 @@ pub async fn run(settings: Settings) -> Result<(), Report> {
         stamp: Mutex::new(stamp),
         is_postponed: AtomicBool::default(),
         announced: Mutex::default(),
+        events: Events::default(),
     });
 
     let listener = server::bind(server.listen, "server.listen").await?;
@@ -131,7 +138,21 @@ pub async fn run(settings: Settings) -> Result<(), Report> {
         }
         None => router = router.merge(watched),
     }
+    let (waiting, keeper) = queue::queue(sidecar.current().store.clone(), sidecar.events.kept.clone());
+    let hooks = webhooks::routes(commands.clone(), waiting);
+    match server.webhook_listen {
+        Some(other) => {
+            let listener = server::bind(other, "server.webhook_listen").await?;
+            servers.spawn(server::serve(listener, hooks, stop_serving.clone()));
+        }
+        None => router = router.merge(hooks),
+    }
     servers.spawn(server::serve(listener, router, stop_serving.clone()));
+    servers.spawn(async move {
+        keeper.run().await;
+        Ok(())
+    });
+    sidecar.spawn(Box::pin(events::work(sidecar.clone())));
 
     let run_file = RunFile {
         address: format!("http://{address}"),
@@ -515,6 +536,7 @@ integrations:
             is_postponed: AtomicBool::default(),
             not_before: Mutex::default(),
             announced: Mutex::default(),
+            events: Events::default(),
         })
     }
 

@@ -8,14 +8,15 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
 use tokio_util::sync::CancellationToken;
 
-use super::budget::{self, Class, Left, Work};
+use super::budget::{self, Class, Left, Standing, Work};
 use super::marks;
 use super::stream::{Fetched, Request, Stream, Terms};
-use super::{BackfillInputs, BackfillReport, CutShort, Progress, Refused, Unreadable};
+use super::{BackfillInputs, BackfillReport, Crawl, CutShort, Progress, Refused, Unreadable};
 use crate::error::Report;
 use crate::model::coverage::{Coverage, Head, Ranges, UnknownHeads};
 use crate::model::sync::SecondaryCounts;
@@ -26,6 +27,12 @@ use crate::store::{ItemBatch, Store, StoreError};
 /// Among so many of the newest stored commits some are chosen to be named, when the server no longer
 /// knows the head they hung on.
 const LEAVE_OUT_AMONG: usize = 4_096;
+
+/// So many repositories are read from the store one by one; more of them with all others.
+const READ_ONE_BY_ONE: usize = 64;
+
+/// A repository, since when it is known, whether its sync rests.
+type Served = (Arc<Repository>, DateTime<Utc>, bool);
 
 pub(super) async fn run(inputs: BackfillInputs<'_>) -> Result<BackfillReport, StoreError> {
     let mut backfill = Backfill::prepare(inputs).await?;
@@ -110,7 +117,7 @@ impl BackfillInputs<'_> {
 impl<'a> Backfill<'a> {
     async fn prepare(mut inputs: BackfillInputs<'a>) -> Result<Self, StoreError> {
         let repositories = std::mem::take(&mut inputs.repositories);
-        let served: Vec<_> = repositories
+        let served: Vec<Served> = repositories
             .into_iter()
             .filter_map(|known| {
                 let rests = match known.presence {
@@ -133,12 +140,16 @@ impl<'a> Backfill<'a> {
         };
         for kind in SecondaryKind::ALL {
             let Some(terms) = backfill.inputs.terms(kind) else { continue };
-            let stored = backfill.inputs.crawl.store.coverage(backfill.inputs.crawl.integration, kind).await?;
+            let stored = backfill.stored(kind, &served).await?;
             let mut stored: HashMap<RepoKey, Coverage> =
                 stored.into_iter().map(|coverage| (coverage.repo.clone(), coverage)).collect();
             for (repo, known_since, rests) in &served {
                 let coverage = stored.remove(&repo.key);
-                backfill.streams.push(Stream::new(repo.clone(), *rests, kind, coverage, *known_since, terms));
+                let mut stream = Stream::new(repo.clone(), *rests, kind, coverage, *known_since, terms);
+                if backfill.inputs.only_newest {
+                    stream.ask_newest();
+                }
+                backfill.streams.push(stream);
             }
             backfill.caps.insert(kind, Cap { per_sync: terms.settings.per_sync, ..Cap::default() });
             backfill.queues.insert(kind, BTreeSet::new());
@@ -147,18 +158,39 @@ impl<'a> Backfill<'a> {
         Ok(backfill)
     }
 
+    /// The coverage of a kind: of a few repositories each by itself, so that an event costs the same however many
+    /// there are.
+    async fn stored(&self, kind: SecondaryKind, served: &[Served]) -> Result<Vec<Coverage>, StoreError> {
+        let Crawl { store, integration, .. } = &self.inputs.crawl;
+        if served.len() > READ_ONE_BY_ONE {
+            return store.coverage(integration, kind).await;
+        }
+        let mut stored = Vec::new();
+        for (repo, ..) in served {
+            stored.extend(store.coverage_of(integration, &repo.key, kind).await?);
+        }
+        Ok(stored)
+    }
+
     fn plan(&mut self) {
+        let now = self.inputs.crawl.now;
         let (indices, standings): (Vec<_>, Vec<_>) = self
             .streams
             .iter()
             .enumerate()
             .filter(|(_, stream)| !stream.is_out)
-            .map(|(index, stream)| (index, stream.standing(self.inputs.crawl.now)))
+            .map(|(index, stream)| {
+                let standing = stream.standing(self.inputs.crawl.now);
+                // What waits otherwise is not this sync's.
+                let newest = |standing: Standing| Standing { gap_since: None, known_since: now, ..standing };
+                (index, if self.inputs.only_newest { newest(standing) } else { standing })
+            })
             .unzip();
         let caps = SecondaryKind::ALL.map(|kind| self.caps.get(&kind).map_or(0, |cap| cap.per_sync));
         let usage = self.inputs.crawl.source.usage();
         let share = self.inputs.rotation_share;
         let quota = budget::rotation_quota(share, usage.per_hour, usage.remaining, self.inputs.crawl.interval);
+        let quota = if self.inputs.only_newest { 0 } else { quota };
         for mut work in budget::order(&standings, caps, quota, self.inputs.crawl.now) {
             work.stream = indices[work.stream];
             let stream = &mut self.streams[work.stream];
@@ -278,7 +310,10 @@ impl<'a> Backfill<'a> {
                 // What others reserved is theirs; what is free may be taken beyond the estimate.
                 let settled = stream.settle(fetched, cap.room(), terms);
                 cap.used += settled.items.len() as u64;
-                let next = stream.next_class(class, settled.goes_on);
+                // A first fetch takes one page; what is new is walked to its end.
+                let goes_on = settled.goes_on && class != Class::Never;
+                let is_over = self.inputs.only_newest && !goes_on;
+                let next = if is_over { None } else { stream.next_class(class, settled.goes_on) };
                 let next =
                     next.map(|(class, since)| Work { class, round: round + 1, since, stream: index, rechecks: false });
                 self.make_ready(index, settled.items, next);

@@ -90,6 +90,9 @@ pub struct BackfillInputs<'a> {
     pub start_date: Option<DateTime<Utc>>,
     /// What was refused less than an hour ago is asked again, too: after a sweep.
     pub asks_again: bool,
+    /// Something is known to have happened in each of them: its newest end is asked for, whatever its date says, and
+    /// nothing else. Gaps and deeper history wait for a sync of all.
+    pub only_newest: bool,
     /// Share of the hourly budget for re-checks; see [`ROTATION_SHARE`].
     pub rotation_share: f64,
     /// Told after every write.

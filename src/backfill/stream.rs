@@ -155,6 +155,11 @@ impl Stream {
         }
     }
 
+    /// Somebody said that something happened: it is asked for its newest end, whatever its date says.
+    pub fn ask_newest(&mut self) {
+        self.is_changed = self.has_newest && self.coverage.window.is_some();
+    }
+
     /// How it stands. Instants that lie in the future were told by a clock that has jumped back since.
     pub fn standing(&self, now: DateTime<Utc>) -> Standing {
         Standing {

@@ -74,7 +74,7 @@ pub(super) fn last_look(full_name: &str, syncs: &[SyncRecord]) -> Option<DateTim
         matches!(sync.outcome, Outcome::Completed | Outcome::Partial | Outcome::Held)
             && !sync.errors.iter().any(|error| is_about_it(error.repository.as_deref()))
             && !sync.held.iter().any(|held| is_about_it(held.repository.as_deref()))
-            && sync.trigger != Trigger::Approval
+            && !matches!(sync.trigger, Trigger::Approval | Trigger::Webhook)
     });
     looked.map(|sync| sync.started_at + TimeDelta::milliseconds(sync.duration_ms.cast_signed()))
 }

@@ -10,7 +10,7 @@ use super::request::Answer;
 use super::{App, Failure, listing};
 use crate::config::{Cadence, Integration, RulesRef};
 use crate::error::shown;
-use crate::model::{IntegrationKey, RepoKey, SyncRecord};
+use crate::model::{IntegrationKey, RepoKey, SyncRecord, Trigger};
 use crate::schedule;
 use crate::store::{AutoImportSwitch, CrawlLease, IntegrationState, StoreError, Switches};
 
@@ -178,8 +178,13 @@ async fn counts(app: &App, key: &IntegrationKey) -> Result<(u64, u64), Failure> 
     Ok((there as u64, imported.len() as u64))
 }
 
+/// A sync of the whole is among so many: one runs at least once a day.
+const WITH_LOOKS: usize = 32;
+
 async fn last_sync(app: &App, key: &IntegrationKey) -> Result<Option<SyncRecord>, Failure> {
-    Ok(app.store.syncs(Some(key), 1).await?.pop())
+    // What events brought meanwhile, an hour of it each, is not how the integration stands.
+    let newest = app.store.syncs(Some(key), WITH_LOOKS).await?;
+    Ok(newest.into_iter().find(|sync| sync.trigger != Trigger::Webhook))
 }
 
 /// As in the config: `every 3h`, `cron 0 */3 * * * (Europe/Berlin)`.

@@ -17,7 +17,7 @@ use crate::assemble::login::is_login;
 use crate::config::{Cadence, Integration, Secret, SecretFrom};
 use crate::engine::{self, EngineError, Progress, Run};
 use crate::error::{Report, shown};
-use crate::model::{Action, ImportAction, Outcome, Presence, SyncError, SyncId, SyncRecord, Trigger};
+use crate::model::{Action, ImportAction, Outcome, Presence, Scope, SyncError, SyncId, SyncRecord, Touched, Trigger};
 use crate::plan::EditPurpose;
 use crate::schedule;
 use crate::source::{Source, expiry_in_words, unused_in_words};
@@ -96,7 +96,7 @@ fn not_begun(app: &App, integration: &Integration, failure: &Failure) -> SyncRec
     record
 }
 
-/// Drops syncs, plans and journal entries that are older than the config keeps them; returns how many.
+/// Drops syncs, plans, journal entries and webhooks that are older than the config keeps them; returns how many.
 ///
 /// # Errors
 /// The store's.
@@ -104,7 +104,8 @@ pub async fn expire(app: &App) -> Result<u64, StoreError> {
     let now = app.clock.now();
     let before = |age: Duration| now - chrono::Duration::from_std(age).unwrap_or(chrono::Duration::days(36_500));
     let retention = &app.config.retention;
-    app.store.expire(before(retention.syncs), before(retention.undo)).await
+    let deliveries = app.store.expire_deliveries(before(retention.deliveries)).await?;
+    Ok(deliveries + app.store.expire(before(retention.syncs), before(retention.undo)).await?)
 }
 
 async fn choose<'a>(app: &'a App, names: &[String]) -> Result<Vec<&'a Integration>, Failure> {
@@ -261,6 +262,55 @@ struct Begun<'a> {
     stop: &'a CancellationToken,
 }
 
+/// A look at single repositories, because events say that something happened there: what it found, and which of them
+/// are worth another look soon. One that rests is not looked at: its next sync brings everything.
+///
+/// # Errors
+/// [`Failure`] when it was not begun.
+pub async fn touched(
+    app: &App,
+    integration: &Integration,
+    touched: Vec<Touched>,
+) -> Result<Option<(SyncRecord, Vec<Touched>)>, Failure> {
+    let switches = app.store.switches(&integration.key()).await?;
+    if integration::is_suspended(integration, &switches) {
+        return Ok(None);
+    }
+    let parts = app.assembler.parts(integration).await?;
+    let source = app.assembler.source(integration, Some(&app.store)).await?;
+    let synced = engine::sync(&Run {
+        parts: &parts,
+        source: source.as_ref(),
+        requests_before: source.usage().requests,
+        store: app.store.as_ref(),
+        clock: &app.clock,
+        ids: &app.ids,
+        id: SyncId(app.ids.next()),
+        trigger: Trigger::Webhook,
+        scope: Scope::Repositories(touched),
+        dry_run: false,
+        full: false,
+        auto_import: integration::auto_import_in_force(integration, &switches),
+        has_decisions_file: app.knows_decisions().await,
+        interval: interval(app, integration),
+        notes: Vec::new(),
+        stop: &app.stop,
+        progress: &|_| {},
+    })
+    .await
+    .map_err(|error| {
+        let mend = error.mend();
+        match error {
+            EngineError::Store(error) => error.into(),
+            error => Failure::refused(error.to_string(), mend.unwrap_or_default()),
+        }
+    })?;
+    if !synced.outcomes.is_empty() {
+        app.write_decisions().await?;
+    }
+    Ok(Some((synced.record, synced.again)))
+}
+
 async fn dry(
     app: &App,
     integration: &Integration,
@@ -300,6 +350,7 @@ async fn run(
         ids: &app.ids,
         id: begun.id,
         trigger: begun.trigger,
+        scope: Scope::Whole,
         dry_run: options.dry_run,
         full: options.full,
         auto_import: integration::auto_import_in_force(integration, &switches),

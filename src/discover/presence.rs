@@ -87,7 +87,12 @@ pub(super) async fn finish(
 
 /// What a complete walk says of one repository. Pure; being missing the second time is left to the
 /// caller, who looks it up by its id first.
-fn presence_after(known: &KnownRepository, is_seen: bool, is_absent: bool, hides: Option<String>) -> Presence {
+pub(super) fn presence_after(
+    known: &KnownRepository,
+    is_seen: bool,
+    is_absent: bool,
+    hides: Option<String>,
+) -> Presence {
     match (&known.presence, hides) {
         (Presence::Gone | Presence::Moved { .. }, _) if !is_seen => known.presence.clone(),
         // Hidden ones are not watched for absence: nothing of theirs is synced anyway.

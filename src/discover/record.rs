@@ -63,7 +63,7 @@ pub(super) async fn record_page(
     Ok(())
 }
 
-fn first_seen(run: &Discovery<'_>, repository: Repository, fingerprint: Fingerprint) -> KnownRepository {
+pub(super) fn first_seen(run: &Discovery<'_>, repository: Repository, fingerprint: Fingerprint) -> KnownRepository {
     let presence = match (run.behaviour.hides)(&repository) {
         Some(filter) => Presence::Excluded { filter },
         None if repository.is_archived => Presence::Archived,
@@ -80,7 +80,7 @@ fn first_seen(run: &Discovery<'_>, repository: Repository, fingerprint: Fingerpr
     }
 }
 
-fn updated(
+pub(super) fn updated(
     before: KnownRepository,
     repository: Repository,
     fingerprint: Fingerprint,

@@ -43,6 +43,7 @@ pub(super) async fn backfilling(
         commits: run.parts.kind(SecondaryKind::Commits),
         start_date: run.parts.start_date(),
         asks_again: record.sweep,
+        only_newest: false,
         rotation_share: backfill::ROTATION_SHARE,
         progress: &|progress| {
             *latest.lock().unwrap_or_else(PoisonError::into_inner) = progress;
@@ -120,7 +121,7 @@ async fn detailing(run: &Run<'_>, lease: &CrawlLease, record: &mut SyncRecord) -
 }
 
 /// What both are fetched with.
-fn crawl<'a>(run: &Run<'a>, lease: &'a CrawlLease) -> Crawl<'a> {
+pub(super) fn crawl<'a>(run: &Run<'a>, lease: &'a CrawlLease) -> Crawl<'a> {
     Crawl {
         source: run.source,
         store: run.store,
@@ -133,7 +134,7 @@ fn crawl<'a>(run: &Run<'a>, lease: &'a CrawlLease) -> Crawl<'a> {
     }
 }
 
-fn unless_cut_short(run: &Run<'_>, cut_short: Option<CutShort>) -> Result<(), Stop> {
+pub(super) fn unless_cut_short(run: &Run<'_>, cut_short: Option<CutShort>) -> Result<(), Stop> {
     match cut_short {
         None => Ok(()),
         // The refusal itself is among the errors; nothing was concluded from it.

@@ -247,7 +247,7 @@ pub(super) async fn links(parts: &Parts, store: &dyn Store, reading: &Reading) -
     Ok(links)
 }
 
-async fn entity_facts(parts: &Parts) -> Result<Vec<EntityFacts>, Stop> {
+pub(super) async fn entity_facts(parts: &Parts) -> Result<Vec<EntityFacts>, Stop> {
     let mut facts = Vec::new();
     let mut after: Option<EntityRef> = None;
     loop {
@@ -260,8 +260,18 @@ async fn entity_facts(parts: &Parts) -> Result<Vec<EntityFacts>, Stop> {
 
 /// Repositories of the other integrations on this catalog, as they were judged last.
 pub(super) async fn others(parts: &Parts, store: &dyn Store) -> Result<Vec<Other>, Stop> {
+    let stored = store.candidates(parts.catalog.name(), Some(&parts.key)).await?;
+    as_judged_last(parts, store, stored).await
+}
+
+/// These repositories as they were judged last.
+pub(super) async fn as_judged_last(
+    parts: &Parts,
+    store: &dyn Store,
+    candidates: Vec<StoredCandidates>,
+) -> Result<Vec<Other>, Stop> {
     let mut by_integration: BTreeMap<IntegrationKey, Vec<StoredCandidates>> = BTreeMap::new();
-    for one in store.candidates(parts.catalog.name(), Some(&parts.key)).await? {
+    for one in candidates {
         by_integration.entry(one.integration.clone()).or_default().push(one);
     }
     let abilities = parts.catalog.abilities();

@@ -16,6 +16,7 @@ pub mod preview;
 mod recheck;
 mod stop;
 pub mod survey;
+mod touched;
 pub mod undo;
 pub mod update;
 
@@ -35,12 +36,18 @@ use crate::clock::Clock;
 use crate::discover::DiscoverError;
 use crate::error::Report;
 use crate::ids::Ids;
-use crate::model::{Outcome, RepoKey, SyncId, SyncRecord, Trigger};
+use crate::model::{Outcome, RepoKey, Scope, SyncId, SyncRecord, Touched, Trigger};
 use crate::source::Source;
 use crate::store::{CrawlLease, Store, StoreError};
 
 pub use self::locked::refuse_locked;
 pub use self::stop::Stop;
+
+/// Looks at single repositories are kept as one record an hour, of which some may be newer than the sync before.
+const NEWEST_SYNCS: usize = 32;
+/// How long looks at single repositories are waited for, in steps.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(200);
+const LOOKS_WAITED_FOR: usize = 150;
 
 /// How far a stage has got.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -75,6 +82,8 @@ pub struct Run<'a> {
     pub id: SyncId,
     /// What started it.
     pub trigger: Trigger,
+    /// How much of the workspace it looks at.
+    pub scope: Scope,
     /// Write no entity; the store is a scratch copy.
     pub dry_run: bool,
     /// Sweep the whole list.
@@ -143,6 +152,8 @@ pub struct Synced {
     pub record: SyncRecord,
     /// What became of the plan's steps.
     pub outcomes: Vec<StepOutcome>,
+    /// Of the repositories of its scope, those that are worth another look soon.
+    pub again: Vec<Touched>,
 }
 
 /// Runs one sync to its end, whatever that is, and records it.
@@ -151,9 +162,10 @@ pub struct Synced {
 /// [`EngineError`] when it was not begun; everything later is in the record.
 pub async fn sync(run: &Run<'_>) -> Result<Synced, EngineError> {
     let key = &run.parts.key;
-    let Some(lease) = run.store.crawl_lease(key, Duration::ZERO).await? else {
-        return Err(EngineError::Running(run.parts.integration.name.clone()));
-    };
+    if let Scope::Repositories(touched) = &run.scope {
+        return touched::sync(run, touched).await;
+    }
+    let lease = lease(run).await?;
     let started_at = run.clock.now();
     let mut record = SyncRecord::begun(run.id.clone(), &run.parts.integration.name, run.trigger, started_at);
     record.notes.clone_from(&run.notes);
@@ -165,7 +177,25 @@ pub async fn sync(run: &Run<'_>) -> Result<Synced, EngineError> {
     let mut unserved = None;
     let ended = stages(run, &lease, &mut record, &mut outcomes, &mut unserved).await;
     conclude(run, &mut record, ended, unserved).await?;
-    Ok(Synced { record, outcomes })
+    Ok(Synced { record, outcomes, again: Vec::new() })
+}
+
+/// The crawl lease, unless another crawl runs. A look at single repositories, which is over in a moment, is waited for.
+async fn lease(run: &Run<'_>) -> Result<CrawlLease, EngineError> {
+    let key = &run.parts.key;
+    let running = || Err(EngineError::Running(run.parts.integration.name.clone()));
+    let mut wait = Duration::ZERO;
+    for _ in 0..LOOKS_WAITED_FOR {
+        if let Some(lease) = run.store.crawl_lease(key, wait).await? {
+            return Ok(lease);
+        }
+        let newest = run.store.syncs(Some(key), NEWEST_SYNCS).await?;
+        if newest.iter().any(|sync| sync.outcome == Outcome::Running) {
+            return running();
+        }
+        wait = LOOK_AGAIN_AFTER;
+    }
+    running()
 }
 
 /// The stages. `unserved` is told once discovery has ended.
@@ -194,7 +224,7 @@ async fn stages(
 /// A sync that still runs according to its record, while we hold the lease, ended without a word: a panic in
 /// a process that lives on.
 async fn interrupt_stale(run: &Run<'_>) -> Result<(), StoreError> {
-    for mut stale in run.store.syncs(Some(&run.parts.key), 1).await? {
+    for mut stale in run.store.syncs(Some(&run.parts.key), NEWEST_SYNCS).await? {
         if stale.outcome == Outcome::Running {
             stale.outcome = Outcome::Interrupted;
             run.store.save_sync(&run.parts.key, &stale).await?;

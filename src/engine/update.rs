@@ -13,14 +13,14 @@ use super::{Progress, Run, Stop};
 use crate::apply::{StepOutcome, StepResult};
 use crate::assemble::Parts;
 use crate::model::{
-    Action, Decision, DecisionKind, EntityRef, HeldEntry, ImportAction, ImportId, KnownRepository, Link, RepoKey,
-    SyncError, SyncRecord, Unseen,
+    Action, Decision, DecisionKind, EntityRef, HeldEntry, ImportAction, ImportId, KnownRepository, Link,
+    Recommendation, RepoKey, SyncError, SyncRecord, Unseen,
 };
 use crate::plan::{self, Chosen, EditPurpose, Guard, Plan};
 use crate::store::{CrawlLease, IntegrationState, StoredPlan};
 
 /// State note: auto-import waits because the store was new and the catalog had our marks (invariant 3).
-const UNCONFIRMED: &str = "auto_import_unconfirmed";
+pub(super) const UNCONFIRMED: &str = "auto_import_unconfirmed";
 
 /// State note: links whose documents could not be looked at when changed rules were accepted. These rules are new to
 /// them, whenever they can be.
@@ -49,7 +49,7 @@ pub(super) async fn update(
         .collect();
     let is_wanted = |known: &KnownRepository| wanted.contains(&known.repository.key);
     let known = if wanted.is_empty() { Vec::new() } else { known(run, is_wanted).await? };
-    let choices = choose(run, survey, judged, &known, &links, &decisions);
+    let choices = choose(run, survey, &judged.recommendations, &known, &links, &decisions);
     let material = gather(run.parts, run.store, &choices).await?;
     let decisions_lost = is_unconfirmed(run, lease, survey).await?;
     let state = run.store.integration(&run.parts.key).await?;
@@ -138,7 +138,7 @@ fn unlooked(plan: &Plan, links: &[Link], known: &[KnownRepository]) -> BTreeSet<
     links.iter().filter(is_unlooked).map(|link| (link.repo.clone(), link.entity.clone())).collect()
 }
 
-fn unlooked_of(state: &IntegrationState) -> BTreeSet<LinkKey> {
+pub(super) fn unlooked_of(state: &IntegrationState) -> BTreeSet<LinkKey> {
     let noted = state.notes.get(UNLOOKED).cloned();
     noted.and_then(|noted| serde_json::from_value(noted).ok()).unwrap_or_default()
 }
@@ -178,11 +178,11 @@ pub fn plan_of(
     })
 }
 
-/// What this sync wants: updates of links, adoptions, and what auto-import may take.
-fn choose(
+/// What this sync wants: updates of links, adoptions, and what auto-import may take of the `recommended`.
+pub(super) fn choose(
     run: &Run<'_>,
     survey: &Survey,
-    judged: &Judged,
+    recommended: &[Recommendation],
     known: &[KnownRepository],
     links: &[Link],
     decisions: &[Decision],
@@ -222,7 +222,7 @@ fn choose(
     if !run.auto_import {
         return choices;
     }
-    for one in &judged.recommendations {
+    for one in recommended {
         let Some(known) = served.get(&one.repo) else { continue };
         let is_decided = matches!(
             decided.get(&one.repo),
@@ -250,7 +250,7 @@ fn is_on_its_way_out(link: &Link, decisions: &[Decision]) -> bool {
 }
 
 /// What auto-import linked again waits for nobody any more.
-async fn settle(run: &Run<'_>, decisions: &[Decision], outcomes: &[StepOutcome]) -> Result<(), Stop> {
+pub(super) async fn settle(run: &Run<'_>, decisions: &[Decision], outcomes: &[StepOutcome]) -> Result<(), Stop> {
     for decision in decisions.iter().filter(|decision| waits_for_a_person(Some(&decision.kind))) {
         let is_done = |outcome: &&StepOutcome| matches!(outcome.result, StepResult::Done(_) | StepResult::Unchanged);
         if outcomes.iter().filter(is_done).any(|outcome| outcome.repo == decision.repo) {

@@ -219,6 +219,9 @@ pub struct SyncRecord {
     /// Whether the repository list was swept whole.
     #[serde(default)]
     pub sweep: bool,
+    /// Looks at single repositories that events asked for: those of an hour are one record.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub looks: u64,
     /// Discovery.
     pub repositories: RepositoryCounts,
     /// What awaits a decision.
@@ -256,6 +259,7 @@ impl SyncRecord {
             requests: 0,
             requests_remaining: None,
             sweep: false,
+            looks: 0,
             repositories: RepositoryCounts::default(),
             recommendations: RecommendationCounts::default(),
             imported: ImportCounts::default(),

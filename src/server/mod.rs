@@ -8,6 +8,7 @@ pub mod health;
 pub mod metrics;
 pub mod problem;
 pub mod ui;
+pub mod webhooks;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

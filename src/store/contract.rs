@@ -2,6 +2,7 @@
 //! calling [`contract!`] with a [`Home`] of its own.
 
 pub(crate) mod credentials;
+pub(crate) mod deliveries;
 pub(crate) mod discovery;
 pub(crate) mod durability;
 pub(crate) mod linking;
@@ -66,6 +67,11 @@ macro_rules! contract {
                 credentials_are_kept_replaced_and_forgotten,
                 several_credentials_change_together_or_not_at_all,
                 exports_leave_credentials_out_unless_asked_for,
+            }
+            deliveries::{
+                a_delivery_is_kept_once_by_id_and_by_body,
+                waiting_deliveries_come_oldest_first,
+                old_deliveries_go_once_they_are_done,
             }
             durability::{
                 everything_survives_reopening,

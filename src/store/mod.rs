@@ -20,7 +20,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use crate::model::{
-    Action, Coverage, Decision, Detail, DetailCoverage, DetailKind, EntityRef, ImportId, IngestedRecord,
+    Action, Coverage, Decision, Delivery, Detail, DetailCoverage, DetailKind, EntityRef, ImportId, IngestedRecord,
     IntegrationKey, Item, KnownRepository, Link, Recommendation, RepoKey, SecondaryKind, SyncId, SyncRecord, User,
     UserCoverage,
 };
@@ -288,6 +288,19 @@ pub trait Store: Send + Sync {
     async fn change_credentials(&self, changes: Vec<CredentialChange>) -> Result<bool, StoreError>;
     /// Forgets a credential, also one whose record cannot be read; whether it was there.
     async fn delete_credential(&self, name: &str) -> Result<bool, StoreError>;
+
+    /// Keeps webhooks, and says of each whether it is new: one of the same signers with the same id or the same body
+    /// was there before, or came earlier among these, and is not kept again. Durable when it returns, as is what they
+    /// are the same as. Takes no lease.
+    async fn keep_deliveries(&self, deliveries: Vec<Delivery>) -> Result<Vec<bool>, StoreError>;
+    /// Webhooks that wait to be worked, oldest first, at most `limit`.
+    async fn waiting_deliveries(&self, limit: usize) -> Result<Vec<Delivery>, StoreError>;
+    /// Replaces what is known of webhooks that were kept.
+    async fn save_deliveries(&self, deliveries: Vec<Delivery>) -> Result<(), StoreError>;
+    /// Webhooks, newest first, at most `limit`.
+    async fn deliveries(&self, limit: usize) -> Result<Vec<Delivery>, StoreError>;
+    /// Drops webhooks that came before an instant and wait no more; returns how many went.
+    async fn expire_deliveries(&self, before: DateTime<Utc>) -> Result<u64, StoreError>;
 
     /// Drops syncs, plans and journal entries older than these instants; returns how many records went.
     /// Syncs under way stay.

@@ -14,7 +14,7 @@ use super::{
     StoreError, StoreReport, StoredCandidates, StoredPlan, Switches, UserBatch,
 };
 use crate::model::{
-    Action, Coverage, Decision, Detail, DetailCoverage, DetailKind, EntityRef, ImportId, IngestedRecord,
+    Action, Coverage, Decision, Delivery, Detail, DetailCoverage, DetailKind, EntityRef, ImportId, IngestedRecord,
     IntegrationKey, Item, KnownRepository, Link, Recommendation, RepoKey, SecondaryKind, SyncId, SyncRecord, User,
     UserCoverage,
 };
@@ -334,6 +334,26 @@ impl Store for NothingStore {
     }
 
     async fn delete_credential(&self, _: &str) -> Result<bool, StoreError> {
+        Err(nothing_is_kept())
+    }
+
+    async fn keep_deliveries(&self, _: Vec<Delivery>) -> Result<Vec<bool>, StoreError> {
+        Err(nothing_is_kept())
+    }
+
+    async fn waiting_deliveries(&self, _: usize) -> Result<Vec<Delivery>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn save_deliveries(&self, _: Vec<Delivery>) -> Result<(), StoreError> {
+        Err(nothing_is_kept())
+    }
+
+    async fn deliveries(&self, _: usize) -> Result<Vec<Delivery>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn expire_deliveries(&self, _: DateTime<Utc>) -> Result<u64, StoreError> {
         Err(nothing_is_kept())
     }
 

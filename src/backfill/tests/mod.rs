@@ -120,6 +120,7 @@ impl Case {
             commits: Some(self.terms.commits),
             start_date: self.terms.start,
             asks_again: false,
+            only_newest: false,
             rotation_share: super::ROTATION_SHARE,
             progress: &|_| {
                 if self.fake.is_killed_by_a_write() {

@@ -142,6 +142,7 @@ impl Lab {
             commits: Some(settings),
             start_date: None,
             asks_again: false,
+            only_newest: false,
             rotation_share: ROTATION_SHARE,
             progress: &|_| (),
         })

@@ -9,8 +9,8 @@ use serde_json::Value;
 use super::codec;
 use super::keys::{Key, Part, Reader};
 use crate::model::{
-    Coverage, Decision, Detail, DetailCoverage, EntityRef, IntegrationKey, Item, KnownRepository, Link, RepoKey,
-    SyncRecord, User, UserCoverage,
+    Coverage, Decision, Delivery, Detail, DetailCoverage, EntityRef, IntegrationKey, Item, KnownRepository, Link,
+    RepoKey, SyncRecord, User, UserCoverage,
 };
 use crate::store::{IntegrationState, JournalEntry, SealedCredential, StoredCandidates, StoredPlan, Switches};
 
@@ -41,12 +41,16 @@ pub(super) const USER_COVERAGE: u8 = b'U';
 pub(super) const SYNCS: u8 = b'y';
 pub(super) const PLANS: u8 = b'p';
 pub(super) const CREDENTIALS: u8 = b'K';
+pub(super) const DELIVERIES: u8 = b'h';
 
 pub(super) const LINKS_BY_ENTITY: u8 = b'L';
 pub(super) const JOURNAL_BY_TIME: u8 = b'J';
 pub(super) const SYNCS_BY_TIME: u8 = b'Y';
 pub(super) const SYNCS_BY_INTEGRATION: u8 = b'Z';
 pub(super) const PLANS_BY_TIME: u8 = b'P';
+pub(super) const DELIVERIES_BY_ID: u8 = b'H';
+pub(super) const DELIVERIES_BY_BODY: u8 = b'B';
+pub(super) const DELIVERIES_WAITING: u8 = b'W';
 
 /// Whether a book is kept for its own sake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +83,8 @@ pub(super) const BOOKS: &[Book] = &[
     local::<bool>(DELETIONS, "deletions", &[Text, Text, Text]),
     local::<Move>(MOVES, "moves", &[Text, Text, Text]),
     local::<Value>(BUDGETS, "budgets", &[Text]),
+    // What an export misses of them, a sweep brings; copies for dry runs need none.
+    local::<Delivery>(DELIVERIES, "deliveries", &[Time, Text, Text]),
     record::<IntegrationState>(INTEGRATIONS, "integrations", &[Text, Text, Text]),
     record::<Switches>(SWITCHES, "switches", &[Text, Text, Text]),
     record::<KnownRepository>(REPOSITORIES, "repositories", &[Text, Text, Text, Text, Text]),
@@ -106,6 +112,9 @@ pub(super) const BOOKS: &[Book] = &[
     index(SYNCS_BY_TIME, "syncs_by_time", &[Time, Text]),
     index(SYNCS_BY_INTEGRATION, "syncs_by_integration", &[Text, Text, Text, Time, Text]),
     index(PLANS_BY_TIME, "plans_by_time", &[Time, Text]),
+    index(DELIVERIES_BY_ID, "deliveries_by_id", &[Text, Text, Time]),
+    index(DELIVERIES_BY_BODY, "deliveries_by_body", &[Text, Text, Time, Text]),
+    index(DELIVERIES_WAITING, "deliveries_waiting", &[Time, Text, Text]),
 ];
 
 // Two books under one tag would be one book; two branches that each add one do not compile together then.
@@ -190,8 +199,26 @@ pub(super) fn index_entries(key: &[u8], value: &[u8]) -> Option<Vec<Vec<u8>>> {
                 Key::in_book(SYNCS_BY_INTEGRATION).integration(&sync.integration).time(at).raw(reader.rest()).bytes(),
             ]
         }
+        DELIVERIES => {
+            let delivery: Delivery = codec::decode(value).ok()?;
+            let signers = signers(&delivery);
+            let (id, at) = (&delivery.id, delivery.received_at);
+            let mut entries = vec![
+                Key::in_book(DELIVERIES_BY_ID).text(&signers).text(id).time(at).bytes(),
+                Key::in_book(DELIVERIES_BY_BODY).text(&signers).text(&delivery.body_sha256).time(at).text(id).bytes(),
+            ];
+            if delivery.is_waiting() {
+                entries.push(Key::in_book(DELIVERIES_WAITING).raw(reader.rest()).bytes());
+            }
+            entries
+        }
         _ => Vec::new(),
     })
+}
+
+/// Those who signed a delivery, as a part of keys: their deliveries have nothing to do with those of others.
+pub(super) fn signers(delivery: &Delivery) -> String {
+    delivery.connectors.join(" ")
 }
 
 /// Why a value cannot lie under its key: it says to be about something else. `None`: it may; so may one that cannot be
@@ -243,6 +270,10 @@ fn own_key(key: &[u8], value: &[u8]) -> Option<Vec<u8>> {
         }
         SYNCS => own.text(&codec::decode::<StoredSync>(value).ok()?.record.id.0).bytes(),
         PLANS => own.text(&codec::decode::<StoredPlan>(value).ok()?.id).bytes(),
+        DELIVERIES => {
+            let delivery: Delivery = codec::decode(value).ok()?;
+            own.time(delivery.received_at).text(&signers(&delivery)).text(&delivery.id).bytes()
+        }
         _ => return None,
     })
 }
@@ -263,6 +294,15 @@ pub(super) fn record_of_entry(entry: &[u8]) -> Option<Vec<u8>> {
             reader.integration()?;
             timed(SYNCS, reader)?
         }
+        DELIVERIES_BY_ID => {
+            let (signers, id) = (reader.text()?, reader.text()?);
+            Key::in_book(DELIVERIES).time(reader.time()?).text(&signers).text(&id).bytes()
+        }
+        DELIVERIES_BY_BODY => {
+            let (signers, _) = (reader.text()?, reader.text()?);
+            Key::in_book(DELIVERIES).time(reader.time()?).text(&signers).text(&reader.text()?).bytes()
+        }
+        DELIVERIES_WAITING => Key::in_book(DELIVERIES).raw(reader.rest()).bytes(),
         _ => return None,
     })
 }

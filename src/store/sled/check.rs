@@ -173,7 +173,7 @@ pub(super) fn rebuild_indexes(draft: &mut Draft<'_>) -> Result<u64, StoreError> 
     }
     draft.apply()?;
     let mut made = 0;
-    for book in books_of(Role::Record) {
+    for book in books_of(Role::Record).chain(books_of(Role::Local)) {
         for entry in draft.tree.scan(&[book.tag], None) {
             let (key, value) = entry?;
             for entry in index_entries(&key, &value).unwrap_or_default() {

@@ -10,6 +10,7 @@ mod check;
 mod codec;
 mod commit;
 mod credentials;
+mod deliveries;
 mod details;
 mod draft;
 mod export;
@@ -50,7 +51,7 @@ use super::{
 };
 use crate::clock::Clock;
 use crate::model::{
-    Action, Coverage, Decision, Detail, DetailCoverage, DetailKind, EntityRef, ImportId, IngestedRecord,
+    Action, Coverage, Decision, Delivery, Detail, DetailCoverage, DetailKind, EntityRef, ImportId, IngestedRecord,
     IntegrationKey, Item, KnownRepository, Link, Recommendation, RepoKey, SecondaryKind, SyncId, SyncRecord, User,
     UserCoverage,
 };
@@ -539,6 +540,26 @@ impl Store for SledStore {
     async fn delete_credential(&self, name: &str) -> Result<bool, StoreError> {
         let name = name.to_owned();
         self.write(move |draft| credentials::delete(draft, &name)).await
+    }
+
+    async fn keep_deliveries(&self, deliveries: Vec<Delivery>) -> Result<Vec<bool>, StoreError> {
+        self.write(move |draft| deliveries::keep(draft, &deliveries)).await
+    }
+
+    async fn waiting_deliveries(&self, limit: usize) -> Result<Vec<Delivery>, StoreError> {
+        self.read(move |tree| deliveries::waiting(tree, limit)).await
+    }
+
+    async fn save_deliveries(&self, deliveries: Vec<Delivery>) -> Result<(), StoreError> {
+        self.write(move |draft| deliveries::save(draft, &deliveries)).await
+    }
+
+    async fn deliveries(&self, limit: usize) -> Result<Vec<Delivery>, StoreError> {
+        self.read(move |tree| deliveries::newest(tree, limit)).await
+    }
+
+    async fn expire_deliveries(&self, before: DateTime<Utc>) -> Result<u64, StoreError> {
+        self.write(move |draft| deliveries::expire(draft, before)).await
     }
 
     async fn expire(&self, syncs_before: DateTime<Utc>, journal_before: DateTime<Utc>) -> Result<u64, StoreError> {

@@ -1,0 +1,177 @@
+//! The smallest sync that brings the truth about single repositories: one look at each, judged and planned alone, its
+//! newest pull requests or commits. An event says where to look, never what is there (invariant 5).
+//!
+//! It takes the crawl lease, as what it records (presence, coverage) is what a crawl walks (invariants 6 and 7): it waits
+//! until that is over. Whatever asks for a person (a shrunk catalog, changed rules, a guard) is left to the next sync of
+//! the whole.
+
+mod fetching;
+mod judging;
+mod recording;
+mod updating;
+
+use std::time::Duration;
+
+use super::{EngineError, Run, Stop, Synced, stop_if_asked, survey};
+use crate::apply::{StepOutcome, StepResult};
+use crate::discover::{self, Behaviour, DiscoverError, Discovery, Looked};
+use crate::error::Report;
+use crate::model::{KnownRepository, Repository, SyncError, SyncRecord, Touched};
+use crate::plan::guard;
+use crate::store::CrawlLease;
+
+/// How often it is asked whether to stop while a crawl is waited for.
+const ASK_EVERY: Duration = Duration::from_secs(1);
+
+/// What a look found, beside what it asked for.
+struct Look<'a> {
+    touched: &'a Touched,
+    known: KnownRepository,
+    is_changed: bool,
+}
+
+impl Look<'_> {
+    /// Its entity may have to be brought up to date.
+    fn is_due(&self) -> bool {
+        self.is_changed || self.touched.again
+    }
+}
+
+/// Looks at these repositories, and records it.
+pub(super) async fn sync(run: &Run<'_>, touched: &[Touched]) -> Result<Synced, EngineError> {
+    let key = &run.parts.key;
+    let lease = loop {
+        if let Some(lease) = run.store.crawl_lease(key, ASK_EVERY).await? {
+            break lease;
+        }
+        if run.stop.is_cancelled() {
+            return Err(EngineError::Running(run.parts.integration.name.clone()));
+        }
+    };
+    let started_at = run.clock.now();
+    let mut record = SyncRecord::begun(run.id.clone(), &run.parts.integration.name, run.trigger, started_at);
+    let (mut outcomes, mut again) = (Vec::new(), Vec::new());
+    let ended = stages(run, &lease, touched, &mut record, &mut outcomes, &mut again).await;
+    if ended.is_err() {
+        again = touched.to_vec();
+    }
+    recording::conclude(run, &mut record, touched.len(), ended).await?;
+    Ok(Synced { record, outcomes, again })
+}
+
+async fn stages(
+    run: &Run<'_>,
+    lease: &CrawlLease,
+    touched: &[Touched],
+    record: &mut SyncRecord,
+    outcomes: &mut Vec<StepOutcome>,
+    again: &mut Vec<Touched>,
+) -> Result<(), Stop> {
+    let state = run.store.integration(&run.parts.key).await?;
+    let Some(state) = state.filter(|state| state.discovery.last_sweep_at.is_some()) else {
+        record.notes.push("nothing is known yet: the first sync brings it".to_owned());
+        return Ok(());
+    };
+    super::refuse_locked(&state, &run.parts.integration)
+        .map_err(|error| Stop::Failed { stage: "begin", report: Report::plain(error.to_string(), error.mend()) })?;
+    run.source.begin_sync().map_err(DiscoverError::Source)?;
+    let looks = look(run, lease, touched, record, again).await?;
+
+    let due: Vec<&Look<'_>> = looks.iter().filter(|look| look.is_due()).collect();
+    if !due.is_empty() && updating::may_plan(run, &state, record) {
+        if let Some(survey) = surveyed(run, record).await? {
+            let changed: Vec<&KnownRepository> =
+                due.iter().filter(|look| look.is_changed).map(|look| &look.known).collect();
+            let recommended = judging::judge(run, lease, &survey, &changed).await?;
+            let known: Vec<KnownRepository> = due.iter().map(|look| look.known.clone()).collect();
+            let updated = updating::update(run, record, &survey, &state, &recommended, &known).await?;
+            outcomes.extend(updated);
+            again.extend(left(&due, outcomes));
+        }
+    }
+    stop_if_asked(run)?;
+    fetching::fetch(run, lease, &looks, record).await
+}
+
+/// One look at each.
+async fn look<'a>(
+    run: &Run<'_>,
+    lease: &CrawlLease,
+    touched: &'a [Touched],
+    record: &mut SyncRecord,
+    again: &mut Vec<Touched>,
+) -> Result<Vec<Look<'a>>, Stop> {
+    let integration = &run.parts.integration;
+    let hides = |repository: &Repository| integration.repositories.hides(repository);
+    let discovery = Discovery {
+        source: run.source,
+        store: run.store,
+        lease,
+        behaviour: Behaviour {
+            hides: &hides,
+            sweep_every: integration.complete_sweep_every,
+            guard: run.parts.guard(),
+            auto_import: run.auto_import,
+            full: false,
+        },
+        now: run.clock.now(),
+        sync_id: record.id.clone(),
+        stop: run.stop,
+        progress: &|_, _| {},
+    };
+    let mut looks = Vec::new();
+    for one in touched {
+        stop_if_asked(run)?;
+        match discover::touch(&discovery, one).await {
+            Ok(Looked::There { known, is_new, is_changed }) => {
+                record.repositories.seen += 1;
+                record.repositories.new += u64::from(is_new);
+                record.repositories.changed += u64::from(is_changed && !is_new);
+                looks.push(Look { touched: one, known: *known, is_changed });
+            }
+            Ok(Looked::NotFound { full_name }) => {
+                record.notes.push(format!("{full_name} was not found by its id: the next sync lists all and tells"));
+            }
+            Ok(Looked::NotOurs) => {}
+            Err(DiscoverError::Source(error)) if !error.ends_sync() => {
+                let mend = error.mend();
+                let is_transient = error.is_transient();
+                record.errors.push(SyncError {
+                    repository: Some(one.full_name()),
+                    stage: "discover".to_owned(),
+                    message: Report::new("it could not be looked at", &error, mend).one_line(),
+                    retry: if is_transient { "soon" } else { "next_sync" }.to_owned(),
+                });
+                record.repositories.failed += 1;
+                again.extend(is_transient.then(|| one.clone()));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(looks)
+}
+
+/// The catalog as it is now; `None` where it shrank so much that a person has to be asked, which the next sync does.
+async fn surveyed(run: &Run<'_>, record: &mut SyncRecord) -> Result<Option<survey::Survey>, Stop> {
+    let catalog = run.parts.catalog.as_ref();
+    let survey = survey::look(catalog, run.store).await?;
+    let previous = run.store.known_entities(catalog.name()).await?;
+    let reading = &survey.reading;
+    let shrunk = previous.and_then(|previous| {
+        guard::catalog_shrunk(&previous, &reading.entity_refs, &reading.unreadable, run.parts.guard())
+    });
+    if let Some(reason) = shrunk {
+        record.notes.push(format!("{reason}; nothing was written, the next sync asks"));
+        return Ok(None);
+    }
+    Ok(Some(survey))
+}
+
+/// Those with a step that did not come about.
+fn left(due: &[&Look<'_>], outcomes: &[StepOutcome]) -> Vec<Touched> {
+    let is_left =
+        |outcome: &&StepOutcome| matches!(outcome.result, StepResult::Left { .. } | StepResult::Failed { .. });
+    let left: Vec<_> = outcomes.iter().filter(is_left).map(|outcome| &outcome.repo).collect();
+    let due = due.iter().filter(|look| left.contains(&&look.known.repository.key));
+    due.map(|look| look.touched.clone()).collect()
+}
