@@ -70,9 +70,6 @@ pub(super) fn read(name: &str, place: Place, node: &Node, context: &Context, fau
         let fault = Fault::of(node, "credentials would cross the network in the clear");
         faults.push(fault.mend("use https, or say `allow_http: true` where the network is trusted"));
     }
-    if let Some(node) = node.get("webhook_secrets").filter(|_| !webhook_secrets.is_empty()) {
-        faults.push(Fault::of(node, "this has no effect").because("this version has no webhooks yet").warning());
-    }
     let (url, auth) = (url?, auth?);
     check_auth(auth_node.unwrap_or(node), &url, &auth, context, faults);
     Some(Connector {

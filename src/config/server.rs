@@ -45,8 +45,8 @@ pub(super) fn read(node: &Node, context: &Context, faults: &mut Faults) -> Optio
         identity: map.optional("identity", faults, identity),
         edit_rules: map.read("edit_rules", false, faults, fields::boolean),
     };
-    for key in ["webhook_listen", "public_url", "behind_proxy", "identity"] {
-        warn_unused(node.get(key), "this version has no webhooks, web UI or wider API yet", faults);
+    for key in ["behind_proxy", "identity"] {
+        warn_unused(node.get(key), "this version has no web UI or wider API yet", faults);
     }
     warn_unused(node.get("edit_rules"), "this version has no web UI yet", faults);
     if let (Some(_), Some(node)) = (&server.tls, node.get("tls")) {

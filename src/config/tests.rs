@@ -290,7 +290,6 @@ fn connectors_are_checked_p6_1_p6_4_p6_7() {
         ("requests_per_second: 5", "5: `requests_per_second` has no effect"),
         ("test_repository: PAY/api.git", "5: `PAY/api.git` is not a repository"),
         ("proxy: socks://x", "5: this is not the URL of an http proxy"),
-        ("webhook_secrets: [ { env: HOOK } ]", "5: this has no effect"),
         ("prxy: http://x", "5: `prxy` is not a key of a connector"),
     ] {
         says(&connector(line), &[wanted]);
@@ -300,6 +299,7 @@ fn connectors_are_checked_p6_1_p6_4_p6_7() {
         "api_url: http://[::1]:1/2.0/",
         "reserve: 0",
         "proxy: http://u:p@proxy:3128",
+        "webhook_secrets: [ { env: BITBUCKET_TOKEN }, { file: ./older } ]",
     ] {
         sound(&connector(fine));
     }

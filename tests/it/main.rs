@@ -48,3 +48,4 @@ mod terminal;
 mod undo;
 mod unjudged;
 mod walkthrough;
+mod webhooks;

@@ -66,8 +66,11 @@ pub(super) fn read(root: &Entry<'_>, ledger: &mut Ledger) -> Draft {
     }
     for (key, entry) in &parts {
         if !matches!(*key, "integrations" | "catalog") {
-            let why =
-                if *key == "events" { "this version has no webhooks" } else { "not about Bitbucket's repositories" };
+            let why = if *key == "events" {
+                "webhooks are set up with `webhook_secrets` and `webhook create`"
+            } else {
+                "not about Bitbucket's repositories"
+            };
             ledger.not_applicable(entry, why);
         }
     }

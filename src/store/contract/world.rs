@@ -219,6 +219,7 @@ pub(crate) fn batch(repo: &RepoKey, kind: SecondaryKind, items: Vec<Item>, minut
 
 pub(crate) fn sync(id: &str, minute: i64, outcome: Outcome) -> SyncRecord {
     SyncRecord {
+        looks: 0,
         id: SyncId(id.to_owned()),
         integration: "acme".to_owned(),
         trigger: Trigger::Manual,

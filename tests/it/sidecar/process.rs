@@ -26,8 +26,12 @@ impl<'a> Sidecar<'a> {
 
     /// With more arguments.
     pub fn with(bench: &'a Bench, args: &[&str]) -> Self {
+        Self::of(bench, bench.command(&[&["run", "--listen", "127.0.0.1:0"], args].concat()))
+    }
+
+    /// Started by this command.
+    pub fn of(bench: &'a Bench, mut command: Command) -> Self {
         let log = fs::File::create(bench.path("log")).expect("a log");
-        let mut command = bench.command(&[&["run", "--listen", "127.0.0.1:0"], args].concat());
         let child = command.stderr(log).stdout(std::process::Stdio::null()).spawn().expect("the program");
         let sidecar = Self { bench, running: Running(Some(child)) };
         sidecar.until("it runs", || sidecar.log().contains("running"));
@@ -58,6 +62,11 @@ impl<'a> Sidecar<'a> {
         assert!(status.expect("kill").success());
     }
 
+    /// kill -9.
+    pub fn killed(self) {
+        self.running.kill();
+    }
+
     fn ended(mut self) -> ExitStatus {
         self.running.0.take().expect("it runs").wait().expect("its end")
     }
@@ -71,7 +80,7 @@ impl<'a> Sidecar<'a> {
         assert!(!bench.path("data/run.json").exists());
     }
 
-    fn address(&self) -> String {
+    pub fn address(&self) -> String {
         let run: Value = serde_json::from_str(&self.bench.read("data/run.json")).expect("JSON");
         run["address"].as_str().expect("an address").trim_start_matches("http://").to_owned()
     }
