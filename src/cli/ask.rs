@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use super::args::{
     self, ActionFilter, Activity, Cli, Command, Discovered, ImportFilter, Imported, Integration, Output, Store, Switch,
-    Sync,
+    Sync, Webhook,
 };
 use crate::commands::Failure;
-use crate::commands::request::{DiscoveredFilter, ImportOptions, Request, Selection, StateFilter, UndoSelection};
+use crate::commands::request::{
+    DiscoveredFilter, ImportOptions, Request, Selection, StateFilter, UndoSelection, WebhookDeed,
+};
 use crate::model::{Action, DetailKind};
 
 /// Rows a person is shown at once, where they did not say.
@@ -54,6 +56,14 @@ pub(super) fn request(cli: &Cli) -> Result<Request, Failure> {
             }
             Integration::Delete(of) => Request::IntegrationDelete { name: of.name, dry_run: false },
         },
+        Command::Webhook(webhook) => {
+            let (deed, of) = match webhook {
+                Webhook::Create(of) => (WebhookDeed::Create, of),
+                Webhook::List(of) => (WebhookDeed::List, of),
+                Webhook::Delete(of) => (WebhookDeed::Delete, of),
+            };
+            Request::Webhook { deed, integrations: of.integrations }
+        }
         Command::Activity(activity) => {
             let all = if cli.global.output == Output::Table { SHOWN } else { usize::MAX };
             let limit = |of: &args::ActivityOf| of.limit.unwrap_or(all);

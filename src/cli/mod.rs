@@ -102,6 +102,7 @@ async fn dispatch(start: Start) -> Result<Exit, Failure> {
         | Command::Discovered(_)
         | Command::Imported(_)
         | Command::Integration(_)
+        | Command::Webhook(_)
         | Command::Activity(_)
         | Command::Credential(_)
         | Command::Store(Store::Check) => answered(&start, &screen, request(&start.cli)?).await,

@@ -408,6 +408,25 @@ pub struct Deletion {
     pub is_orphaned: bool,
 }
 
+/// A webhook on Bitbucket that points to us, or what kept us from looking.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WebhookRow {
+    /// Of which integration.
+    pub integration: String,
+    /// `workspace`, `project KEY`, `repository PROJECT/slug`.
+    pub place: String,
+    /// As Bitbucket numbers it.
+    pub id: Option<String>,
+    /// Where it sends to.
+    pub url: String,
+    /// What it sends.
+    pub events: Vec<String>,
+    /// `active`, `inactive`; `created`, `updated`, `deleted`; `failed`.
+    pub result: String,
+    /// Why it failed, with the mend.
+    pub reason: Option<String>,
+}
+
 /// A stored credential, for `credential list` and `info`: everything but what is secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct CredentialRow {

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use super::Failure;
 use super::answer::CheckRow;
+use super::webhook::{self, Look};
 use crate::assemble::Assembler;
 use crate::config::{Config, Fault, Integration};
 use crate::source::git::{OfferedKey, SshSettings};
-use crate::source::{Finding, FindingCode};
+use crate::source::{Finding, FindingCode, Source, SourceError};
 
 /// Looks at everything the integrations named use (all, when none is named). What fails is a row. Connectors
 /// that are `lacking` a secret are not asked.
@@ -72,7 +73,7 @@ pub async fn check(
         // Workspaces of one connector are looked at one by one: rights may differ.
         let is_new = connectors.insert((&integration.connector, &integration.workspace));
         if is_new && !lacking.contains(&integration.connector) {
-            rows.extend(source_rows(assembler, integration).await);
+            rows.extend(source_rows(config, assembler, integration).await);
         }
     }
     Ok(rows)
@@ -152,11 +153,41 @@ async fn catalog_rows(config: &Config, assembler: &Assembler, integration: &Inte
     rows
 }
 
-async fn source_rows(assembler: &Assembler, integration: &Integration) -> Vec<CheckRow> {
+async fn source_rows(config: &Config, assembler: &Assembler, integration: &Integration) -> Vec<CheckRow> {
     let about = format!("connector {}", integration.connector);
     match assembler.source(integration, None).await {
-        Ok(source) => source.preflight().await.into_iter().map(|finding| of_finding(&about, finding)).collect(),
+        Ok(source) => {
+            let findings = source.preflight().await;
+            let is_known = findings.iter().any(|finding| finding.code == FindingCode::Ok);
+            let mut rows: Vec<CheckRow> = findings.into_iter().map(|finding| of_finding(&about, finding)).collect();
+            if is_known {
+                rows.extend(webhook_row(config, source.as_ref(), integration).await);
+            }
+            rows
+        }
         Err(failure) => vec![failed(&about, "unusable", &integration.workspace, &failure)],
+    }
+}
+
+/// Whether webhooks may be managed and point to us, where they are wanted.
+async fn webhook_row(config: &Config, source: &dyn Source, integration: &Integration) -> Option<CheckRow> {
+    let connector = config.connector_of(integration)?;
+    let ours = webhook::wanted(config, connector)?;
+    let about = format!("connector {}", integration.connector);
+    let create = format!("`catalog-sync webhook create {}`", integration.name);
+    let row = |code, message: &str, mend: Option<&str>| row(&about, code, "webhooks", message, mend);
+    match webhook::look(source, integration, connector.kind, &ours).await {
+        Look::Set => Some(row("ok", &format!("one sends to {ours}"), None)),
+        Look::Inactive => Some(row("warning", &format!("the one to {ours} is switched off"), Some(&create))),
+        Look::Missing => {
+            Some(row("warning", &format!("none sends to {ours}: changes wait for the next sync"), Some(&create)))
+        }
+        Look::Untold => None,
+        Look::Failed(error @ SourceError::Forbidden { .. }) => {
+            let mend = webhook::missing_right(connector.kind);
+            Some(row("invalid_permissions", &format!("they may not be looked at: {error}"), Some(mend)))
+        }
+        Look::Failed(error) => Some(row("warning", &webhook::reason(connector.kind, &error), None)),
     }
 }
 

@@ -22,6 +22,7 @@ pub mod running;
 pub mod store;
 pub mod sync;
 pub mod undo;
+pub mod webhook;
 pub mod weeks;
 
 use std::collections::BTreeSet;
@@ -233,6 +234,7 @@ pub async fn execute(
         Request::IntegrationDraft(draft) => draft::integration(app, &draft).await,
         Request::EntityShow { entity, integration } => entity::show(app, &entity, integration.as_deref()).await,
         Request::EntitySearch { integration, text } => entity::search(app, &integration, &text).await,
+        Request::Webhook { deed, integrations } => webhook::webhook(app, deed, &integrations).await,
         Request::StoreCheck => store::check(app).await,
         Request::StoreExport { of } => store::export(app, of).await,
         Request::CredentialList { name } => credential::list(app, name.as_deref()).await,

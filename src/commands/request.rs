@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::answer::{
     CommitRow, CredentialDeletion, CredentialRow, Deletion, DiscoveredRow, DryRun, ImportReport, ImportedDetail,
-    ImportedRow, IntegrationRow, Page, PullRequestRow, UndoReport, UserRow,
+    ImportedRow, IntegrationRow, Page, PullRequestRow, UndoReport, UserRow, WebhookRow,
 };
 use super::draft::{Drafted, IntegrationDraft};
 use super::entity::{EntityDetail, FoundEntity};
@@ -215,6 +215,18 @@ pub struct ImportOptions {
     pub as_new: bool,
     /// Show, write nothing.
     pub dry_run: bool,
+}
+
+/// What is wanted with webhooks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WebhookDeed {
+    /// Make them, or make them so.
+    Create,
+    /// Look.
+    List,
+    /// Remove them.
+    Delete,
 }
 
 /// One thing to do.
@@ -472,6 +484,13 @@ pub enum Request {
         /// Fingerprint of the access token that was refused; `None`: the one that is stored does not last.
         refused: Option<String>,
     },
+    /// `webhook create|list|delete`.
+    Webhook {
+        /// Which of them.
+        deed: WebhookDeed,
+        /// Empty: of all that have webhook secrets.
+        integrations: Vec<String>,
+    },
     /// `credential delete`.
     CredentialDelete {
         /// Which.
@@ -507,6 +526,7 @@ impl Request {
             | Self::StoreCheck
             | Self::StoreExport { .. }
             | Self::CredentialList { .. }
+            | Self::Webhook { deed: WebhookDeed::List, .. }
             | Self::CredentialRecords => true,
             Self::SyncNow { .. }
             | Self::SyncApprove { .. }
@@ -520,6 +540,7 @@ impl Request {
             | Self::IntegrationAutoImport { .. }
             | Self::IntegrationDelete { .. }
             | Self::IntegrationDraft(_)
+            | Self::Webhook { .. }
             | Self::CredentialChange { .. }
             | Self::CredentialRenew { .. }
             | Self::CredentialDelete { .. } => false,
@@ -564,6 +585,7 @@ impl Request {
             | Self::ActivityCommits { .. }
             | Self::ActivityDetails { .. }
             | Self::ActivityUsers { .. }
+            | Self::Webhook { .. }
             | Self::ActivityWeeks { .. }
             | Self::EntityShow { .. }
             | Self::EntitySearch { .. } => false,
@@ -615,6 +637,14 @@ impl fmt::Display for Request {
             Self::RulesCheck { .. } => f.write_str("rules check"),
             Self::RulesPreview { .. } => f.write_str("rules preview"),
             Self::Report { .. } => f.write_str("report"),
+            Self::Webhook { deed, integrations } => {
+                let deed = match deed {
+                    WebhookDeed::Create => "create",
+                    WebhookDeed::List => "list",
+                    WebhookDeed::Delete => "delete",
+                };
+                write!(f, "webhook {deed} {}", named(integrations))
+            }
             Self::SyncHistory { .. } => f.write_str("sync history"),
             Self::SyncShow { .. } => f.write_str("sync show"),
             Self::DiscoveredList(_) | Self::DiscoveredPage { .. } => f.write_str("discovered list"),
@@ -725,6 +755,8 @@ pub enum Answer {
     CredentialRecords(BTreeMap<String, SealedCredential>),
     /// Of a login that was to be renewed.
     CredentialRenewed(Box<Renewed>),
+    /// Of `webhook create`, `list`, `delete`.
+    Webhooks(Vec<WebhookRow>),
     /// Of `credential delete`.
     CredentialDeleted(CredentialDeletion),
 }

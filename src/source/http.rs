@@ -28,7 +28,7 @@ pub use auth::{
 };
 pub use bucket::Limits;
 pub use budget::Reserve;
-pub(crate) use client::Posted;
+pub(crate) use client::{Posted, Verb};
 pub use sent::SentCount;
 pub(crate) use session::{Call, Pool, Reply, Session, Who};
 pub use token::{Grant, Granted, TokenEndpoint, TokenError};

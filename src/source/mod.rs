@@ -5,6 +5,7 @@ pub mod bitbucket_cloud;
 pub mod bitbucket_data_center;
 mod cursor;
 pub mod git;
+pub mod hooks;
 pub mod http;
 mod json;
 mod look;
@@ -17,6 +18,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use self::hooks::{Hook, HookPlace, NewHook};
 use crate::model::coverage::Head;
 use crate::model::{Build, DetailBody, DetailKind, IngestedRecord, InstanceId, Item, RepoKey, Repository, User};
 
@@ -271,6 +273,31 @@ pub trait Source: Send + Sync {
     async fn users(&self, cursor: Option<&Cursor>) -> Result<UserPage, SourceError> {
         let _ = cursor;
         Err(SourceError::NotFound { url: "users".to_owned() })
+    }
+
+    /// Webhooks at a place, ours and others'.
+    ///
+    /// # Errors
+    /// [`SourceError::NotFound`]: none can be set up there; [`SourceError::Forbidden`]: not with this credential.
+    async fn hooks(&self, place: &HookPlace) -> Result<Vec<Hook>, SourceError> {
+        Err(SourceError::NotFound { url: format!("webhooks of the {place}") })
+    }
+
+    /// Creates a webhook, or makes the one with this id so. Sent once.
+    ///
+    /// # Errors
+    /// As [`Source::hooks`].
+    async fn set_hook(&self, place: &HookPlace, id: Option<&str>, hook: &NewHook) -> Result<Hook, SourceError> {
+        let _ = (id, hook);
+        Err(SourceError::NotFound { url: format!("webhooks of the {place}") })
+    }
+
+    /// Removes a webhook; one that is not there any more is as good.
+    ///
+    /// # Errors
+    /// As [`Source::hooks`].
+    async fn remove_hook(&self, place: &HookPlace, id: &str) -> Result<(), SourceError> {
+        Err(SourceError::NotFound { url: format!("webhook {id} of the {place}") })
     }
 
     /// To be called when a sync starts: secrets kept in files are read again (P6.10).

@@ -12,6 +12,7 @@ mod rules;
 mod simulate;
 mod store;
 mod sync;
+mod webhook;
 
 #[cfg(test)]
 mod tests;
@@ -34,6 +35,7 @@ pub use self::rules::{Rules, RulesCheck, RulesPreview};
 pub use self::simulate::Simulate;
 pub use self::store::Store;
 pub use self::sync::{Sync, SyncHistory, SyncNow};
+pub use self::webhook::{Integrations, Webhook};
 
 /// Keeps a software catalog and Bitbucket together.
 ///
@@ -103,6 +105,15 @@ Examples:
     /// Integrations and their switches
     #[command(subcommand)]
     Integration(Integration),
+    /// The webhooks on Bitbucket that make changes arrive in seconds
+    #[command(
+        subcommand,
+        after_help = "\
+Example:
+  catalog-sync webhook create               make them, in each workspace or project of the config
+  catalog-sync webhook list                 which of them point to this sidecar"
+    )]
+    Webhook(Webhook),
     /// Rules files
     #[command(subcommand)]
     Rules(Rules),

@@ -12,6 +12,7 @@ pub(super) mod rules;
 mod store;
 mod sync;
 mod undo;
+mod webhook;
 
 use self::activity::{commits, details, pull_requests, users};
 use self::credential::{credential, credentials};
@@ -23,9 +24,10 @@ use self::report::reports;
 use self::store::store;
 use self::sync::{sync, syncs};
 use self::undo::undo;
+use self::webhook::webhooks;
 use super::output::Screen;
 use crate::commands::Exit;
-use crate::commands::answer::RowResult;
+use crate::commands::answer::{RowResult, WebhookRow};
 use crate::commands::request::Answer;
 use crate::model::{Outcome, SyncRecord};
 
@@ -73,6 +75,7 @@ pub fn print(screen: &Screen, answer: &Answer) -> std::io::Result<()> {
         Answer::Entity(entity) => screen.print(entity, |_| entity.entity.clone()),
         Answer::Entities(found) => screen.print(found, |_| String::new()),
         Answer::Store(report) => screen.print(report, |screen| store(screen, report)),
+        Answer::Webhooks(rows) => screen.print(rows, |screen| webhooks(screen, rows)),
         Answer::Credentials(rows) => screen.print(rows, |screen| credentials(screen, rows)),
         Answer::Credential(row) => screen.print(row, |_| credential(row)),
         Answer::CredentialRecords(records) => {
@@ -97,6 +100,11 @@ pub fn exit(answer: &Answer) -> Exit {
         Answer::DryRuns(runs) => runs.iter().map(|run| of_sync(&run.record)).collect(),
         Answer::Imported(report) => report.rows.iter().map(|row| of_row(row.result)).collect(),
         Answer::Undone(report) => report.rows.iter().map(|row| of_row(row.result)).collect(),
+        Answer::Webhooks(rows) => {
+            let failed = |row: &WebhookRow| row.result == "failed";
+            let exit = |row: &WebhookRow| if failed(row) { Exit::Failed } else { Exit::Done };
+            rows.iter().map(exit).collect()
+        }
         Answer::Store(report) if !report.faults.is_empty() => vec![Exit::Failed],
         _ => Vec::new(),
     };

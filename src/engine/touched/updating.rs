@@ -62,7 +62,7 @@ pub(super) async fn update(
         by: "auto-import",
         now: run.clock.now(),
         stop: run.stop,
-        progress: &|_| {},
+        progress: &|_, _| {},
     };
     let outcomes = carry_out(&applying, &plan).await?;
     count(record, &outcomes);

@@ -5,6 +5,7 @@
 
 mod commits;
 mod details;
+mod hooks;
 mod listing;
 mod preflight;
 mod pull_requests;
@@ -23,6 +24,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::cursor::{broken_off, cursor, place_of};
+use super::hooks::{Hook, HookPlace, NewHook};
 use super::http::links::{ApiBase, Place, segment, shown};
 use super::http::session::SessionSettings;
 use super::http::{
@@ -264,6 +266,18 @@ impl Source for BitbucketCloud {
 
     async fn users(&self, cursor: Option<&Cursor>) -> Result<UserPage, SourceError> {
         users::page(self, cursor).await
+    }
+
+    async fn hooks(&self, place: &HookPlace) -> Result<Vec<Hook>, SourceError> {
+        hooks::list(self, place).await
+    }
+
+    async fn set_hook(&self, place: &HookPlace, id: Option<&str>, hook: &NewHook) -> Result<Hook, SourceError> {
+        hooks::set(self, place, id, hook).await.map_err(|error| hook.blotted(error))
+    }
+
+    async fn remove_hook(&self, place: &HookPlace, id: &str) -> Result<(), SourceError> {
+        hooks::remove(self, place, id).await
     }
 
     fn begin_sync(&self) -> Result<(), SourceError> {

@@ -16,6 +16,7 @@
 
 mod commits;
 mod details;
+mod hooks;
 mod listing;
 mod preflight;
 mod pull_requests;
@@ -35,6 +36,7 @@ use tokio::sync::OnceCell;
 use url::Url;
 
 use super::cursor::broken_off;
+use super::hooks::{Hook, HookPlace, NewHook};
 use super::http::links::{ApiBase, segment, shown};
 use super::http::session::SessionSettings;
 use super::http::{Call, Credential, CredentialSettings, HttpSettings, Limits, SentCount, Session, SettingsError, Who};
@@ -409,6 +411,18 @@ impl Source for BitbucketDataCenter {
 
     fn most_at_once(&self) -> usize {
         MOST_AT_ONCE
+    }
+
+    async fn hooks(&self, place: &HookPlace) -> Result<Vec<Hook>, SourceError> {
+        hooks::list(self, place).await
+    }
+
+    async fn set_hook(&self, place: &HookPlace, id: Option<&str>, hook: &NewHook) -> Result<Hook, SourceError> {
+        hooks::set(self, place, id, hook).await.map_err(|error| hook.blotted(error))
+    }
+
+    async fn remove_hook(&self, place: &HookPlace, id: &str) -> Result<(), SourceError> {
+        hooks::remove(self, place, id).await
     }
 
     fn begin_sync(&self) -> Result<(), SourceError> {

@@ -35,6 +35,7 @@ use self::error::Blamed;
 use self::log::Row;
 use self::remote::Remote;
 use self::scratch::{Fetched, Scratch};
+use super::hooks::{Hook, HookPlace, NewHook};
 use super::http::CredentialSettings;
 use super::{
     Ask, Cursor, Finding, FindingCode, ItemPage, Listing, PipelinePage, RepositoryPage, Source, SourceError, Usage,
@@ -467,6 +468,18 @@ impl Source for WithGit {
             Ask::Commits { include, exclude } => self.commits(repo, ask, include, exclude, cursor).await,
             _ => self.inner.secondary(repo, ask, cursor).await,
         }
+    }
+
+    async fn hooks(&self, place: &HookPlace) -> Result<Vec<Hook>, SourceError> {
+        self.inner.hooks(place).await
+    }
+
+    async fn set_hook(&self, place: &HookPlace, id: Option<&str>, hook: &NewHook) -> Result<Hook, SourceError> {
+        self.inner.set_hook(place, id, hook).await
+    }
+
+    async fn remove_hook(&self, place: &HookPlace, id: &str) -> Result<(), SourceError> {
+        self.inner.remove_hook(place, id).await
     }
 
     fn detail_kinds(&self) -> &[DetailKind] {

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use reqwest::Method;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use url::Url;
@@ -15,12 +16,27 @@ use crate::error::escape_control;
 /// What is sent.
 pub struct Request<'a> {
     pub url: &'a Url,
-    /// `None`: a GET.
+    pub verb: Verb,
+    /// What goes with it.
     pub posted: Option<&'a Posted>,
     pub authorization: Option<&'a HeaderValue>,
 }
 
-/// What is posted: a question too long for an address, never a change.
+/// What a request wants. All but webhooks ask.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Verb {
+    /// A GET; a POST where the question is too long for an address.
+    #[default]
+    Ask,
+    /// A POST.
+    Create,
+    /// A PUT.
+    Replace,
+    /// A DELETE.
+    Remove,
+}
+
+/// What goes with a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Posted {
     /// `application/x-www-form-urlencoded`
@@ -102,14 +118,20 @@ impl Client {
         if let Some(host) = link_local_host(request.url) {
             return Err(Fault::Refused(LinkLocal(host).to_string()));
         }
-        let post = |kind: &'static str, body: &str| {
-            self.inner.post(request.url.clone()).header(CONTENT_TYPE, kind).body(body.to_owned())
+        let method = match (request.verb, request.posted) {
+            (Verb::Ask, None) => Method::GET,
+            (Verb::Ask, Some(_)) | (Verb::Create, _) => Method::POST,
+            (Verb::Replace, _) => Method::PUT,
+            (Verb::Remove, _) => Method::DELETE,
         };
-        let mut builder = match request.posted {
-            Some(Posted::Form(form)) => post("application/x-www-form-urlencoded", form),
-            Some(Posted::Json(json)) => post("application/json", json),
-            None => self.inner.get(request.url.clone()),
-        };
+        let mut builder = self.inner.request(method, request.url.clone());
+        if let Some(posted) = request.posted {
+            let (kind, body) = match posted {
+                Posted::Form(form) => ("application/x-www-form-urlencoded", form),
+                Posted::Json(json) => ("application/json", json),
+            };
+            builder = builder.header(CONTENT_TYPE, kind).body(body.clone());
+        }
         builder = builder.header(ACCEPT, "application/json");
         if let Some(authorization) = request.authorization {
             builder = builder.header(AUTHORIZATION, authorization.clone());
@@ -221,7 +243,7 @@ mod tests {
     async fn a_literal_link_local_address_is_refused() {
         let client = Client::new(&HttpSettings::default(), false).unwrap();
         let url = Url::parse("http://169.254.169.254/latest/meta-data").unwrap();
-        let result = client.send(Request { url: &url, posted: None, authorization: None }).await;
+        let result = client.send(Request { url: &url, verb: Verb::Ask, posted: None, authorization: None }).await;
         assert!(matches!(result, Err(Fault::Refused(_))));
     }
 

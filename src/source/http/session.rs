@@ -15,7 +15,7 @@ use self::attempts::Attempts;
 use super::auth::{Authorizer, CredentialSettings};
 use super::bucket::{Allowance, Limits};
 use super::budget::Snapshot;
-use super::client::{Client, Posted};
+use super::client::{Client, Posted, Verb};
 use super::links::{ApiBase, shown};
 use super::retry::{Jitter, Throttle};
 use super::sent::{Sent, SentCount};
@@ -53,7 +53,8 @@ pub(crate) enum Who {
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
     pub url: Url,
-    /// `None`: a GET.
+    pub verb: Verb,
+    /// What goes with it.
     pub posted: Option<Posted>,
     pub pool: Pool,
     pub who: Who,
@@ -70,6 +71,7 @@ impl Call {
     pub fn get(url: Url, who: Who) -> Self {
         Self {
             url,
+            verb: Verb::Ask,
             posted: None,
             pool: Pool::Repositories,
             who,

@@ -12,7 +12,7 @@ use serde_json::Value;
 use url::{Url, form_urlencoded};
 
 use super::answer;
-use super::client::{Answer, Client, Fault, Posted, Request};
+use super::client::{Answer, Client, Fault, Posted, Request, Verb};
 use super::links::{check_address, is_loopback, shown};
 use super::{HttpSettings, SettingsError};
 use crate::source::SourceError;
@@ -126,7 +126,9 @@ pub(super) async fn exchange(
     let answer = loop {
         attempts += 1;
         sent();
-        match client.send(Request { url: token_url, posted: Some(&form), authorization: Some(&authorization) }).await {
+        let request =
+            Request { url: token_url, verb: Verb::Ask, posted: Some(&form), authorization: Some(&authorization) };
+        match client.send(request).await {
             Ok(answer) if answer.status >= 500 => {
                 if attempts >= ATTEMPTS {
                     return Err(SourceError::Server { url, status: answer.status, attempts }.into());

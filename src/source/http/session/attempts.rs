@@ -11,7 +11,7 @@ use crate::source::SourceError;
 use crate::source::http::answer;
 use crate::source::http::auth::Authorizer;
 use crate::source::http::budget::Observed;
-use crate::source::http::client::{Answer, Fault, Request};
+use crate::source::http::client::{Answer, Fault, Request, Verb};
 use crate::source::http::links::shown;
 use crate::source::http::retry::{Backoff, reset_s, server_date, throttled_until};
 
@@ -112,8 +112,12 @@ impl<'a> Attempts<'a> {
             Err(error) => return Verdict::Failed(error),
         };
         session.count_request();
-        let request =
-            Request { url: &self.url, posted: self.call.posted.as_ref(), authorization: Some(&authorization.header) };
+        let request = Request {
+            url: &self.url,
+            verb: self.call.verb,
+            posted: self.call.posted.as_ref(),
+            authorization: Some(&authorization.header),
+        };
         let answered = session.client.send(request).await;
         session.sent.note(self.call.pool, answered.as_ref().ok().map(|answer| answer.status));
         let answer = match answered {
@@ -213,7 +217,7 @@ impl<'a> Attempts<'a> {
 
     fn redirected(&mut self, answer: &Answer) -> Verdict {
         let location = answer.headers.get("location").and_then(|value| value.to_str().ok());
-        let Some(location) = location.filter(|_| self.call.posted.is_none()) else {
+        let Some(location) = location.filter(|_| self.call.posted.is_none() && self.call.verb == Verb::Ask) else {
             let message = format!("a redirect to nowhere ({})", answer.status);
             return Verdict::Failed(SourceError::NotBitbucket { url: shown(&self.url), message });
         };
