@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::PathBuf;
 
+use secrecy::ExposeSecret;
 use secrecy::zeroize::Zeroizing;
-use secrecy::{ExposeSecret, SecretString};
 use tracing::warn;
 
 use super::args::{CredentialAdd, CredentialRekey, CredentialUpdate, SecretInput};
@@ -14,9 +14,9 @@ use super::output::Screen;
 use super::{Asking, Exit, Start, local, printed, prompt, render};
 use crate::clock::Clock;
 use crate::commands::Failure;
+pub(super) use crate::commands::credential::{check_name, is_a_login, unfit, whole};
 use crate::commands::request::{Answer, Request};
-use crate::config::fields::is_name;
-use crate::credentials::input::{self, Given, InputError, MAX_BYTES};
+use crate::credentials::input::{self, Given, MAX_BYTES};
 use crate::credentials::key::{next_to, read_file, replace, write_new};
 use crate::credentials::{CredentialError, Head, Key, KeyPlace, Kind, Opened, Vault, sealed};
 use crate::error::Report;
@@ -149,23 +149,6 @@ fn keys(start: &Start, place: &KeyPlace, of: CredentialRekey) -> Result<(Key, Ke
     }
 }
 
-/// Refuses what is no name.
-pub(super) fn check_name(name: &str) -> Result<(), Failure> {
-    if is_name(name) {
-        return Ok(());
-    }
-    let mend = "names are 1 to 63 of a-z, 0-9 and `-`, beginning with a letter; the secret itself is asked for";
-    // Not shown: it may be the secret, pasted where the name belongs.
-    Err(Failure::usage("this is not the name of a credential", mend))
-}
-
-fn is_a_login(name: &str) -> Failure {
-    Failure::usage(
-        "a credential of the kind oauth_login is made in a browser, not given",
-        format!("`catalog-sync credential login {name}`"),
-    )
-}
-
 pub(super) fn begin(start: &Start) -> Result<(Asking<'_>, KeyPlace), Failure> {
     let config = local::load(start)?;
     let place = config.credential_key.clone().ok_or(CredentialError::NoKey)?;
@@ -290,35 +273,4 @@ pub(super) async fn asked(start: &Start, name: &str, kind: Kind, is_stored: bool
     let secret = prompt::line(&question, true, &start.stop).await?;
     let secret = input::checked(secret, kind.secret()).map_err(unfit)?;
     Ok(Given { kind: Some(kind), user, secret: Some(secret), expires: None })
-}
-
-/// All that a kind needs.
-pub(super) fn whole(kind: Kind, user: Option<SecretString>, secret: Option<SecretString>) -> Result<Opened, Failure> {
-    let lacks = |what: &str| {
-        let mend = format!(
-            "a credential of the kind {kind} has {}",
-            match kind.user() {
-                Some(user) => format!("the {user} and the {}", kind.secret()),
-                None => format!("the {} alone", kind.secret()),
-            }
-        );
-        Failure::usage(format!("the {what} is missing"), mend)
-    };
-    match (kind.user(), &user) {
-        (Some(word), None) => return Err(lacks(word)),
-        (None, Some(_)) => {
-            return Err(Failure::usage(
-                format!("a credential of the kind {kind} has no user"),
-                "leave it out, or choose another `--kind`",
-            ));
-        }
-        _ => {}
-    }
-    let secret = secret.ok_or_else(|| lacks(kind.secret()))?;
-    Ok(Opened { kind, user, secret, tokens: None })
-}
-
-pub(super) fn unfit(error: InputError) -> Failure {
-    let mend = Some(error.mend().to_owned());
-    Failure { report: Report::new("no credential could be read", &error, mend), exit: Exit::Usage }
 }

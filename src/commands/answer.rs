@@ -104,9 +104,9 @@ pub struct DiscoveredRow {
 impl DiscoveredRow {
     /// The same with the version that its contents have.
     pub fn versioned(mut self) -> Self {
-        self.version.clear();
-        // Of what a person sees: whatever process shows it, and after a restart, it is the same.
-        let shown = serde_json::to_vec(&self).unwrap_or_default();
+        // Of what a person decides by: whatever process shows it, and after a restart, it is the same.
+        let judged = Self { version: String::new(), detected_at: DateTime::UNIX_EPOCH, ..self.clone() };
+        let shown = serde_json::to_vec(&judged).unwrap_or_default();
         self.version = hex::encode(&Sha256::digest(shown)[..8]);
         self
     }

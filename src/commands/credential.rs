@@ -3,12 +3,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use secrecy::SecretString;
+
 use super::answer::{CredentialDeletion, CredentialRow};
-use super::request::{Answer, Renewed};
+use super::request::{Answer, Renewed, Request};
 use super::{App, Exit, Failure};
 use crate::assemble::login::{Renews, is_login};
 use crate::config::Auth;
-use crate::credentials::{CredentialError, sealed};
+use crate::config::fields::is_name;
+use crate::credentials::input::{self, InputError};
+use crate::credentials::sealed::Head;
+use crate::credentials::{CredentialError, Kind, Opened, sealed};
 use crate::error::{Report, escape_control};
 use crate::source::SourceError;
 use crate::store::{CredentialChange, SealedCredential};
@@ -16,7 +21,8 @@ use crate::store::{CredentialChange, SealedCredential};
 impl From<CredentialError> for Failure {
     fn from(error: CredentialError) -> Self {
         let mend = Some(error.mend());
-        Self { report: Report::new("the credential store could not be used", &error, mend), exit: Exit::Usage }
+        let exit = if matches!(error, CredentialError::Unknown { .. }) { Exit::Unknown } else { Exit::Usage };
+        Self { report: Report::new("the credential store could not be used", &error, mend), exit }
     }
 }
 
@@ -108,6 +114,91 @@ pub(super) async fn change(app: &App, changes: Vec<CredentialChange>, rekey: boo
     drop(leases);
     records.retain(|name, _| names.contains(name));
     Ok(Answer::Credentials(rows(app, &records)))
+}
+
+/// A credential given to a running sidecar, named fields as on stdin: what is asked for then holds it sealed. Replaces the
+/// one that is there, whose user name stays where none is given.
+///
+/// # Errors
+/// Usage: it is no credential, there is no key, it is a login.
+pub async fn given(app: &App, name: &str, fields: &[u8]) -> Result<Request, Failure> {
+    check_name(name)?;
+    let records = refreshed(app).await?;
+    let vault = app.assembler.vault();
+    let key = vault.key()?;
+    // One store has one key: a credential under another would be found out only when it is needed.
+    if let Some((other, record)) = records.iter().find(|(other, record)| *other != name && record.key_id != key.id()) {
+        let sealed_under = escape_control(&record.key_id);
+        return Err(CredentialError::OtherKey { name: other.clone(), sealed_under, key: key.id() }.into());
+    }
+    let before = records.get(name);
+    let kind = before.and_then(|record| Kind::parse(&record.kind));
+    let input = input::read(fields, kind, before.is_some()).map_err(unfit)?;
+    let kind = input.kind.unwrap_or(Kind::AccessToken);
+    if kind == Kind::OAuthLogin {
+        return Err(is_a_login(name));
+    }
+    let user = match (input.user, before) {
+        (None, Some(record)) if kind.user().is_some() => vault.open_record(name, record)?.user,
+        (user, _) => user,
+    };
+    let what = whole(kind, user, input.secret)?;
+    let now = app.clock.now();
+    let created_at = before.map_or(now, |record| record.created_at);
+    let head = Head { created_at, updated_at: now, expires: input.expires };
+    let credential = sealed::seal(&key, name, &what, head)
+        .map_err(|error| Failure::failed(Report::new("the credential could not be sealed", &error, None)))?;
+    let instead_of = before.map(|record| record.nonce.clone());
+    let change = CredentialChange { name: name.to_owned(), instead_of, credential };
+    Ok(Request::CredentialChange { changes: vec![change], rekey: false })
+}
+
+/// Refuses what is no name.
+pub(crate) fn check_name(name: &str) -> Result<(), Failure> {
+    if is_name(name) {
+        return Ok(());
+    }
+    let mend = "names are 1 to 63 of a-z, 0-9 and `-`, beginning with a letter; the secret itself is asked for";
+    // Not shown: it may be the secret, pasted where the name belongs.
+    Err(Failure::usage("this is not the name of a credential", mend))
+}
+
+pub(crate) fn is_a_login(name: &str) -> Failure {
+    Failure::usage(
+        "a credential of the kind oauth_login is made in a browser, not given",
+        format!("`catalog-sync credential login {name}`"),
+    )
+}
+
+/// All that a kind needs.
+pub(crate) fn whole(kind: Kind, user: Option<SecretString>, secret: Option<SecretString>) -> Result<Opened, Failure> {
+    let lacks = |what: &str| {
+        let mend = format!(
+            "a credential of the kind {kind} has {}",
+            match kind.user() {
+                Some(user) => format!("the {user} and the {}", kind.secret()),
+                None => format!("the {} alone", kind.secret()),
+            }
+        );
+        Failure::usage(format!("the {what} is missing"), mend)
+    };
+    match (kind.user(), &user) {
+        (Some(word), None) => return Err(lacks(word)),
+        (None, Some(_)) => {
+            return Err(Failure::usage(
+                format!("a credential of the kind {kind} has no user"),
+                "leave it out, or choose another `--kind`",
+            ));
+        }
+        _ => {}
+    }
+    let secret = secret.ok_or_else(|| lacks(kind.secret()))?;
+    Ok(Opened { kind, user, secret, tokens: None })
+}
+
+pub(crate) fn unfit(error: InputError) -> Failure {
+    let mend = Some(error.mend().to_owned());
+    Failure { report: Report::new("no credential could be read", &error, mend), exit: Exit::Usage }
 }
 
 /// Renews a login for a process that does not hold the store. What goes back is sealed.

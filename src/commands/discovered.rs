@@ -52,12 +52,7 @@ fn is_wanted(row: &DiscoveredRow, project: Option<&str>, filter: &DiscoveredFilt
     state && action && search && kind && filter.project.as_ref().is_none_or(is_project)
 }
 
-/// Every row of one integration, in the store's order.
-async fn rows_of(app: &App, integration: &Integration) -> Result<Vec<DiscoveredRow>, Failure> {
-    Ok(rows_with_projects(app, integration).await?.into_iter().map(|(row, _)| row).collect())
-}
-
-/// The same, each with the key of its repository's project.
+/// Every row of one integration with the key of its repository's project, in the store's order.
 async fn rows_with_projects(
     app: &App,
     integration: &Integration,
@@ -184,9 +179,8 @@ fn row(
 pub(super) async fn show(app: &App, repository: &str, integration: Option<&str>) -> Result<Answer, Failure> {
     let (integration, known) = app.find(repository, integration).await?;
     let explanation = judge::explain(app, integration, &known).await?;
-    let row = rows_of(app, integration).await?.into_iter().find(|row| row.repository.id == known.repository.key.id);
-    let imported =
-        imported::rows_of(app, integration).await?.into_iter().find(|row| row.repository.id == known.repository.key.id);
+    let row = row_now(app, integration, &known.repository.key).await?;
+    let imported = imported::row_now(app, integration, &known).await?;
     Ok(Answer::Explained(Box::new(Explained { row, imported, explanation })))
 }
 
@@ -208,8 +202,7 @@ pub(super) async fn ignore(
         found.push(app.find(text, integration).await?);
     }
     for (integration, known) in &found {
-        let links = app.store.links(&integration.catalog).await?;
-        if links.iter().any(|link| link.repo == known.repository.key) {
+        if !app.store.links_of(&integration.catalog, &known.repository.key).await?.is_empty() {
             return Err(Failure::refused(
                 format!("{} is imported", known.repository.full_name),
                 "unlink it first: `imported unlink`",
@@ -279,10 +272,11 @@ async fn marked(app: &App, integration: &Integration, repo: &RepoKey) -> Result<
 async fn now_rows(app: &App, found: &[(&Integration, KnownRepository)]) -> Result<Answer, Failure> {
     let mut rows = Vec::new();
     for integration in app.integrations(None)? {
-        let of_one = rows_of(app, integration).await?;
-        rows.extend(of_one.into_iter().filter(|row| {
-            found.iter().any(|(of, known)| of.name == integration.name && known.repository.key.id == row.repository.id)
-        }));
+        let of_it = found.iter().filter(|(of, _)| of.name == integration.name);
+        let of_it: BTreeSet<&RepoKey> = of_it.map(|(_, known)| &known.repository.key).collect();
+        for repo in of_it {
+            rows.extend(row_now(app, integration, repo).await?);
+        }
     }
     Ok(Answer::Discovered(rows))
 }

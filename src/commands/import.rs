@@ -18,7 +18,7 @@ use crate::model::{
 };
 use crate::plan::{self, Plan, Step};
 use crate::recommend::awaits_decision;
-use crate::store::{LinkChange, StoredPlan};
+use crate::store::{LinkChange, Listed, ListedOf, StoredPlan};
 
 /// What is chosen in one integration, and what cannot be.
 #[derive(Default)]
@@ -92,12 +92,14 @@ async fn named(
                 "merge it into one (`--into ENTITY`), or change `registration` in the config",
             ));
         }
-        let recommendations = app.store.recommendations(&integration.key()).await?;
-        let recommendation = recommendations.into_iter().find(|one| one.repo == known.repository.key);
-        let links = app.store.links(&integration.catalog).await?;
+        let repo = known.repository.key.clone();
+        let of_it = app.store.listed(&integration.key(), ListedOf::These(vec![repo])).await?.pop();
+        let (recommendation, links, decision) = match of_it {
+            Some(Listed { recommendation, links, decision, .. }) => (recommendation, links, decision),
+            None => (None, Vec::new(), None),
+        };
         let rules = crate::assemble::rules(integration)?;
-        let decisions = app.store.decisions(&integration.catalog).await?;
-        let left = left(&decisions, &known);
+        let left = left(decision.as_slice(), &known);
         let choice = choices.entry(integration.name.clone()).or_default();
         // What is linked waits for a person again only where its entity is missing, or a rule says `many`.
         let waits = recommendation.as_ref().is_some_and(|one| awaits_decision(one, &links, &rules));

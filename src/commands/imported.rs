@@ -57,6 +57,21 @@ pub(super) async fn rows_of(app: &App, integration: &Integration) -> Result<Vec<
     Ok(rows)
 }
 
+/// The row of one repository as it is now; `None`: it is not linked, or shown where it was handed over to.
+pub(super) async fn row_now(
+    app: &App,
+    integration: &Integration,
+    known: &KnownRepository,
+) -> Result<Option<ImportedRow>, Failure> {
+    let links = links_of(app, integration, known).await?;
+    let Some(link) = links.first() else { return Ok(None) };
+    if !app.handed_over(&integration.key(), std::slice::from_ref(known)).await?.is_empty() {
+        return Ok(None);
+    }
+    let syncs = app.store.syncs(Some(&integration.key()), SYNCS_LOOKED_AT).await?;
+    Ok(Some(row(integration, link, known, &syncs)))
+}
+
 /// When a sync last found everything in step: unchanged links are not rewritten, so it is the end of the
 /// last sync that had no complaint about the repository, if that is later than what the link remembers.
 fn last_synced_at(link: &Link, known: &KnownRepository, syncs: &[SyncRecord]) -> Option<DateTime<Utc>> {
@@ -212,9 +227,7 @@ pub(super) async fn unlink(app: &App, repositories: &[String], integration: Opti
 }
 
 async fn links_of(app: &App, integration: &Integration, known: &KnownRepository) -> Result<Vec<Link>, Failure> {
-    let mut links = app.store.links(&integration.catalog).await?;
-    links.retain(|link| link.repo == known.repository.key);
-    Ok(links)
+    Ok(app.store.links_of(&integration.catalog, &known.repository.key).await?)
 }
 
 fn not_imported(known: &KnownRepository) -> Failure {

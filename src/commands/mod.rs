@@ -41,7 +41,7 @@ use crate::error::{Report, escape_control};
 use crate::ids::Ids;
 use crate::metrics::Metrics;
 use crate::model::{IntegrationKey, KnownRepository, Presence, RepoKey};
-use crate::store::{Store, StoreError};
+use crate::store::{ListedOf, Store, StoreError};
 use answer::RepositoryName;
 use caller::Caller;
 use request::{Answer, Request};
@@ -341,7 +341,13 @@ impl App {
         text: &str,
         integration: Option<&str>,
     ) -> Result<(&Integration, KnownRepository), Failure> {
-        let mut found: Vec<(&Integration, KnownRepository)> = Vec::new();
+        let mut found = self.find_exactly(text, integration).await?;
+        if let ([_], Some(one)) = (found.as_slice(), found.first())
+            && one.1.presence.is_served()
+        {
+            return Ok(found.swap_remove(0));
+        }
+        found.clear();
         for integration in self.integrations(integration)? {
             let known = self.repositories(&integration.key()).await?;
             found.extend(known.into_iter().filter(|known| is_meant(text, known)).map(|known| (integration, known)));
@@ -383,6 +389,26 @@ impl App {
             Some(found) => Ok(found),
             None => Err(self.unknown(text, integration).await?),
         }
+    }
+
+    /// Those whose id, or whose full name as kept lists have it, is this very text: found without a walk over all.
+    async fn find_exactly(
+        &self,
+        text: &str,
+        integration: Option<&str>,
+    ) -> Result<Vec<(&Integration, KnownRepository)>, Failure> {
+        let mut found = Vec::new();
+        for integration in self.integrations(integration)? {
+            let key = integration.key();
+            let id = match text.contains('/') {
+                true => listing::id_of(self, integration, text).await?,
+                false => Some(text.to_owned()),
+            };
+            let repo = id.map(|id| RepoKey { instance: key.instance.clone(), id });
+            let listed = self.store.listed(&key, ListedOf::These(repo.into_iter().collect())).await?;
+            found.extend(listed.into_iter().map(|listed| (integration, listed.known)));
+        }
+        Ok(found)
     }
 
     /// No such repository, with the nearest that there is.

@@ -109,7 +109,13 @@ pub async fn expire(app: &App) -> Result<u64, StoreError> {
 }
 
 async fn choose<'a>(app: &'a App, names: &[String]) -> Result<Vec<&'a Integration>, Failure> {
-    if app.visible().next().is_none() {
+    for name in names {
+        app.integration(name)?;
+    }
+    if app.visible().next().is_none() && !app.config.integrations.is_empty() {
+        return Err(Failure::unknown("there is no integration that you may see", "use a token that sees one"));
+    }
+    if app.config.integrations.is_empty() {
         return Err(Failure::usage(
             "the config has no integration",
             format!("add one to {}; `catalog-sync init` writes an example", shown(&app.config.path)),
@@ -126,9 +132,6 @@ async fn choose<'a>(app: &'a App, names: &[String]) -> Result<Vec<&'a Integratio
                 chosen.push(integration);
             }
         }
-    }
-    for name in names {
-        app.integration(name)?;
     }
     // Asked for by name, or nothing else is left: say why, rather than doing nothing.
     match resting.first() {

@@ -58,7 +58,7 @@ async fn chosen<'a>(
                 let of_id =
                     looked_after(app, &among, imports(app.store.as_ref(), &ImportId(id.clone())).await?).await?;
                 if of_id.is_empty() {
-                    return Err(Failure::usage(
+                    return Err(Failure::unknown(
                         format!("there is no import {}", escape_control(id)),
                         "`imported list --output json` tells the import of each row; what is older than `retention.undo` is forgotten",
                     ));
@@ -70,7 +70,7 @@ async fn chosen<'a>(
         UndoSelection::Sync { id } => {
             let sync = app.store.sync(&SyncId(id.clone())).await?;
             if !sync.is_some_and(|(_, record)| app.caller.sees(&record.integration)) {
-                return Err(Failure::usage(
+                return Err(Failure::unknown(
                     format!("there is no sync {}", escape_control(id)),
                     "`catalog-sync sync history` lists them",
                 ));

@@ -3,6 +3,7 @@
 
 mod absence;
 mod again;
+mod api;
 mod approving;
 mod bad_connectors;
 mod bad_input;

@@ -152,7 +152,7 @@ pub fn discovered(data: &Value) {
             "detected_at": time(),
             "state": one_of(&["pending", "ignored", "hidden"]),
         }),
-        json!({"needs_review": optional(), "hidden_by": optional(), "tombstone": optional()}),
+        json!({"needs_review": optional(), "hidden_by": optional(), "tombstone": optional(), "version": string()}),
     );
     conforms(&array(row), data);
 }

@@ -126,6 +126,27 @@ pub(super) async fn counts(app: &App, integration: &Integration) -> Result<Optio
     Ok(view.as_ref().map(View::counts))
 }
 
+/// The id of a repository by its full name, where lists are kept and have it.
+///
+/// # Errors
+/// The store's.
+pub(super) async fn id_of(app: &App, integration: &Integration, full_name: &str) -> Result<Option<String>, Failure> {
+    if !app.views.are_kept() {
+        return Ok(None);
+    }
+    let kept = fresh(app, integration).await?;
+    let name = integration.name.as_str();
+    let are_sorted =
+        |view: &View| view.discovered.is_sorted_by(Column::Name) && view.imported.is_sorted_by(Column::Name);
+    sorted(&kept.view, are_sorted, |view| {
+        view.discovered.sort_by(Column::Name, name, &view.words);
+        view.imported.sort_by(Column::Name, name, &view.words);
+    });
+    let view = kept.view.read().unwrap_or_else(PoisonError::into_inner);
+    let Some(view) = view.as_ref() else { return Ok(None) };
+    Ok(view.discovered.named(full_name).or_else(|| view.imported.named(full_name)).map(str::to_owned))
+}
+
 fn status_word(status: ImportStatus) -> &'static str {
     match status {
         ImportStatus::Registered => "registered",

@@ -79,6 +79,7 @@ pub(super) struct Place<'a> {
 /// A row that has a place in every order.
 pub(super) trait Sorted {
     fn id(&self) -> &str;
+    fn full_name(&self) -> &str;
     fn place<'a>(&'a self, column: Column, integration: &'a str, words: &'a Words) -> Place<'a>;
 }
 
@@ -97,6 +98,10 @@ macro_rules! sorted {
         impl Sorted for $row {
             fn id(&self) -> &str {
                 self.id()
+            }
+
+            fn full_name(&self) -> &str {
+                self.full_name()
             }
 
             fn place<'a>(&'a self, column: Column, integration: &'a str, words: &'a Words) -> Place<'a> {

@@ -72,6 +72,14 @@ impl<R: Sorted> Table<R> {
         }
     }
 
+    /// The id of the row of a full name; the order by name must be there.
+    pub(super) fn named(&self, full_name: &str) -> Option<&str> {
+        let order = self.orders.get(&Column::Name)?;
+        let name = |slot: u32| self.row(slot).map_or("", Sorted::full_name);
+        let at = order.partition_point(|slot| name(*slot) < full_name);
+        order.get(at).filter(|slot| name(**slot) == full_name).and_then(|slot| self.row(*slot)).map(Sorted::id)
+    }
+
     /// Puts `rows` where those of the repositories `ids` were.
     pub(super) fn replace(&mut self, ids: &[&str], rows: Vec<R>, integration: &str, words: &Words) {
         let by_id = self.orders.get(&Column::Id).map_or(&[][..], Vec::as_slice);

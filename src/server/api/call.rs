@@ -1,6 +1,7 @@
 //! One request on its way: who sends it, to what, with which body; and asking the commands for them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{FromRequestParts, RawPathParams, Request};
@@ -17,6 +18,9 @@ use crate::server::problem::Problem;
 
 /// Bodies are values, never files.
 pub(super) const BODY_BYTES: usize = 1024 * 1024;
+
+/// How long a body may take: whoever sends it a byte at a time holds nothing for long.
+const BODY_WITHIN: Duration = Duration::from_secs(20);
 
 /// One call of a route.
 pub(super) struct Call {
@@ -110,7 +114,12 @@ async fn read_body(headers: &axum::http::HeaderMap, body: Body) -> Result<Bytes,
     if told.is_some_and(|bytes| bytes > BODY_BYTES) {
         return Err(too_large());
     }
-    let bytes = to_bytes(body, BODY_BYTES).await.map_err(|_| too_large())?;
+    let too_slow = |_| {
+        let what = format!("the body did not come within {} s", BODY_WITHIN.as_secs());
+        Problem::new(StatusCode::REQUEST_TIMEOUT, what, "send it at once")
+    };
+    let read = tokio::time::timeout(BODY_WITHIN, to_bytes(body, BODY_BYTES)).await.map_err(too_slow)?;
+    let bytes = read.map_err(|_| too_large())?;
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let is_json = content_type.is_some_and(|named| {
         let named = named.split(';').next().unwrap_or_default().trim();

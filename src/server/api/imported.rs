@@ -1,15 +1,19 @@
 //! `/imported`: what is linked.
 
+use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::call::Call;
 use super::discovered::{In, Order, Repositories, rows};
+use super::imports::unwanted;
 use super::input::{Json, Params};
 use super::reply::Done;
 use super::route::{Route, get, only, post};
-use crate::commands::answer::{ImportedDetail, ImportedRow, Page};
-use crate::commands::request::{Answer, ImportStatus, ImportedFilter, ImportedSort, Paging, RepositoryState, Request};
+use crate::commands::answer::{ImportedDetail, ImportedRow, Page, UndoReport};
+use crate::commands::request::{
+    Answer, ImportStatus, ImportedFilter, ImportedSort, Paging, RepositoryState, Request, UndoSelection,
+};
 use crate::server::problem::Problem;
 
 const TAG: &str = "imported";
@@ -30,6 +34,11 @@ pub(super) fn routes() -> Vec<Route> {
             TAG,
             "Ends links: entity and data stay, its sync stops, auto-import does not bring it back. Answers with the rows as they were.",
             "imported unlink",
+        ),
+        post("/imported/undo", undo).does(
+            TAG,
+            "Takes imports back, field by field, as far as the present value is ours; what others changed since stays, and is named. With `dry_run`, shows each file's diff and writes nothing.",
+            "imported undo",
         ),
     ]
 }
@@ -82,4 +91,41 @@ async fn unlink(call: Call, Json(which): Json<Repositories>) -> Result<Done<Vec<
     let (repositories, integration) = which.some()?;
     let answer = call.ask(Request::ImportedUnlink { repositories, integration }).await?;
     only!(answer, Answer::Unlinked).map(Done)
+}
+
+/// Which imports to take back: one of `imports`, `sync`, `rule` and `since`.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Undo {
+    /// Ids of imports, as rows of `/imported` tell them.
+    #[schemars(length(min = 1))]
+    imports: Option<Vec<String>>,
+    /// What this sync imported by itself.
+    sync: Option<String>,
+    /// What this rule led to, by its number at the time of the import.
+    rule: Option<usize>,
+    /// What was imported from this instant on.
+    since: Option<DateTime<Utc>>,
+    /// Only of this integration.
+    integration: Option<String>,
+    /// Write nothing; tell what would be, with the diffs.
+    #[serde(default)]
+    dry_run: bool,
+}
+
+async fn undo(call: Call, Json(of): Json<Undo>) -> Result<Done<UndoReport>, Problem> {
+    let Undo { imports, sync, rule, since, integration, dry_run } = of;
+    let which = match (imports, sync, rule, since) {
+        (Some(ids), None, None, None) if !ids.is_empty() => UndoSelection::Imports { ids },
+        (None, Some(id), None, None) => UndoSelection::Sync { id },
+        (None, None, Some(rule), None) => UndoSelection::Rule { rule },
+        (None, None, None, Some(at)) => UndoSelection::Since { at },
+        _ => {
+            return Err(unwanted(
+                "it is not said what to take back",
+                "give one of `imports`, `sync`, `rule` and `since`",
+            ));
+        }
+    };
+    only!(call.ask(Request::ImportedUndo { which, integration, dry_run }).await?, Answer::Undone).map(Done)
 }

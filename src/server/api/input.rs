@@ -1,5 +1,7 @@
 //! What a route takes: query parameters and a body, read by type and described by the same type.
 
+use std::marker::PhantomData;
+
 use axum::extract::Query;
 use axum::http::StatusCode;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -64,6 +66,21 @@ impl<T: DeserializeOwned + JsonSchema> Input for Params<T> {
 
     fn query(schemas: &mut SchemaGenerator) -> Option<Schema> {
         Some(T::json_schema(schemas))
+    }
+}
+
+/// A JSON body that is left to whom it concerns, unread: it may hold a secret. `T` describes it.
+pub(super) struct Sealed<T>(PhantomData<T>);
+
+impl<T: JsonSchema> Input for Sealed<T> {
+    const HAS_BODY: bool = true;
+
+    fn read(call: &Call) -> Result<Self, Problem> {
+        NoParameters::read_query(call).map(|_| Self(PhantomData))
+    }
+
+    fn body(schemas: &mut SchemaGenerator) -> Option<Schema> {
+        Some(schemas.subschema_for::<T>())
     }
 }
 

@@ -97,7 +97,12 @@ async fn dispatch(routes: Arc<Vec<Route>>, shared: Arc<Shared>, request: Request
         let call = Call::read(&shared, request, route).await?;
         (route.handle)(call).await
     };
-    carry_out.await.unwrap_or_else(IntoResponse::into_response)
+    let mut response = carry_out.await.unwrap_or_else(IntoResponse::into_response);
+    if matches!(response.status(), StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT) {
+        // The rest of the body is not read: nothing can follow it on this connection, and the client is told so.
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
 }
 
 fn method_not_allowed(allowed: &str) -> Response {

@@ -31,6 +31,7 @@ const REFUSED: (u16, &str) =
     (409, "Refused as things are: it runs, it is suspended, it is imported. The mend says what to do.");
 /// Routes with a body.
 const BODY: &[(u16, &str)] = &[
+    (408, "The body did not come in time."),
     (413, "The body is larger than 1 MiB."),
     (415, "The body is not JSON."),
     (422, "The body is JSON, and does not say what is wanted here."),

@@ -77,7 +77,14 @@ impl Reply for Events {
     const CONTENT: &'static str = "text/event-stream";
 
     fn schema(_: &mut SchemaGenerator) -> Schema {
-        schemars::json_schema!({"type": "string", "description": "Server-sent events: `event:` names the kind, `data:` is JSON."})
+        schemars::json_schema!({
+            "type": "object",
+            "description": "Server-sent events, one after the other: each has a kind and JSON.",
+            "properties": {
+                "event": {"type": "string", "description": "The kind."},
+                "data": {"type": "string", "contentMediaType": "application/json"},
+            },
+        })
     }
 
     fn into_response(self) -> Response {
