@@ -78,6 +78,14 @@
     }
     select();
   });
+  // Whose session has ended is led to the login page as a whole.
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const place = event.detail.xhr.responseURL;
+    if (place && new URL(place).pathname.endsWith("/login")) {
+      event.detail.shouldSwap = false;
+      location.reload();
+    }
+  });
   // An address without fields that say nothing.
   document.addEventListener("htmx:configRequest", (event) => {
     if (event.detail.verb !== "get") return;
@@ -160,7 +168,11 @@
     if (one("dialog[open]")) return;
     const typing = event.target.closest?.('input:not([type="checkbox"]), select, textarea');
     if (typing) {
-      if (event.key === "Escape") event.target.blur();
+      if (event.key === "Escape") {
+        // A search field would be emptied by it.
+        event.preventDefault();
+        event.target.blur();
+      }
       return;
     }
     const row = rows()[current];

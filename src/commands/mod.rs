@@ -18,6 +18,7 @@ pub mod listing;
 pub mod report;
 pub mod request;
 pub mod rules;
+pub mod rules_file;
 pub mod running;
 pub mod store;
 pub mod sync;
@@ -212,6 +213,10 @@ pub async fn execute(
         Request::RulesPreview { text, name, integration, limit } => {
             let name = name.as_deref().unwrap_or("rules");
             rules::show(app, &text, name, integration.as_deref(), limit.unwrap_or(rules::ROWS)).await
+        }
+        Request::RulesShow { integration } => rules_file::show(app, &integration).await,
+        Request::RulesWrite { integration, text, instead_of } => {
+            rules_file::write(app, &integration, &text, &instead_of).await
         }
         Request::Report { integrations } => report::report(app, &integrations).await,
         Request::IntegrationList { name } => integration::list(app, name.as_deref()).await,

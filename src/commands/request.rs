@@ -13,9 +13,10 @@ use super::answer::{
 };
 use super::draft::{Drafted, IntegrationDraft};
 use super::entity::{EntityDetail, FoundEntity};
-use super::weeks::ActivityWeeks;
 use super::report::IntegrationReport;
 use super::rules::{RulesPreview, RulesReport};
+use super::rules_file::RulesText;
+use super::weeks::ActivityWeeks;
 use crate::correlate::Explanation;
 use crate::error::escape_control;
 use crate::model::{Action, Detail, DetailKind, SyncRecord};
@@ -363,6 +364,20 @@ pub enum Request {
         #[serde(default)]
         limit: Option<usize>,
     },
+    /// The rules of an integration as they stand.
+    RulesShow {
+        /// Which integration.
+        integration: String,
+    },
+    /// Writes an integration's rules file; only with `server.edit_rules`.
+    RulesWrite {
+        /// Which integration.
+        integration: String,
+        /// The whole text.
+        text: String,
+        /// The version that the writer saw.
+        instead_of: String,
+    },
     /// `report`.
     Report {
         /// Names; empty: all.
@@ -514,6 +529,7 @@ impl Request {
             | Self::ImportedShow { .. }
             | Self::RulesCheck { .. }
             | Self::RulesPreview { .. }
+            | Self::RulesShow { .. }
             | Self::Report { .. }
             | Self::IntegrationList { .. }
             | Self::ActivityPullRequests { .. }
@@ -541,6 +557,7 @@ impl Request {
             | Self::IntegrationDelete { .. }
             | Self::IntegrationDraft(_)
             | Self::Webhook { .. }
+            | Self::RulesWrite { .. }
             | Self::CredentialChange { .. }
             | Self::CredentialRenew { .. }
             | Self::CredentialDelete { .. } => false,
@@ -576,6 +593,8 @@ impl Request {
             | Self::ImportedUndo { .. }
             | Self::RulesCheck { .. }
             | Self::RulesPreview { .. }
+            | Self::RulesShow { .. }
+            | Self::RulesWrite { .. }
             | Self::Report { .. }
             | Self::IntegrationList { .. }
             | Self::IntegrationSuspend { .. }
@@ -636,6 +655,8 @@ impl fmt::Display for Request {
             Self::IntegrationDelete { name, .. } => write!(f, "integration delete {}", escape_control(name)),
             Self::RulesCheck { .. } => f.write_str("rules check"),
             Self::RulesPreview { .. } => f.write_str("rules preview"),
+            Self::RulesShow { .. } => f.write_str("rules show"),
+            Self::RulesWrite { integration, .. } => write!(f, "rules write {}", escape_control(integration)),
             Self::Report { .. } => f.write_str("report"),
             Self::Webhook { deed, integrations } => {
                 let deed = match deed {
@@ -721,6 +742,8 @@ pub enum Answer {
     RulesChecked(RulesReport),
     /// Of `rules preview`: one per integration.
     RulesPreviewed(Vec<RulesPreview>),
+    /// Of rules as they stand, or as they were written.
+    RulesText(Box<RulesText>),
     /// Of `report`: one per integration.
     Reported(Vec<IntegrationReport>),
     /// Of `integration list`, `show`, `suspend`, `resume`, `auto-import`.

@@ -48,7 +48,6 @@ pub(super) fn read(node: &Node, context: &Context, faults: &mut Faults) -> Optio
     for key in ["behind_proxy", "identity"] {
         warn_unused(node.get(key), "this version has no web UI or wider API yet", faults);
     }
-    warn_unused(node.get("edit_rules"), "this version has no web UI yet", faults);
     if let (Some(_), Some(node)) = (&server.tls, node.get("tls")) {
         let fault = Fault::of(node, "TLS on our own listener is not in this version");
         faults.push(fault.mend("remove `tls`, and listen on loopback behind a proxy that speaks TLS"));

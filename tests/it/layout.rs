@@ -294,3 +294,36 @@ fn sources_name_no_place_of_a_developers_machine() {
         }
     }
 }
+
+/// Every page passes the escaper, and keeps the content security policy: nothing inline, nothing from elsewhere.
+#[test]
+fn templates_go_around_nothing() {
+    let around = Regex::new(r"\|\s*(safe|e|escape)\b|\{%-?\s*autoescape").unwrap();
+    let inline = Regex::new(r#"\s(style|on[a-z]+|hx-on[^=]*|hx-vals|hx-vars)\s*=|<script>|<script\s[^>]*>[^<]|<style|(src|href|action)="https?:"#).unwrap();
+    let mut seen = 0;
+    for entry in std::fs::read_dir(root().join("templates")).unwrap() {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        for (number, line) in text.lines().enumerate() {
+            let place = format!("{}:{}", path.display(), number + 1);
+            if let Some(found) = around.find(line) {
+                panic!("{place}: `{}` goes around the escaper", found.as_str());
+            }
+            if let Some(found) = inline.find(line) {
+                panic!("{place}: `{}` is inline, or from elsewhere", found.as_str());
+            }
+        }
+        seen += 1;
+    }
+    assert!(seen > 10, "templates moved: mend this test");
+    let escaper = std::fs::read_to_string(root().join("askama.toml")).unwrap();
+    assert!(escaper.contains("crate::server::ui::escape::Shown"));
+}
+
+/// The scripts of others are what their authors published.
+#[test]
+fn htmx_is_the_pinned_file() {
+    use sha2::{Digest as _, Sha256};
+    let htmx = std::fs::read(root().join("assets/htmx-2.0.11.min.js")).unwrap();
+    assert_eq!(hex::encode(Sha256::digest(&htmx)), "d6fdc75f204e6bdefa99b69bf1e6d4ac69b8a364f77929f45c13476b4000f717");
+}

@@ -71,6 +71,7 @@ pub fn print(screen: &Screen, answer: &Answer) -> std::io::Result<()> {
         Answer::Users(rows) => screen.print(rows, |screen| users(screen, rows)),
         // Asked for by pages alone.
         Answer::Drafted(drafted) => screen.print(drafted, |_| drafted.lines.clone()),
+        Answer::RulesText(text) => screen.print(text, |_| text.text.clone()),
         Answer::Weeks(weeks) => screen.print(weeks, |_| String::new()),
         Answer::Entity(entity) => screen.print(entity, |_| entity.entity.clone()),
         Answer::Entities(found) => screen.print(found, |_| String::new()),

@@ -9,7 +9,7 @@ use super::{BASE, openapi};
 pub(super) const CSS: &str = "\
 :root { color-scheme: light dark; --line: #8884; --quiet: #666; }
 @media (prefers-color-scheme: dark) { :root { --quiet: #aaa; } }
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
+body { background: Canvas; color: CanvasText; font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
 h2 { margin: 2rem 0 .5rem; text-transform: capitalize; }
 dl { margin: 0; }
 dt { border-top: 1px solid var(--line); padding-top: .6rem; overflow-wrap: anywhere; }
@@ -28,7 +28,7 @@ pub(super) fn page(table: &[Route]) -> String {
          <link rel=\"stylesheet\" href=\"/api/page.css\">\n</head>\n<body>\n<main>\n<h1>catalog-sync API</h1>\n\
          <p>Everything the command line can do, by the same objects. Described for programs in \
          <a href=\"{place}\">{place}</a> (OpenAPI 3.1).</p>\n\
-         <pre>curl -H \"Authorization: Bearer $CATALOG_SYNC_TOKEN\" http://127.0.0.1:8321{BASE}/integrations</pre>\n\
+         <pre tabindex=\"0\">curl -H \"Authorization: Bearer $CATALOG_SYNC_TOKEN\" http://127.0.0.1:8321{BASE}/integrations</pre>\n\
          <p>Lists come in pages: <code>next</code> of one is the <code>cursor</code> of the next. Errors are \
          <code>application/problem+json</code>: what failed, because of what, and the mend.</p>\n",
         place = openapi::PLACE,

@@ -35,7 +35,7 @@ static ASSETS: LazyLock<[Asset; 4]> = LazyLock::new(|| {
 });
 
 /// Where a file is served, from the root.
-pub(super) fn address(name: &str) -> String {
+pub fn address(name: &str) -> String {
     match ASSETS.iter().find(|asset| asset.name == name) {
         Some(asset) => format!("/assets/{}", asset.address),
         None => String::new(),
@@ -44,7 +44,11 @@ pub(super) fn address(name: &str) -> String {
 
 /// The files, for everybody.
 pub fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
-    Router::new().route("/assets/{file}", get(file))
+    Router::new().route("/assets/{file}", get(file)).route(
+        "/favicon.ico",
+        // Browsers ask for it on pages that name no other.
+        get(async || file(Path(address("icon.svg").trim_start_matches("/assets/").to_owned())).await),
+    )
 }
 
 async fn file(Path(file): Path<String>) -> Response {

@@ -3,8 +3,8 @@
 use askama::Template;
 
 use super::frame::{Asked, Frame, Page, page_of};
-use super::integration::astray;
-use super::words::{Chip, Moment, count, thousands};
+use super::integration::{astray, waiting};
+use super::words::{Chip, Moment, Sums, count, thousands};
 use crate::commands::answer::IntegrationRow;
 use crate::commands::request::{Answer, Request};
 use crate::config::ConnectorType;
@@ -57,15 +57,20 @@ pub(super) async fn show(asked: Asked) -> Page {
     let Answer::Integrations(rows) = asked.ask(Request::IntegrationList { name: None }).await? else {
         return Err(asked.trouble(astray()));
     };
-    let cards = rows.iter().map(|row| card(&asked, row)).collect();
+    let mut cards = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let sums = match row.state.as_str() {
+            "orphaned" => Sums::default(),
+            _ => waiting(&asked, &row.name).await?,
+        };
+        cards.push(card(&asked, row, sums));
+    }
     Ok(page_of(&Cards { f: asked.frame("Integrations", "integrations"), cards }))
 }
 
-fn card(asked: &Asked, row: &IntegrationRow) -> Card {
+fn card(asked: &Asked, row: &IntegrationRow, sums: Sums) -> Card {
     let at = asked.integration_path(&row.name);
-    let waiting = row.last_sync.as_ref().map(|sync| &sync.recommendations);
     let connector = row.connector.as_ref().and_then(|name| asked.app.config.connectors.get(name));
-    let conflicts = waiting.map_or(0, |waiting| waiting.conflict);
     Card {
         product: match connector.map(|connector| connector.kind) {
             Some(ConnectorType::BitbucketCloud) => "Bitbucket Cloud",
@@ -76,16 +81,16 @@ fn card(asked: &Asked, row: &IntegrationRow) -> Card {
         workspace: row.workspace.clone(),
         catalog: row.catalog.clone(),
         state: Chip::state(&row.state),
-        discovered: thousands(waiting.map_or(0, |waiting| waiting.register + waiting.merge + waiting.conflict)),
+        discovered: thousands(sums.all()),
         imported: thousands(row.imported),
-        conflicts: thousands(conflicts),
+        conflicts: thousands(sums.conflict),
         last: row
             .last_sync
             .as_ref()
             .map(|sync| Last { at: Moment::new(asked.now(), sync.started_at), outcome: Chip::outcome(sync.outcome) }),
         next: row.next_run.map(|at| Moment::new(asked.now(), at)),
         budget: row.last_sync.as_ref().and_then(budget),
-        need: need(row, &at),
+        need: need(row, sums, &at),
         at,
     }
 }
@@ -104,7 +109,7 @@ pub(super) fn budget(sync: &SyncRecord) -> Option<Budget> {
 }
 
 /// The one thing that needs somebody, most pressing first.
-fn need(row: &IntegrationRow, at: &str) -> Option<Need> {
+fn need(row: &IntegrationRow, sums: Sums, at: &str) -> Option<Need> {
     let need = |words: String, path: &str, link, tone, icon| {
         Some(Need { words, href: format!("{at}/{path}"), link, tone, icon })
     };
@@ -135,9 +140,8 @@ fn need(row: &IntegrationRow, at: &str) -> Option<Need> {
         }
         _ => {}
     }
-    let waiting = &sync.recommendations;
-    if waiting.conflict > 0 {
-        let conflicts = count(waiting.conflict, "conflict waits", "conflicts wait");
+    if sums.conflict > 0 {
+        let conflicts = count(sums.conflict, "conflict waits", "conflicts wait");
         return need(
             format!("{conflicts} for a decision."),
             "discovered?action=conflict",
@@ -146,7 +150,7 @@ fn need(row: &IntegrationRow, at: &str) -> Option<Need> {
             "conflict",
         );
     }
-    match waiting.register + waiting.merge {
+    match sums.register + sums.merge {
         0 => None,
         open => {
             let open = count(open, "repository waits", "repositories wait");

@@ -36,7 +36,7 @@ struct AutoImport {
 
 pub(super) async fn show(asked: Asked, Path(name): Path<String>) -> Page {
     let row = integration_row(&asked, &name).await?;
-    let h = head(&asked, &row, "configuration");
+    let h = head(&asked, &row, "configuration").await?;
     let integration = asked.app.integration(&row.name).ok().filter(|_| !h.is_orphaned);
     let groups = integration.map(|integration| groups(&asked, integration)).unwrap_or_default();
     let file = match integration {
@@ -120,7 +120,10 @@ fn of_repositories(integration: &Integration) -> Group {
         if globs.is_empty() { "none".to_owned() } else { globs.join(", ") }
     };
     let yes = |on: bool| if on { "yes" } else { "no" }.to_owned();
-    let mut rows = vec![("Include", globs(&filters.include)), ("Exclude", globs(&filters.exclude))];
+    let mut rows = vec![
+        ("Include", if filters.include.is_empty() { "all".to_owned() } else { globs(&filters.include) }),
+        ("Exclude", globs(&filters.exclude)),
+    ];
     if !filters.projects.is_empty() {
         rows.push(("Projects", filters.projects.join(", ")));
     }

@@ -165,7 +165,7 @@ struct Row {
 
 pub(super) async fn show(asked: Asked, Path(name): Path<String>) -> Page {
     let integration = integration_row(&asked, &name).await?;
-    let h = head(&asked, &integration, "discovered");
+    let h = head(&asked, &integration, "discovered").await?;
     let query = Query::of(&asked.query);
     let page = asked.page(query.filter(&h.name), query.paging(ROWS)).await?;
     // What the other segments hold, with the same search: a look at each, without rows.
@@ -271,8 +271,7 @@ fn segments(path: &str, query: &Query, sums: Sums, ignored: u64, hidden: u64) ->
         href: with_query(path, &query.with(action, state)),
         is_current: query.action == action && query.state == state,
     };
-    let all = sums.register + sums.merge + sums.conflict + sums.none;
-    let mut segments = vec![segment("", "All that wait", all, "", "")];
+    let mut segments = vec![segment("", "All that wait", sums.all(), "", "")];
     for action in ACTIONS {
         // With no rule that says `none`, nobody misses the word.
         if action != Action::None || sums.none > 0 {

@@ -47,7 +47,7 @@ impl Frame {
 }
 
 /// Path of `public_url`, without a slash at its end: pages may live beneath one.
-pub(super) fn base(app: &App) -> String {
+fn base(app: &App) -> String {
     let path = app.config.server.public_url.as_ref().map_or("", |url| url.path());
     path.trim_end_matches('/').to_owned()
 }
@@ -229,9 +229,12 @@ impl IntoResponse for Trouble {
 
 /// Reports are written lower case, without a full stop; on a page they are sentences.
 pub(super) fn sentence(text: String) -> String {
+    // A name at its beginning stays as it is written.
+    let word = text.split(' ').next().unwrap_or_default();
+    let is_word = word.chars().all(|c| c.is_alphabetic() || matches!(c, '\'' | ',' | ';' | '-'));
     let mut letters = text.chars();
     match letters.next() {
-        Some(first) if first.is_lowercase() => first.to_uppercase().chain(letters).collect(),
+        Some(first) if first.is_lowercase() && is_word => first.to_uppercase().chain(letters).collect(),
         _ => text,
     }
 }
@@ -256,3 +259,31 @@ pub(super) fn page_of(page: &impl Template) -> Response {
 
 /// What a page handler gives.
 pub(super) type Page = Result<Response, Trouble>;
+
+/// What a report advises on a command line, as one does it here.
+pub(super) fn as_on_pages(text: &str) -> String {
+    let text = text.replace("choose with `--into ENTITY`", "open the repository, and choose");
+    text.replace("or name the entity with `--into`", "or open the repository and choose an entity")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reports_become_sentences() {
+        let check = |text: &str, expected: &str| assert_eq!(sentence(text.to_owned()), expected);
+        check("the file is gone", "The file is gone");
+        check("component:default/web is claimed", "component:default/web is claimed");
+        check("acme/web: not found", "acme/web: not found");
+        check("no, thanks", "No, thanks");
+        check("", "");
+    }
+
+    // An address is written by anybody: what it says was done is told in our words only.
+    #[test]
+    fn an_address_cannot_say_what_it_likes_p7_3() {
+        assert!(said("ignored-3").is_some_and(|text| text.starts_with("3 repositories")));
+        assert_eq!([said("you-were-hacked"), said("ignored-<b>"), said("")], [const { None }; 3]);
+    }
+}

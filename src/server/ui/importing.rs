@@ -8,7 +8,7 @@ use axum::extract::Path;
 
 use super::discovered::Query;
 use super::fields::{Fields, with_query};
-use super::frame::{Asked, Frame, Page, page_of, sentence};
+use super::frame::{Asked, Frame, Page, as_on_pages, page_of, sentence};
 use super::integration::{Head, astray, open};
 use super::words::{Chip, count, segment, thousands};
 use crate::commands::Failure;
@@ -243,7 +243,7 @@ fn shown(asked: &Asked, h: &Head, row: &ImportRow, is_preview: bool) -> Row {
         entity,
         word: row.action.as_str(),
         result: Chip::result(row.result, is_preview),
-        reason: row.reason.clone().map(sentence),
+        reason: row.reason.as_deref().map(as_on_pages).map(sentence),
         files: row.files.iter().map(file).collect(),
     }
 }

@@ -6,10 +6,10 @@ use axum::extract::Path;
 
 use super::fields::Fields;
 use super::frame::{Asked, Frame, Page, Trouble, page_of};
-use super::words::{Chip, Moment, count, segment};
+use super::words::{Chip, Moment, Sums, count, segment, thousands};
 use crate::commands::Failure;
 use crate::commands::answer::IntegrationRow;
-use crate::commands::request::{Answer, Request};
+use crate::commands::request::{Answer, DiscoveredFilter, Paging, Request};
 
 /// State of an integration that left the config.
 const ORPHANED: &str = "orphaned";
@@ -60,18 +60,33 @@ pub(super) fn astray() -> Failure {
     ))
 }
 
+/// How many repositories wait for a decision, by action.
+pub(super) async fn waiting(asked: &Asked, name: &str) -> Result<Sums, Trouble> {
+    let filter = DiscoveredFilter { integration: Some(name.to_owned()), ..DiscoveredFilter::default() };
+    let paging = Paging { limit: 1, ..Paging::default() };
+    match asked.ask(Request::DiscoveredPage { filter, paging }).await? {
+        Answer::DiscoveredPage(page) => Ok(Sums::of_counts(&page.counts)),
+        _ => Err(asked.trouble(astray())),
+    }
+}
+
 /// The head of an integration's pages.
-pub(super) fn head(asked: &Asked, row: &IntegrationRow, tab: &'static str) -> Head {
+pub(super) async fn head(asked: &Asked, row: &IntegrationRow, tab: &'static str) -> Result<Head, Trouble> {
     let is_orphaned = row.state == ORPHANED;
+    let waiting = match is_orphaned {
+        true => None,
+        false => Some(waiting(asked, &row.name).await?),
+    };
     let tabs = [
-        Tab { path: "discovered", label: "Discovered", count: None },
-        Tab { path: "imported", label: "Imported", count: Some(super::words::thousands(row.imported)) },
+        Tab { path: "discovered", label: "Discovered", count: waiting.map(|sums| thousands(sums.all())) },
+        Tab { path: "imported", label: "Imported", count: Some(thousands(row.imported)) },
         Tab { path: "syncs", label: "Syncs", count: None },
+        Tab { path: "rules", label: "Rules", count: None },
         Tab { path: "configuration", label: "Configuration", count: None },
     ];
     let flight = asked.app.integration(&row.name).ok().and_then(|one| asked.app.running.of(&one.key()));
     let at = asked.integration_path(&row.name);
-    Head {
+    Ok(Head {
         syncing: flight.map(|flight| format!("{at}/syncs/{}", segment(&flight.id.0))),
         at,
         name: row.name.clone(),
@@ -85,13 +100,14 @@ pub(super) fn head(asked: &Asked, row: &IntegrationRow, tab: &'static str) -> He
         is_orphaned,
         tab,
         tabs: tabs.into_iter().filter(|tab| !is_orphaned || matches!(tab.path, "syncs" | "configuration")).collect(),
-    }
+    })
 }
 
 /// Row and head at once.
 pub(super) async fn open(asked: &Asked, name: &str, tab: &'static str) -> Result<(Frame, Head), Trouble> {
     let row = row(asked, name).await?;
-    Ok((asked.frame(row.name.clone(), "integrations"), head(asked, &row, tab)))
+    let head = head(asked, &row, tab).await?;
+    Ok((asked.frame(row.name, "integrations"), head))
 }
 
 /// `/i/NAME`: the main page.

@@ -20,6 +20,7 @@ mod frame;
 mod imported;
 mod importing;
 mod integration;
+mod rules;
 mod syncs;
 mod undoing;
 mod words;
@@ -31,7 +32,7 @@ use axum::routing::{get, post};
 
 use super::Commands;
 
-pub use self::assets::routes as asset_routes;
+pub use self::assets::{address as asset_address, routes as asset_routes};
 
 /// What the pages need.
 struct Ui {
@@ -59,6 +60,9 @@ pub fn routes(commands: Arc<dyn Commands>) -> Router {
         .route("/i/{name}/syncs/{id}/approve", get(syncs::ask_approve).post(syncs::approve))
         .route("/i/{name}/syncs/{id}/cancel", post(syncs::cancel))
         .route("/i/{name}/sync", post(syncs::start))
+        .route("/i/{name}/rules", get(rules::show))
+        .route("/i/{name}/rules/preview", post(rules::preview))
+        .route("/i/{name}/rules/write", post(rules::write))
         .route("/i/{name}/configuration", get(configuration::show))
         .route("/i/{name}/suspend", get(integration::ask_suspend).post(integration::suspend))
         .route("/i/{name}/resume", post(integration::resume))

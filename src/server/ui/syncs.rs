@@ -1,7 +1,5 @@
 //! `/i/NAME/syncs`: history, live progress, errors with their mend, what is held.
 
-use std::fmt::Write as _;
-
 use askama::Template;
 use axum::extract::Path;
 
@@ -96,15 +94,17 @@ fn waiting(record: &SyncRecord) -> Vec<String> {
 }
 
 fn backlog(counts: &SecondaryCounts) -> String {
-    let mut words = format!("{} wait", thousands(counts.backlog));
+    let mut words = Vec::new();
+    if counts.backlog > 0 {
+        words.push(format!("{} wait", thousands(counts.backlog)));
+    }
     if counts.repositories_waiting > 0 {
-        let repositories = count(counts.repositories_waiting, "repository", "repositories");
-        let _ = write!(words, " and {repositories} not counted yet");
+        words.push(format!("{} not counted yet", count(counts.repositories_waiting, "repository", "repositories")));
     }
-    match counts.complete_by {
-        Some(at) => words + &format!(", complete by {}", at.format("%Y-%m-%d %H:%M UTC")),
-        None => words,
+    if let Some(at) = counts.complete_by {
+        words.push(format!("complete by {}", at.format("%Y-%m-%d %H:%M UTC")));
     }
+    words.join(", ")
 }
 
 fn spark(records: &[SyncRecord]) -> Option<Spark> {

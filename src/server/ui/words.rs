@@ -146,6 +146,11 @@ impl Sums {
         }
     }
 
+    /// All of them.
+    pub(super) fn all(&self) -> u64 {
+        self.register + self.merge + self.conflict + self.none
+    }
+
     pub(super) fn of(&self, action: Action) -> u64 {
         match action {
             Action::Register => self.register,

@@ -119,12 +119,6 @@ impl Browser {
         self.post("/goog/cdp/execute", json!({ "cmd": command, "params": parameters }))
     }
 
-    /// Sends headers along with everything from now on.
-    pub fn headers(&self, headers: Value) {
-        self.devtools("Network.enable", json!({}));
-        self.devtools("Network.setExtraHTTPHeaders", json!({ "headers": headers }));
-    }
-
     /// Whether pages may run scripts.
     pub fn scripts(&self, on: bool) {
         self.devtools("Emulation.setScriptExecutionDisabled", json!({ "value": !on }));
@@ -261,16 +255,14 @@ impl Browser {
         loud.filter_map(|entry| entry["message"].as_str().map(str::to_owned)).collect()
     }
 
-    /// The whole page as a picture in `target/screenshots/`.
+    /// The whole page as a picture in `target/screenshots/`, in a window that is as high as the page.
     pub fn picture(&self, name: &str) {
-        let size = self.script(
-            "const r = document.documentElement; return [r.clientWidth, Math.max(r.scrollHeight, window.innerHeight)]",
-        );
-        let clip = json!({ "x": 0, "y": 0, "width": size[0], "height": size[1].as_u64().map(|height| height.min(6_000)), "scale": 1 });
-        let shot = self.devtools(
-            "Page.captureScreenshot",
-            json!({ "format": "png", "captureBeyondViewport": true, "clip": clip }),
-        );
+        let size = "const r = document.documentElement; return [r.clientWidth, Math.max(r.scrollHeight, innerHeight)]";
+        let size = self.script(size);
+        let (width, height) = (size[0].as_u64().unwrap_or(1_280), size[1].as_u64().unwrap_or(800).min(6_000));
+        let metrics = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600 });
+        self.devtools("Emulation.setDeviceMetricsOverride", metrics);
+        let shot = self.devtools("Page.captureScreenshot", json!({ "format": "png" }));
         use base64::Engine as _;
         let picture = base64::engine::general_purpose::STANDARD
             .decode(shot["data"].as_str().expect("a picture"))
@@ -311,8 +303,8 @@ impl Element<'_> {
         self.browser.send(request).ok().and_then(|text| text.as_str().map(str::to_owned)).unwrap_or_default()
     }
 
-    pub fn attribute(&self, name: &str) -> Option<String> {
-        self.browser.get(&self.path(&format!("attribute/{name}"))).as_str().map(str::to_owned)
+    pub fn property(&self, name: &str) -> Option<String> {
+        self.browser.get(&self.path(&format!("property/{name}"))).as_str().map(str::to_owned)
     }
 
     #[track_caller]
@@ -323,11 +315,6 @@ impl Element<'_> {
     #[track_caller]
     pub fn write(&self, text: &str) {
         self.browser.post(&self.path("value"), json!({ "text": text }));
-    }
-
-    #[track_caller]
-    pub fn clear(&self) {
-        self.browser.post(&self.path("clear"), json!({}));
     }
 }
 

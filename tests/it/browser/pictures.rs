@@ -1,49 +1,79 @@
-//! Pictures of every page, light, dark and narrow: for people to look at.
+//! Pictures of every page, light, dark and narrow, in `target/screenshots/`: for people to look at.
 
-use super::driver::{Browser, Window};
-use crate::harness::Running;
-use serde_json::json;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use catalog_sync::simulator::World;
 
+use super::driver::Window;
+use super::{Desk, OPS};
+use crate::harness::Bench;
+use crate::layout::root;
+
+/// The sample that `demo` shows, synced twice, with an import and something set aside.
+fn sample() -> Bench {
+    let bench = Bench::new(World::demo());
+    for name in ["payments/catalog-info.yaml", "shop/web-shop.yaml", "shop/components.yaml", "platform/all.yaml"] {
+        let text = std::fs::read_to_string(root().join("fixtures/demo/catalog").join(name)).expect("a sample");
+        bench.file(&format!("catalog/{name}"), &text);
+    }
+    bench.integration(
+        "rules: bitbucket-cloud-annotations\nrepositories: { exclude: [\"onboarding-*\"] }\nsecondary_kinds: { pull_requests: { first_sync: 50, per_sync: 150 }, commits: { first_sync: 50, per_sync: 350 } }",
+    );
+    bench.sync();
+    bench.run(&["discovered", "import", "payments-api", "web-shop"]).ok();
+    bench.run(&["discovered", "ignore", "legacy-billing", "--reason", "goes away this year"]).ok();
+    bench.sync();
+    bench
+}
+
+// P7.3: every page there is, as it is.
 #[test]
-fn every_page_is_pictured() {
-    let Some(browser) = Browser::open(Window::DESK) else { return };
-    let tmp = tempfile::tempdir().unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_catalog-sync"));
-    command.args(["-v", "demo", "--serve"]).env_clear().env("TMPDIR", tmp.path()).current_dir(tmp.path());
-    let out = std::fs::File::create(tmp.path().join("out")).unwrap();
-    let log = std::fs::File::create(tmp.path().join("log")).unwrap();
-    let _demo = Running(Some(command.stdin(Stdio::null()).stdout(out).stderr(log).spawn().unwrap()));
-    let begun = Instant::now();
-    while !std::fs::read_to_string(tmp.path().join("log")).unwrap().contains("sync ended") {
-        assert!(begun.elapsed() < Duration::from_secs(60));
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    let scratch = std::fs::read_dir(tmp.path()).unwrap().map(|e| e.unwrap().path()).find(|p| p.is_dir()).unwrap();
-    let run: serde_json::Value =
-        serde_json::from_str(&std::fs::read_to_string(scratch.join("data/run.json")).unwrap()).unwrap();
-    let base = run["address"].as_str().unwrap().to_owned();
-    browser.headers(json!({ "Authorization": format!("Bearer {}", run["token"].as_str().unwrap()) }));
-    for (name, path) in [
-        ("cards", "/"),
-        ("discovered", "/i/acme/discovered"),
-        ("imported", "/i/acme/imported"),
-        ("syncs", "/i/acme/syncs"),
-        ("configuration", "/i/acme/configuration"),
-    ] {
+fn every_page_is_pictured_p7_3() {
+    let Some(desk) = Desk::open(sample(), Window::DESK) else { return };
+    let browser = &desk.browser;
+    let picture = |name: &str| {
+        for (colours, window) in [("light", Window::DESK), ("dark", Window::NIGHT), ("narrow", Window::PHONE)] {
+            browser.resize(window);
+            browser.picture(&format!("{name}-{colours}"));
+        }
         browser.resize(Window::DESK);
-        browser.go(&format!("{base}{path}"));
-        browser.picture(&format!("{name}-light"));
-        browser.resize(Window::NIGHT);
-        browser.picture(&format!("{name}-dark"));
-        browser.resize(Window::PHONE);
-        browser.picture(&format!("{name}-narrow"));
+    };
+    desk.go("/login");
+    picture("login");
+    desk.sign_in(OPS);
+    let sync = desk.bench.json(&["sync", "history"])[0]["id"].as_str().expect("an id").to_owned();
+    for (name, path) in [
+        ("cards", "/".to_owned()),
+        ("discovered", "/i/acme/discovered".to_owned()),
+        ("conflicts", "/i/acme/discovered?action=conflict".to_owned()),
+        ("ignored", "/i/acme/discovered?state=ignored".to_owned()),
+        ("nothing-found", "/i/acme/discovered?q=zzzz".to_owned()),
+        ("imported", "/i/acme/imported".to_owned()),
+        ("syncs", "/i/acme/syncs".to_owned()),
+        ("sync", format!("/i/acme/syncs/{sync}")),
+        ("rules", "/i/acme/rules".to_owned()),
+        ("configuration", "/i/acme/configuration".to_owned()),
+        ("entity", "/e/component:default/payments-api".to_owned()),
+        ("repository", "/r/acme%2Fmailer".to_owned()),
+        ("audit", "/audit".to_owned()),
+        ("new", "/new".to_owned()),
+        ("api", "/api".to_owned()),
+    ] {
+        desk.go(&path);
+        picture(name);
     }
-    browser.resize(Window::DESK);
-    browser.go(&format!("{base}/i/acme/discovered"));
+    desk.go("/i/acme/discovered");
     browser.press("je");
-    browser.until("explained", || browser.has("tr.detail.filled .why"));
-    browser.picture("explained-light");
-    println!("{:?}", browser.complaints());
+    browser.says("Rules tried");
+    picture("explained");
+    browser.find("#all-here").click();
+    browser.find("#preview").click();
+    browser.says("Nothing has been written");
+    picture("preview");
+    desk.go("/i/acme/configuration");
+    browser.named(".danger a", "Delete").click();
+    browser.find("dialog[open]");
+    browser.picture("dialog-light");
+    desk.is_quiet();
+    // The console tells of the status.
+    desk.go("/i/nobody/discovered");
+    picture("not-found");
 }

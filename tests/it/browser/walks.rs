@@ -45,7 +45,7 @@ fn a_repository_is_explained_merged_elsewhere_imported_unlinked_and_undone_p7_3(
     browser.until("it is offered", || browser.has("[role=option][data-value]"));
     into.write(DOWN);
     into.write(ENTER);
-    assert_eq!(into.attribute("value").as_deref(), Some("component:default/storefront"));
+    assert_eq!(into.property("value").as_deref(), Some("component:default/storefront"));
     browser.named("button", "Preview the merge").click();
     browser.says("Nothing has been written");
     browser.says("catalog-sync.dev/repository");
@@ -134,7 +134,7 @@ fn an_integration_is_suspended_and_resumed_p2_7() {
     browser.named("dialog button", "Suspend").click();
     browser.says("Suspended: nothing is synced");
     assert!(!browser.text().contains("Sync now"));
-    assert_eq!(desk.bench.json(&["integration", "show", "acme"])[0]["state"], "suspended");
+    assert_eq!(desk.bench.json(&["integration", "list"])[0]["state"], "suspended");
     browser.named(".page-head button", "Resume").click();
     browser.says("Resumed");
     browser.named("button", "Sync now");
@@ -306,6 +306,48 @@ fn rivals_are_compared_side_by_side_p3_7() {
     browser.says("Nothing has been written");
     browser.find("#import").click();
     browser.says("Merged 1");
+    desk.is_quiet();
+}
+
+// P3.9, P7.3: changed rules are tried on what is stored, and written only over what was seen.
+#[test]
+fn rules_are_previewed_and_written_over_what_was_seen_p7_3() {
+    let bench = Bench::of(&["ledger", "web"]);
+    bench.component("ledger");
+    let rules = "entity: repository\ncorrelation:\n  # by name\n  - { ingested: $.name, operator: equals, catalog: $.metadata.name }\n";
+    bench.file("rules.yaml", rules);
+    bench.integration_rules("./rules.yaml");
+    bench.sync_exits(0);
+    let Some(desk) = Desk::open(bench, Window::DESK) else { return };
+    let browser = &desk.browser;
+    desk.sign_in(OPS);
+    desk.go("/i/acme/rules");
+    assert_eq!(browser.find("#text").property("value").as_deref(), Some(rules));
+    let change = |from: &str, to: &str| {
+        browser.script(&format!(
+            "const box = document.querySelector('#text'); box.value = box.value.replace('{from}', '{to}')"
+        ));
+        browser.named("button", "Preview what changes").click();
+    };
+    change("operator: equals", "operator: equalss");
+    browser.says("Line 4");
+    assert!(!browser.has("#preview-of-rules"), "with a fault nothing is compared");
+    change("operator: equalss, catalog: $.metadata.name", "operator: equals, catalog: $.metadata.title");
+    browser.says("1 of 2 repositories would be judged otherwise");
+    browser.says("acme/ledger");
+    assert_eq!(desk.bench.read("rules.yaml"), rules, "a preview writes nothing");
+    desk.bench.file("rules.yaml", &format!("# somebody else\n{rules}"));
+    browser.named("button", "Write").click();
+    browser.says("was changed meanwhile");
+    browser.complaints();
+    desk.go("/i/acme/rules");
+    change("$.metadata.name", "$.metadata.title");
+    browser.named("button", "Write").click();
+    browser.says("The rules file was written");
+    assert_eq!(
+        desk.bench.read("rules.yaml"),
+        format!("# somebody else\n{rules}").replace("$.metadata.name", "$.metadata.title")
+    );
     desk.is_quiet();
 }
 
