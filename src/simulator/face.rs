@@ -10,6 +10,7 @@ use super::answer::{Answer, Refusal};
 use super::fault::{Endpoint, Fault};
 use super::kept::Listings;
 use super::limits::{rate_headers, say_when};
+use super::webhooks::Happened;
 use super::{DataCenterOptions, SimulatorOptions, World, cloud, data_center};
 
 /// A request as it came.
@@ -168,6 +169,33 @@ impl Face {
             }
             .answer(),
             (Self::Cloud, Route::DataCenter(_)) => Err(self.refusal(404, route)),
+        }
+    }
+
+    /// Lists, makes, changes or removes webhooks: status and body.
+    pub(super) fn webhooks(
+        &self,
+        route: &Route,
+        asked: &Asked<'_>,
+        world: &mut World,
+    ) -> Result<(u16, String), Refusal> {
+        match route {
+            Route::Cloud(route) => cloud::webhooks(route, asked.method.as_str(), asked.form, world),
+            Route::DataCenter(route) => data_center::webhooks(route, asked.method.as_str(), asked.form, world),
+        }
+    }
+
+    /// What is told of something that happened: event key and body.
+    pub(super) fn event(
+        &self,
+        world: &World,
+        base: &str,
+        api: &str,
+        happened: &Happened,
+    ) -> Option<(&'static str, String)> {
+        match self {
+            Self::Cloud => cloud::event(world, api, happened),
+            Self::DataCenter(options) => data_center::event(world, options, base, happened),
         }
     }
 

@@ -56,6 +56,8 @@ pub enum Endpoint {
     BuildTotals,
     /// Data Center: the instance's users. Cloud: the members of a workspace.
     Users,
+    /// Webhooks of a workspace, a project or a repository.
+    Webhooks,
     /// Anything else.
     Other,
 }

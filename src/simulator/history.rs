@@ -193,7 +193,10 @@ impl World {
             panic!("{repository} has no branch {branch} or is empty")
         };
         let message = format!("Merged in {branch}\n");
-        self.commit_at(at, &into, vec![ours, theirs], message)
+        let before = self.head_of(at, &into);
+        let hash = self.commit_at(at, &into, vec![ours, theirs], message);
+        self.tell_push(at, &into, before);
+        hash
     }
 
     /// Takes the newest commits off the default branch, along first parents, as a forced push of an older commit does.
@@ -212,8 +215,9 @@ impl World {
             taken.push(history.commits[head].hash.clone());
             head = *parent;
         }
-        history.branches.insert(branch, head);
+        history.branches.insert(branch.clone(), head);
         self.touch_at(at);
+        self.tell_push(at, &branch, taken.first().cloned());
         taken
     }
 
@@ -269,14 +273,17 @@ impl World {
 
     pub(super) fn push_at(&mut self, at: usize, branch: &str, count: usize) -> Vec<String> {
         let default = self.default_branch_at(at);
-        (0..count)
+        let before = self.head_of(at, branch);
+        let pushed = (0..count)
             .map(|_| {
                 let history = &self.written(at).history;
                 let head = history.branches.get(branch).or_else(|| history.branches.get(&default)).copied();
                 let number = history.commits.len();
                 self.commit_at(at, branch, head.into_iter().collect(), generate::message(at as u64, number as u64))
             })
-            .collect()
+            .collect();
+        self.tell_push(at, branch, before);
+        pushed
     }
 
     pub(super) fn commit_at(&mut self, at: usize, branch: &str, parents: Vec<usize>, message: String) -> String {

@@ -35,6 +35,7 @@ mod serving;
 mod tls;
 mod uuid;
 mod vocabulary;
+mod webhooks;
 mod world;
 
 #[cfg(test)]
@@ -51,4 +52,5 @@ pub use serve::{ServeOptions, serve};
 pub use server::{RequestLog, RequestRecord, Simulator, SimulatorOptions, WorldGuard};
 pub use tls::Tls;
 pub use uuid::Uuid;
+pub use webhooks::Webhook;
 pub use world::{NewRepository, Person, PersonId, Project, Repository, Workspace, World};

@@ -7,6 +7,7 @@ use chrono::{DateTime, Duration, Utc};
 use super::generate;
 use super::seed::mix;
 use super::uuid::Uuid;
+use super::webhooks::What;
 use super::world::{Activity, PersonId, Repository, World};
 
 /// State of a pull request.
@@ -180,13 +181,19 @@ impl World {
             participants: vec![Participant { person: reviewer, is_reviewer: true, verdict: None, at: None }],
         };
         self.written(at).pull_requests.push(pull_request);
+        self.tell(at, What::Opened(id));
         id
     }
 
     /// Changes whatever about a pull request, and its update time; the repository's stays.
     #[track_caller]
     pub fn update_pull_request(&mut self, repository: &str, id: u64, change: impl FnOnce(&mut PullRequest)) {
-        self.attend_pull_request(repository, id, |pull_request| {
+        self.change_pull_request(repository, id, What::Changed(id), change);
+    }
+
+    #[track_caller]
+    fn change_pull_request(&mut self, repository: &str, id: u64, what: What, change: impl FnOnce(&mut PullRequest)) {
+        self.attend_pull_request(repository, id, what, |pull_request| {
             pull_request.version += 1;
             change(pull_request);
         });
@@ -194,7 +201,7 @@ impl World {
 
     /// Something happens about a pull request that is no change of itself.
     #[track_caller]
-    fn attend_pull_request(&mut self, repository: &str, id: u64, change: impl FnOnce(&mut PullRequest)) {
+    fn attend_pull_request(&mut self, repository: &str, id: u64, what: What, change: impl FnOnce(&mut PullRequest)) {
         let at = self.at(repository);
         let now = self.now();
         match self.written(at).pull_requests.iter_mut().find(|pull_request| pull_request.id == id) {
@@ -205,18 +212,19 @@ impl World {
             }
             None => panic!("no pull request {id} in {repository}"),
         }
+        self.tell(at, what);
     }
 
     /// Comments on a pull request: its update time moves, the repository's does not.
     #[track_caller]
     pub fn comment_pull_request(&mut self, repository: &str, id: u64) {
-        self.attend_pull_request(repository, id, |pull_request| pull_request.comments += 1);
+        self.attend_pull_request(repository, id, What::Commented(id), |pull_request| pull_request.comments += 1);
     }
 
     /// A reviewer says yes or no.
     #[track_caller]
     pub fn review_pull_request(&mut self, repository: &str, id: u64, verdict: Verdict) {
-        self.attend_pull_request(repository, id, |pull_request| {
+        self.attend_pull_request(repository, id, What::Reviewed(id, verdict), |pull_request| {
             let at = Some(pull_request.updated_on);
             if let Some(reviewer) = pull_request.participants.first_mut() {
                 reviewer.verdict = Some(verdict);
@@ -241,8 +249,10 @@ impl World {
             .collect();
         let message =
             format!("Merged in {} (pull request #{id})\n\n{}\n", pull_request.source_branch, pull_request.title);
+        let before = self.head_of(at, &pull_request.target_branch);
         let hash = self.commit_at(at, &pull_request.target_branch, parents, message);
-        self.update_pull_request(repository, id, |pull_request| {
+        self.tell_push(at, &pull_request.target_branch, before);
+        self.change_pull_request(repository, id, What::Merged(id), |pull_request| {
             pull_request.state = PullRequestState::Merged;
             pull_request.merge_commit = Some(hash.clone());
             pull_request.closed_by = pull_request.author;
@@ -253,7 +263,7 @@ impl World {
     /// Declines a pull request.
     #[track_caller]
     pub fn decline_pull_request(&mut self, repository: &str, id: u64, reason: &str) {
-        self.update_pull_request(repository, id, |pull_request| {
+        self.change_pull_request(repository, id, What::Declined(id), |pull_request| {
             pull_request.state = PullRequestState::Declined;
             reason.clone_into(&mut pull_request.reason);
             pull_request.closed_by = pull_request.participants.first().map(|reviewer| reviewer.person);

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::serve::ListenerExt as _;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::access::{Access, Credential, RateHeaders, RetryAfter};
@@ -20,6 +21,7 @@ use super::fault::{Endpoint, Order, Orders};
 use super::kept::lock;
 use super::serving::{Shared, handle};
 use super::tls::{Tls, TlsListener};
+use super::webhooks;
 use super::{DataCenterOptions, World};
 
 /// How a simulated server behaves. The default answers everybody at once and never fails.
@@ -120,7 +122,13 @@ impl RequestLog {
 /// The world of a running server, to look at and to change. Requests wait as long as it is held.
 pub struct WorldGuard<'a> {
     world: RwLockWriteGuard<'a, World>,
-    version: &'a AtomicU64,
+    shared: &'a Shared,
+}
+
+impl Drop for WorldGuard<'_> {
+    fn drop(&mut self) {
+        self.shared.tell(&mut self.world);
+    }
 }
 
 impl Deref for WorldGuard<'_> {
@@ -133,7 +141,7 @@ impl Deref for WorldGuard<'_> {
 
 impl DerefMut for WorldGuard<'_> {
     fn deref_mut(&mut self) -> &mut World {
-        self.version.fetch_add(1, Ordering::Release);
+        self.shared.version.fetch_add(1, Ordering::Release);
         &mut self.world
     }
 }
@@ -171,7 +179,10 @@ impl Simulator {
             Face::Cloud => format!("{base}/2.0"),
             Face::DataCenter(_) => format!("{base}/rest/api/1.0"),
         };
+        let (outgoing, waiting) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared {
+            outgoing,
+            told: AtomicU64::new(0),
             world: RwLock::new(world),
             version: AtomicU64::new(1),
             access: Mutex::new(Access::of(options.credentials.clone())),
@@ -192,6 +203,7 @@ impl Simulator {
             .thread_name("simulator")
             .enable_all()
             .build()?;
+        runtime.spawn(webhooks::send(waiting));
         let stop = CancellationToken::new();
         let (app, stopped) = (Router::new().fallback(handle).with_state(Arc::clone(&shared)), stop.clone());
         let thread = std::thread::Builder::new().name("simulator".to_owned()).spawn(move || {
@@ -247,7 +259,7 @@ impl Simulator {
     /// The world, to look at and to change. Requests wait as long as the guard is held.
     pub fn world(&self) -> WorldGuard<'_> {
         let world = self.shared.world.write().unwrap_or_else(PoisonError::into_inner);
-        WorldGuard { world, version: &self.shared.version }
+        WorldGuard { world, shared: &self.shared }
     }
 
     /// What was asked so far.

@@ -9,6 +9,7 @@ use axum::extract::State;
 use axum::http::{Method, header};
 use axum::response::Response;
 use chrono::{DateTime, Utc};
+use tokio::sync::mpsc;
 
 use super::access::{Access, Caller};
 use super::answer::{Answer, JSON, LOGIN_PAGE};
@@ -16,6 +17,8 @@ use super::face::{Asked, Drawing, Face, Route};
 use super::fault::{Endpoint, Fault, Orders};
 use super::kept::{KeptLists, Lists, Pages, lock};
 use super::limits::rate_headers;
+use super::uuid::Uuid;
+use super::webhooks::Outgoing;
 use super::{RequestLog, RequestRecord, SimulatorOptions, World, cloud};
 
 /// What the handlers share.
@@ -30,6 +33,9 @@ pub(super) struct Shared {
     pub(super) lists: Mutex<Lists>,
     pub(super) latency_micros: AtomicU64,
     pub(super) skew_seconds: AtomicI64,
+    pub(super) outgoing: mpsc::UnboundedSender<Outgoing>,
+    /// Webhooks sent.
+    pub(super) told: AtomicU64,
     pub(super) options: SimulatorOptions,
     pub(super) face: Face,
     /// `http://host:port`
@@ -41,7 +47,7 @@ pub(super) struct Shared {
 
 pub(super) async fn handle(State(shared): State<Arc<Shared>>, request: axum::extract::Request) -> Response {
     let (parts, body) = request.into_parts();
-    let form = if parts.method == Method::POST {
+    let form = if matches!(parts.method, Method::POST | Method::PUT) {
         let bytes = axum::body::to_bytes(body, 4 << 20).await.unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
     } else {
@@ -118,6 +124,33 @@ impl Shared {
         (answer, late)
     }
 
+    /// Webhooks are the one thing that requests change.
+    fn webhooks(&self, case: &Case<'_>) -> Answer {
+        let mut world = self.world.write().unwrap_or_else(PoisonError::into_inner);
+        let done = self.face.webhooks(case.route, case.asked, &mut world);
+        self.version.fetch_add(1, Ordering::Release);
+        match done {
+            Ok((status, body)) => Answer::new(status, JSON, body),
+            Err(refusal) => self.face.refused(&refusal),
+        }
+    }
+
+    /// Sends what happened to whoever set up a webhook for it.
+    pub(super) fn tell(&self, world: &mut World) {
+        for happened in std::mem::take(&mut world.happened) {
+            let Some((key, body)) = self.face.event(world, &self.base, &self.api, &happened) else { continue };
+            for webhook in world.listeners(&happened, key) {
+                let number = self.told.fetch_add(1, Ordering::Relaxed);
+                let number = match self.face {
+                    Face::Cloud => ("x-request-uuid", Uuid::from_seed(number, number, 91).to_string()),
+                    Face::DataCenter(_) => ("x-request-id", format!("@1A2B3Cx{number}x0")),
+                };
+                // Nobody sends any more once the simulator has stopped.
+                let _ = self.outgoing.send(Outgoing::to(webhook, key, number, &body));
+            }
+        }
+    }
+
     /// The right answer.
     fn right(&self, case: &Case<'_>) -> Answer {
         if case.route.endpoint() == Endpoint::Token {
@@ -125,6 +158,9 @@ impl Shared {
         }
         if case.route.endpoint() == Endpoint::Authorize {
             return cloud::authorize(case.asked, &mut lock(&self.access), true, case.now);
+        }
+        if case.route.endpoint() == Endpoint::Webhooks {
+            return self.webhooks(case);
         }
         let credential = case.caller.position().and_then(|at| lock(&self.access).credentials.get(at).cloned());
         let sees_all =
@@ -185,6 +221,7 @@ impl Shared {
                 let mut world = self.world.write().unwrap_or_else(PoisonError::into_inner);
                 self.version.fetch_add(1, Ordering::Release);
                 (hook.0)(&mut world);
+                self.tell(&mut world);
                 answer
             }
             Fault::HugeBody { .. }

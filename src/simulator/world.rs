@@ -9,6 +9,7 @@ use super::builds::BuildStatus;
 use super::history::History;
 use super::pull_requests::PullRequest;
 use super::uuid::Uuid;
+use super::webhooks::{Happened, Webhook, What};
 use super::{generate, history};
 use crate::clock::Clock;
 
@@ -199,6 +200,10 @@ pub struct World {
     pub(super) builds: HashMap<String, Vec<BuildStatus>>,
     /// Of how many in a hundred commits builds are made from the hash.
     pub(super) derived_builds_percent: u64,
+    /// Webhooks that were set up.
+    pub(super) webhooks: Vec<Webhook>,
+    /// What they have not been told yet.
+    pub(super) happened: Vec<Happened>,
     /// How many things were made so far: the next one's identity comes from it.
     made: u64,
     /// Commits are named by git's own hashes.
@@ -219,6 +224,8 @@ impl World {
             by_slug: HashMap::new(),
             builds: HashMap::new(),
             derived_builds_percent: 0,
+            webhooks: Vec::new(),
+            happened: Vec::new(),
             made: 0,
             has_git_hashes: false,
         }
@@ -244,7 +251,7 @@ impl World {
         self.clock.advance(by);
     }
 
-    fn fresh_uuid(&mut self) -> Uuid {
+    pub(super) fn fresh_uuid(&mut self) -> Uuid {
         self.made += 1;
         Uuid::from_seed(self.seed, self.made, 77)
     }
@@ -354,6 +361,7 @@ impl World {
         if new.commits > 0 && parent.is_none() {
             history::write_past(self, at, &branch, new.commits);
         }
+        self.tell(at, What::Created);
         uuid
     }
 
@@ -369,7 +377,9 @@ impl World {
         let repository = &mut self.repositories[at];
         repository.slug = slug;
         name.clone_into(&mut repository.name);
+        let project = repository.project;
         self.touch_at(at);
+        self.tell(at, What::Renamed { project, slug: old.1 });
         self.full_name(&self.repositories[at])
     }
 
@@ -397,6 +407,7 @@ impl World {
 
     /// Puts a repository into another project; in another workspace it gets a slug that is free there.
     fn relocate(&mut self, at: usize, project: usize) {
+        let (before, slug) = (self.repositories[at].project, self.repositories[at].slug.clone());
         let from = self.workspace_of(&self.repositories[at]);
         let to = self.projects[project].workspace;
         if from != to {
@@ -409,12 +420,18 @@ impl World {
         }
         self.repositories[at].project = project;
         self.touch_at(at);
+        let what = match from == to {
+            true => What::Renamed { project: before, slug },
+            false => What::Transferred { project: before, slug },
+        };
+        self.tell(at, what);
     }
 
     /// Deletes a repository. Pull requests that came from it lose their `source.repository`.
     #[track_caller]
     pub fn delete_repository(&mut self, repository: &str) {
         let at = self.at(repository);
+        self.tell(at, What::Deleted);
         let workspace = self.workspace_of(&self.repositories[at]);
         let gone = &mut self.repositories[at];
         gone.deleted = true;
@@ -445,6 +462,7 @@ impl World {
         let at = self.at(repository);
         edit(&mut self.repositories[at]);
         self.touch_at(at);
+        self.tell(at, What::Updated);
     }
 
     /// Moves a repository's update time to now, as any change does.

@@ -10,9 +10,11 @@ mod request;
 mod route;
 mod rows;
 mod spoil;
+mod webhooks;
 mod wire;
 
 pub(super) use oauth::{authorize, token};
 pub(super) use request::Request;
 pub(super) use route::Route;
 pub(super) use spoil::spoil;
+pub(super) use webhooks::{event, webhooks};

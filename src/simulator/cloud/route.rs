@@ -88,6 +88,12 @@ impl Route {
             ["repositories", workspace, repository, "refs", "branches", branch @ ..] => {
                 (Endpoint::Branches, *workspace, *repository, rest(branch))
             }
+            ["workspaces", workspace, "hooks"] => (Endpoint::Webhooks, *workspace, "", None),
+            ["workspaces", workspace, "hooks", id] => (Endpoint::Webhooks, *workspace, "", Some((*id).to_owned())),
+            ["repositories", workspace, repository, "hooks"] => (Endpoint::Webhooks, *workspace, *repository, None),
+            ["repositories", workspace, repository, "hooks", id] => {
+                (Endpoint::Webhooks, *workspace, *repository, Some((*id).to_owned()))
+            }
             ["workspaces", workspace] => (Endpoint::Workspace, *workspace, "", None),
             ["workspaces", workspace, "members"] => (Endpoint::Users, *workspace, "", None),
             ["workspaces", workspace, "projects"] => (Endpoint::Projects, *workspace, "", None),
@@ -115,6 +121,7 @@ impl Route {
             | Endpoint::Branches => &["repository"],
             Endpoint::PullRequests | Endpoint::PullRequest | Endpoint::Activities => &["pullrequest"],
             Endpoint::Pipelines => &["pipeline"],
+            Endpoint::Webhooks => &["webhook"],
             Endpoint::Projects => &["project"],
             Endpoint::User | Endpoint::UserWorkspaces | Endpoint::Users => &["account"],
             _ => &[],

@@ -16,6 +16,7 @@ mod repositories;
 mod request;
 mod route;
 mod spoil;
+mod webhooks;
 mod wire;
 
 pub use options::{DataCenterOptions, NewestBy};
@@ -23,3 +24,4 @@ pub(super) use refusal::{bare, ordered, wrong_credentials};
 pub(super) use request::Request;
 pub(super) use route::Route;
 pub(super) use spoil::spoil;
+pub(super) use webhooks::{event, webhooks};

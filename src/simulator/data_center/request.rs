@@ -96,7 +96,8 @@ impl<'a> Request<'a> {
             Resource::BuildStatuses => self.build_statuses(),
             Resource::BuildStats => self.build_stats(),
             Resource::ManyBuildStats => self.many_build_stats(),
-            Resource::Nothing | Resource::Outside => Err(no_such_path(self.path)),
+            // They change the world, which is done elsewhere.
+            Resource::Webhooks | Resource::Nothing | Resource::Outside => Err(no_such_path(self.path)),
         }
     }
 

@@ -40,6 +40,8 @@ pub(super) enum Resource {
     BuildStats,
     /// Of commits that the body lists.
     ManyBuildStats,
+    /// Of a project or a repository.
+    Webhooks,
     /// Below the context path, but nothing.
     Nothing,
     /// Not even below the context path.
@@ -84,6 +86,8 @@ impl Route {
                 let (resource, item) = beneath(rest);
                 (resource, *project, *repository, item)
             }
+            ("api", ["projects", project, "webhooks"]) => (Resource::Webhooks, *project, "", ""),
+            ("api", ["projects", project, "webhooks", id]) => (Resource::Webhooks, *project, "", *id),
             ("api", ["projects", project, "repos"]) => (Resource::ProjectRepositories, *project, "", ""),
             ("api", ["projects", project]) => (Resource::Project, *project, "", ""),
             ("api", ["projects"]) => (Resource::Projects, "", "", ""),
@@ -119,6 +123,7 @@ impl Route {
             Resource::Users | Resource::AdminUsers => Endpoint::Users,
             Resource::BuildStatuses | Resource::BuildStats => Endpoint::BuildStatuses,
             Resource::ManyBuildStats => Endpoint::BuildTotals,
+            Resource::Webhooks => Endpoint::Webhooks,
             Resource::Nothing | Resource::Outside => Endpoint::Other,
         }
     }
@@ -143,6 +148,7 @@ impl Route {
                 | Resource::BuildStatuses
                 | Resource::BuildStats
                 | Resource::ManyBuildStats
+                | Resource::Webhooks
         );
         match (caller, self.resource) {
             (_, Resource::Properties | Resource::Nothing | Resource::Outside) => Ok(()),
@@ -165,6 +171,8 @@ fn beneath<'a>(rest: &[&'a str]) -> (Resource, &'a str) {
         ["default-branch"] => (Resource::DefaultBranch, ""),
         ["branches"] => (Resource::Branches, ""),
         ["branches", "default"] => (Resource::OldDefaultBranch, ""),
+        ["webhooks"] => (Resource::Webhooks, ""),
+        ["webhooks", id] => (Resource::Webhooks, id),
         ["commits"] => (Resource::Commits, ""),
         ["commits", commit] => (Resource::Commit, commit),
         ["commits", commit, "changes"] => (Resource::CommitChanges, commit),
