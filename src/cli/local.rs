@@ -468,6 +468,8 @@ pub(super) async fn simulate(start: &Start, of: args::Simulate) -> Result<Exit, 
         requests_per_hour: of.rate_limit,
         data_center,
         tls,
+        webhook: of.webhook_url.clone().zip(of.webhook_secret.clone()),
+        happens_every: of.happens_every,
         ..ServeOptions::default()
     };
     let announce = |address: &str| {

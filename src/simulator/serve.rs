@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Credential, DataCenterOptions, GenerateOptions, RateHeaders, Simulator, SimulatorOptions, Tls, World};
+use super::{
+    Credential, DataCenterOptions, GenerateOptions, NewPullRequest, RateHeaders, Simulator, SimulatorOptions, Tls,
+    Verdict, World,
+};
 use crate::clock::Clock;
 
 /// What is simulated, and how.
@@ -38,6 +41,10 @@ pub struct ServeOptions {
     pub data_center: Option<DataCenterOptions>,
     /// Serves HTTPS with this certificate.
     pub tls: Option<Tls>,
+    /// Where webhooks go, and the secret that signs them; something then happens now and then.
+    pub webhook: Option<(String, String)>,
+    /// How often something happens.
+    pub happens_every: Duration,
 }
 
 impl Default for ServeOptions {
@@ -56,6 +63,8 @@ impl Default for ServeOptions {
             threads: 2,
             data_center: None,
             tls: None,
+            webhook: None,
+            happens_every: Duration::from_secs(10),
         }
     }
 }
@@ -105,6 +114,36 @@ pub async fn serve(options: &ServeOptions, ready: impl FnOnce(&str), stop: Cance
     )
     .await?;
     ready(if options.data_center.is_some() { simulator.base_url() } else { simulator.api_url() });
-    stop.cancelled().await;
+    let Some((url, secret)) = &options.webhook else {
+        stop.cancelled().await;
+        return Ok(());
+    };
+    simulator.world().add_webhook(url, secret);
+    for number in 0.. {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            () = tokio::time::sleep(options.happens_every) => happen(&mut simulator.world(), number),
+        }
+    }
     Ok(())
+}
+
+/// Something happens in one repository after the other: a push, a pull request, its approval, its end, a new description.
+fn happen(world: &mut World, number: usize) {
+    let count = world.repositories().count().max(1);
+    let Some(name) = world.repositories().nth(number / 5 % count).map(|one| one.uuid.to_string()) else { return };
+    let newest = world.pull_requests_of(&name).last().map(|it| it.id);
+    match (number % 5, newest) {
+        (0, _) => {
+            world.push_commits(&name, 1);
+        }
+        (1, _) => {
+            world.open_pull_request(&name, NewPullRequest::titled(&format!("Change number {number}")));
+        }
+        (2, Some(id)) => world.review_pull_request(&name, id, Verdict::Approved),
+        (3, Some(id)) => {
+            world.merge_pull_request(&name, id);
+        }
+        _ => world.edit_repository(&name, |one| one.description = format!("Described for the {number}th time")),
+    }
 }

@@ -44,6 +44,15 @@ pub struct Simulate {
     /// Version the Data Center says it is [default: 9.4.0]
     #[arg(long, value_name = "VERSION", requires = "data_center", value_parser = version)]
     pub server_version: Option<String>,
+    /// Send webhooks there, signed: something happens every now and then
+    #[arg(long, value_name = "URL", requires = "webhook_secret")]
+    pub webhook_url: Option<String>,
+    /// What signs them
+    #[arg(long, value_name = "SECRET", requires = "webhook_url")]
+    pub webhook_secret: Option<String>,
+    /// How often something happens, like 500ms or 1m
+    #[arg(long, value_name = "TIME", default_value = "10s", requires = "webhook_url", value_parser = latency)]
+    pub happens_every: Duration,
     /// Serve HTTPS: the certificate as PEM, with those it was signed by
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     pub tls_certificate: Option<PathBuf>,
