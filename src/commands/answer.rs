@@ -409,7 +409,7 @@ pub struct Deletion {
 }
 
 /// A webhook on Bitbucket that points to us, or what kept us from looking.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct WebhookRow {
     /// Of which integration.
     pub integration: String,

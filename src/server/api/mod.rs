@@ -6,6 +6,7 @@ mod call;
 mod credentials;
 mod discovered;
 mod events;
+mod hooks;
 mod imported;
 mod imports;
 mod input;
@@ -15,6 +16,7 @@ mod page;
 mod reply;
 mod repositories;
 mod route;
+mod rules;
 mod store;
 mod syncs;
 
@@ -47,6 +49,8 @@ fn table() -> Vec<Route> {
         imports::routes(),
         imported::routes(),
         repositories::routes(),
+        rules::routes(),
+        hooks::routes(),
         credentials::routes(),
         store::routes(),
     ];

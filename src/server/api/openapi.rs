@@ -26,7 +26,7 @@ const ALWAYS: &[(u16, &str)] = &[
 const BAD: (u16, &str) = (400, "A parameter or the body is not what is wanted here.");
 /// Routes that name something.
 const UNKNOWN: (u16, &str) = (404, "What is named is not known, or not to whom asks.");
-/// Routes that change something.
+/// Also of routes that look: what they look at may be out of reach as things are.
 const REFUSED: (u16, &str) =
     (409, "Refused as things are: it runs, it is suspended, it is imported. The mend says what to do.");
 /// Routes with a body.
@@ -133,9 +133,7 @@ pub(super) fn refusals(route: &Route, names_something: bool) -> BTreeMap<u16, &'
     if names_something || route.takes_body {
         all.extend([UNKNOWN]);
     }
-    if route.method != axum::http::Method::GET {
-        all.extend([REFUSED]);
-    }
+    all.extend([REFUSED]);
     if route.takes_body {
         all.extend(BODY.iter().copied());
     }

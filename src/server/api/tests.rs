@@ -87,7 +87,6 @@ fn every_command_has_a_route_p7_2() {
         "demo",
         "init",
         "run",
-        "rules check",
         "store import",
         "credential login",
         "credential rekey",
