@@ -1,7 +1,7 @@
 //! `demo`: no account, no config. A simulated workspace behind a real HTTP server in this process, a
 //! sample catalog in a scratch directory, real syncs over HTTP.
 
-use std::io::Write;
+use std::io::{IsTerminal as _, Write};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,6 +15,7 @@ use crate::commands::{App, Exit, Failure, execute};
 use crate::config::{Config, Environment, LoadOptions, Loaded};
 use crate::error::Report;
 use crate::model::Action;
+use crate::server::access;
 use crate::simulator::{Simulator, SimulatorOptions, World};
 
 /// The sample catalog: a few hand-written files, comments and all.
@@ -50,7 +51,11 @@ pub async fn run(start: &Start, screen: &Screen, serve: bool) -> Result<Exit, Fa
 
     if serve {
         let (path, store) = (config.path.clone(), config.store.clone());
-        let running = local::run_with(&start, Some(ANY_PORT), config, stamp);
+        // Told below, in its place; later ones as they come.
+        let (links, mut told) = tokio::sync::mpsc::unbounded_channel();
+        let terminal: access::Terminal = Box::new(move |link| drop(links.send(link.to_owned())));
+        let terminal = std::io::stdout().is_terminal().then_some(terminal);
+        let running = local::run_with(&start, Some(ANY_PORT), config, stamp, terminal);
         tokio::pin!(running);
         tokio::select! {
             ended = &mut running => return ended,
@@ -65,7 +70,12 @@ pub async fn run(start: &Start, screen: &Screen, serve: bool) -> Result<Exit, Fa
             ),
         )?;
         say(screen, "  (with CATALOG_SYNC_DEMO_TOKEN set to anything); stop it with Ctrl-C")?;
-        return running.await;
+        loop {
+            tokio::select! {
+                ended = &mut running => return ended,
+                Some(link) = told.recv() => say(screen, &format!("\nOpen it in a browser (good once, for ten minutes): {link}"))?,
+            }
+        }
     }
     let catalog = scratch.path.join("catalog");
     let app = Local::open(&start, config).await?.app;

@@ -35,8 +35,8 @@
 //!
 //! - [`config`]: the file, with every fault at its line; [`credentials`]: secrets that are stored, encrypted; [`assemble`]
 //!   makes sources, catalogs and rules of both.
-//! - [`commands`]: what can be done, as requests and answers. [`cli`] parses and prints them, [`server`] takes them from a second
-//!   terminal, [`sidecar`] runs syncs on schedule.
+//! - [`commands`]: what can be done, as requests and answers, and who did it. [`cli`] parses and prints them, [`server`] finds out who
+//!   asks and takes them from other terminals, programs and browsers, [`sidecar`] runs syncs on schedule.
 //! - [`metrics`]: what is counted, for Prometheus. [`error`]: one report for people (what, because, mend). [`clock`]: time as an argument. [`ids`]: ids that sort by when.
 //! - [`simulator`]: a Bitbucket of our own, Cloud or Data Center, behind a real HTTP server, with faults to order; [`demo`] and the tests use it.
 //!

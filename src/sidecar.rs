@@ -4,6 +4,7 @@
 mod events;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -20,15 +21,17 @@ use self::events::Events;
 use crate::cli::remote::RunFile;
 use crate::clock::Clock;
 use crate::commands::{App, Exit, Failure, integration, sync};
-use crate::config::{Integration, Loaded, Stamp};
+use crate::config::{self, Integration, Loaded, Stamp};
 use crate::error::{Report, shown};
 use crate::model::sync::SecondaryCounts;
 use crate::model::{IntegrationKey, SyncRecord, Trigger};
 use crate::schedule;
-use crate::server::access::Access;
+use crate::server::access::{self, Access};
+use crate::server::health;
 use crate::server::health::Readiness;
+use crate::server::listen::{self, Certificate, IsProxy, Listening};
 use crate::server::webhooks::{self, queue};
-use crate::server::{self, Commands, health, metrics};
+use crate::server::{self, Commands, metrics};
 
 /// How often the config file is looked at.
 const LOOK_AT_CONFIG_EVERY: chrono::Duration = chrono::Duration::seconds(5);
@@ -95,6 +98,8 @@ pub struct Settings {
     pub store: PathBuf,
     /// A random token for `run.json`.
     pub token: String,
+    /// Somebody looks at the terminal: gets the sign-in link, where no tokens are configured.
+    pub terminal: Option<access::Terminal>,
     /// Cancelled by SIGTERM and SIGINT.
     pub stop: CancellationToken,
     /// Notified by SIGHUP.
@@ -106,7 +111,7 @@ pub struct Settings {
 /// # Errors
 /// A port that is taken, or `run.json` that cannot be written; nothing was started then.
 pub async fn run(settings: Settings) -> Result<(), Report> {
-    let Settings { app, stamp, reload, rebuild, store, token, stop, hangup } = settings;
+    let Settings { app, stamp, reload, rebuild, store, token, terminal, stop, hangup } = settings;
     let server = app.config.server.clone();
     let readiness = Arc::new(Readiness::default());
     let sidecar = Arc::new(Sidecar {
@@ -125,37 +130,61 @@ pub async fn run(settings: Settings) -> Result<(), Report> {
 
     let listener = server::bind(server.listen, "server.listen").await?;
     let address = listener.local_addr().map_err(|error| Report::new("the listener has no address", &error, None))?;
+    let certificate = match &server.tls {
+        Some(files) => Some(Arc::new(Certificate::open(files).map_err(|error| {
+            let mend = Some(error.mend().to_owned());
+            Report::new("TLS cannot be served", &error, mend)
+        })?)),
+        None => None,
+    };
     let commands: Arc<dyn Commands> = sidecar.clone();
-    let access = Access::new(commands.clone(), &token);
-    let mut router = server::known(&commands, &access, &token);
+    let terminal = terminal.map(|tell| on_the_terminal(tell, &server, address));
+    let settings =
+        access::Settings { run_token: token.clone(), has_tls: certificate.is_some(), port: address.port(), terminal };
+    let access = Access::open(commands.clone(), settings)
+        .await
+        .map_err(|error| Report::new("the sessions could not be read", &error, error.mend()))?;
+    let (waiting, keeper) = queue::queue(sidecar.current().store.clone(), sidecar.events.kept.clone());
+    let parts = server::Parts {
+        webhooks: webhooks::routes(commands.clone(), waiting),
+        health: health::routes(readiness.clone()).merge(metrics::routes(sidecar.clone())),
+        access: access.clone(),
+        run_token: token.clone(),
+        commands,
+    };
+    let served = parts.served(&server);
     let stop_serving = CancellationToken::new();
     let mut servers = JoinSet::new();
-    let watched = health::routes(readiness.clone()).merge(metrics::routes(sidecar.clone()));
-    match server.health_listen {
-        Some(other) => {
-            let listener = server::bind(other, "server.health_listen").await?;
-            servers.spawn(server::serve(listener, watched, stop_serving.clone()));
-        }
-        None => router = router.merge(watched),
+    let mut serve = |listener, router, certificate| {
+        let access = access.clone();
+        let is_proxy: IsProxy = Arc::new(move |peer| access.is_proxy(peer));
+        let listening = Listening { listener, router, certificate, is_proxy };
+        servers.spawn(listen::serve(listening, stop_serving.clone()));
+    };
+    if let (Some(at), Some(router)) = (server.webhook_listen, served.webhooks) {
+        serve(server::bind(at, "server.webhook_listen").await?, router, certificate.clone());
     }
-    let (waiting, keeper) = queue::queue(sidecar.current().store.clone(), sidecar.events.kept.clone());
-    let hooks = webhooks::routes(commands.clone(), waiting);
-    match server.webhook_listen {
-        Some(other) => {
-            let listener = server::bind(other, "server.webhook_listen").await?;
-            servers.spawn(server::serve(listener, hooks, stop_serving.clone()));
-        }
-        None => router = router.merge(hooks),
+    if let (Some(at), Some(router)) = (server.health_listen, served.health) {
+        serve(server::bind(at, "server.health_listen").await?, router, None);
     }
-    servers.spawn(server::serve(listener, router, stop_serving.clone()));
+    // Whoever is on this host need not know under which name the certificate is.
+    let for_terminals = match certificate {
+        Some(_) => {
+            let listener = server::bind(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0), "server.listen").await?;
+            let address = listener.local_addr();
+            serve(listener, parts.terminal(), None);
+            address.map_err(|error| Report::new("the listener has no address", &error, None))?
+        }
+        None => reachable(address),
+    };
+    serve(listener, served.main, certificate);
     servers.spawn(async move {
         keeper.run().await;
-        Ok(())
     });
     sidecar.spawn(Box::pin(events::work(sidecar.clone())));
 
     let run_file = RunFile {
-        address: format!("http://{address}"),
+        address: format!("http://{for_terminals}"),
         token,
         pid: std::process::id(),
         store: store.clone(),
@@ -172,6 +201,7 @@ pub async fn run(settings: Settings) -> Result<(), Report> {
     *sidecar.announced.lock().unwrap_or_else(PoisonError::into_inner) = Some(Announced { run: run_file, stores });
     readiness.set(true);
     info!(%address, "running");
+    access.show_link();
 
     schedule_until_stopped(&sidecar, &reload, &rebuild, &hangup).await;
 
@@ -185,6 +215,24 @@ pub async fn run(settings: Settings) -> Result<(), Report> {
         tokio::time::timeout(Duration::from_millis(500), async { while servers.join_next().await.is_some() {} }).await;
     info!("stopped");
     Ok(())
+}
+
+/// An address as one connects to it.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+/// Tells whole links: a terminal makes them clickable.
+fn on_the_terminal(tell: access::Terminal, server: &config::Server, address: SocketAddr) -> access::Terminal {
+    let scheme = if server.tls.is_some() { "https" } else { "http" };
+    let here = format!("{scheme}://{}", reachable(address));
+    let base = server.public_url.as_ref().map_or(here, |url| url.as_str().trim_end_matches('/').to_owned());
+    Box::new(move |path| tell(&format!("{base}{path}")))
 }
 
 /// Waits for running work, but not longer than a supervisor would.
@@ -258,8 +306,12 @@ impl Sidecar {
         self.announce_in(&loaded.config.store, &before.config.store);
         // Until the next start everything goes on with the store in force: also what lies beside the records.
         loaded.config.store.clone_from(&before.config.store);
-        if loaded.config.server != before.config.server {
-            warn!("`server` changed in the config: it takes effect when catalog-sync is started again");
+        let listeners =
+            |server: &config::Server| (server.listen, server.webhook_listen, server.health_listen, server.tls.clone());
+        if listeners(&loaded.config.server) != listeners(&before.config.server) {
+            warn!(
+                "an address or `tls` of `server` changed in the config: it takes effect when catalog-sync is started again"
+            );
         }
         // What is counted goes on.
         let app = Arc::new(App { metrics: before.metrics.clone(), ..rebuild(loaded.config) });

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::args::{
-    self, ActionFilter, Activity, Cli, Command, Discovered, ImportFilter, Imported, Integration, Output, Store, Switch,
-    Sync, Webhook,
+    self, ActionFilter, Activity, Audit, Cli, Command, Discovered, ImportFilter, Imported, Integration, Output, Store,
+    Switch, Sync, Webhook,
 };
 use crate::commands::Failure;
+use crate::commands::audit::AuditFilter;
 use crate::commands::request::{
     DiscoveredFilter, ImportOptions, Request, Selection, StateFilter, UndoSelection, WebhookDeed,
 };
@@ -94,6 +95,12 @@ pub(super) fn request(cli: &Cli) -> Result<Request, Failure> {
                 },
             }
         }
+        Command::Audit(Audit::List(of)) => Request::AuditList(AuditFilter {
+            before: of.before,
+            by: of.by,
+            integration: of.integration,
+            limit: of.limit,
+        }),
         Command::Store(Store::Check) => Request::StoreCheck,
         Command::Credential(args::Credential::List) => Request::CredentialList { name: None },
         Command::Credential(args::Credential::Info(of)) => Request::CredentialList { name: Some(of.name) },

@@ -1,6 +1,6 @@
 //! What this process needs when no sidecar does the work: config, store, app.
 
-use std::io::{self, BufReader, Write};
+use std::io::{self, BufReader, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use tokio::sync::{Mutex, Notify};
 use tracing::warn;
 
 use super::output::Screen;
-use super::{Exit, Start, args, printed, remote};
+use super::{Exit, Start, args, elsewhere, printed, remote};
 use crate::assemble::Assembler;
 use crate::clock::Clock;
 use crate::commands::answer::CheckRow;
@@ -19,6 +19,7 @@ use crate::config::{Config, ConfigError, LoadOptions, Loaded};
 use crate::error::{Report, escape_control, shown};
 use crate::ids::Ids;
 use crate::metrics::Metrics;
+use crate::server::access;
 use crate::sidecar;
 use crate::simulator::{self, DataCenterOptions, ServeOptions, Tls};
 use crate::store::decisions_file::DecisionsFile;
@@ -190,10 +191,13 @@ pub fn app(start: &Start, config: Config, store: Arc<dyn Store>, clock: Clock) -
 /// `run`.
 pub(super) async fn run_sidecar(start: &Start, listen: Option<&str>) -> Result<Exit, Failure> {
     let Loaded { config, stamp, .. } = loaded(start, listen)?;
-    run_with(start, listen, config, stamp).await
+    let terminal: access::Terminal = Box::new(|link| {
+        eprintln!("sign in with a browser (good once, for ten minutes): {link}");
+    });
+    run_with(start, listen, config, stamp, io::stderr().is_terminal().then_some(terminal)).await
 }
 
-/// The sidecar on a config; shared with `demo --serve`.
+/// The sidecar on a config; shared with `demo --serve`. Who looks at the `terminal` gets the sign-in link.
 ///
 /// # Errors
 /// A store in use, a port that is taken.
@@ -202,6 +206,7 @@ pub async fn run_with(
     listen: Option<&str>,
     config: Config,
     stamp: crate::config::Stamp,
+    terminal: Option<access::Terminal>,
 ) -> Result<Exit, Failure> {
     let store_path = config.store.clone();
     let path = config.path.clone();
@@ -237,6 +242,7 @@ pub async fn run_with(
         }),
         store: store_path,
         token: token(),
+        terminal,
         stop: start.stop.clone(),
         hangup,
     })
@@ -292,13 +298,18 @@ pub(super) fn unreadable(file: &Path, error: &io::Error) -> Failure {
 
 /// `store export`: to a file that is there whole or not at all, or to stdout.
 pub(super) async fn export_store(start: &Start, screen: &Screen, file: &Path, of: ExportOf) -> Result<Exit, Failure> {
-    let config = load(start)?;
+    let elsewhere = elsewhere::named(start)?;
     if file != Path::new("-") && start.working_directory.join(file).exists() && !start.cli.global.yes {
         return Err(Failure::refused(
             format!("{} is there already", shown(file)),
             "name another file, or add `--yes` to overwrite it",
         ));
     }
+    if let Some(elsewhere) = elsewhere {
+        let lines = exported(elsewhere.ask(&request::Request::StoreExport { of }, &|_| {}).await?)?;
+        return write_export(start, screen, file, &lines);
+    }
+    let config = load(start)?;
     let lines = match remote::RunFile::read(&config.store) {
         Some(run) => match remote::ask(&run, &request::Request::StoreExport { of }, &|_| {}).await {
             Some(answer) => Some(exported(answer?)?),
@@ -332,6 +343,17 @@ pub(super) async fn export_store(start: &Start, screen: &Screen, file: &Path, of
             records
         }
     };
+    let data = serde_json::json!({ "records": records, "file": path });
+    printed(screen.print(&data, |_| format!("wrote {records} records to {}", shown(&path))), Exit::Done)
+}
+
+/// Lines that somebody else exported.
+fn write_export(start: &Start, screen: &Screen, file: &Path, lines: &str) -> Result<Exit, Failure> {
+    if file == Path::new("-") {
+        return printed(io::stdout().lock().write_all(lines.as_bytes()), Exit::Done);
+    }
+    let path = start.working_directory.join(file);
+    let records = whole_file(&path, |out| out.write_all(lines.as_bytes()).map(|()| lines.lines().count() as u64))?;
     let data = serde_json::json!({ "records": records, "file": path });
     printed(screen.print(&data, |_| format!("wrote {records} records to {}", shown(&path))), Exit::Done)
 }

@@ -10,6 +10,7 @@ pub mod render;
 mod ask;
 mod browser;
 mod credential;
+mod elsewhere;
 mod init;
 pub mod local;
 mod login;
@@ -63,6 +64,7 @@ pub fn run(start: Start) -> futures::future::LocalBoxFuture<'static, Result<Exit
 async fn dispatch(start: Start) -> Result<Exit, Failure> {
     let screen = Screen::new(format(&start.cli.global), has_color(&start));
     let command = start.cli.command.clone();
+    elsewhere::refuse_local(&start)?;
     match command {
         Command::Demo(demo) => crate::demo::run(&start, &screen, demo.serve).await,
         Command::Init(of) => init::init(&start, of.from.as_deref()),
@@ -105,6 +107,7 @@ async fn dispatch(start: Start) -> Result<Exit, Failure> {
         | Command::Webhook(_)
         | Command::Activity(_)
         | Command::Credential(_)
+        | Command::Audit(_)
         | Command::Store(Store::Check) => answered(&start, &screen, request(&start.cli)?).await,
     }
 }
@@ -159,11 +162,17 @@ async fn answered(start: &Start, screen: &Screen, request: Request) -> Result<Ex
             printed(screen.print(records, |screen| render::history(screen, records)), Exit::Done)
         }
         (Request::SyncShow { .. }, _) => printed(render::print(screen, &answer), Exit::Done),
-        _ => printed(render::print(screen, &answer), render::exit(&answer)),
+        _ => printed(render::print(screen, &answer), Exit::of(&answer)),
     }
 }
 
 async fn ask(start: &Start, request: &Request) -> Result<Answer, Failure> {
+    if let Some(elsewhere) = elsewhere::named(start)? {
+        let view = ProgressView::new(start.cli.global.quiet);
+        let answer = elsewhere.ask(request, &|progress| view.show(&progress)).await;
+        view.clear();
+        return answer;
+    }
     Asking::new(start, local::load(start)?).ask(request).await
 }
 

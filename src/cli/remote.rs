@@ -133,22 +133,30 @@ pub async fn ask(
         // Another program has taken the port meanwhile.
         return None;
     }
+    Some(answer_of(&mut response, progress).await)
+}
+
+/// The end of the lines that are sent; progress as it comes.
+pub(super) async fn answer_of(
+    response: &mut reqwest::Response,
+    progress: &(dyn Fn(Progress) + Sync + Send),
+) -> Result<Answer, Failure> {
     let mut waiting: Vec<u8> = Vec::new();
     loop {
         match response.chunk().await {
             Ok(Some(bytes)) => waiting.extend_from_slice(&bytes),
-            Ok(None) => return Some(Err(broke_off("the answer ended early"))),
-            Err(error) => return Some(Err(broke_off(&error.to_string()))),
+            Ok(None) => return Err(broke_off("the answer ended early")),
+            Err(error) => return Err(broke_off(&error.without_url().to_string())),
         }
         while let Some(end) = waiting.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = waiting.drain(..=end).collect();
             match serde_json::from_slice(&line) {
                 Ok(Event::Progress(report)) => progress(report),
-                Ok(Event::Answer(answer)) => return Some(Ok(*answer)),
+                Ok(Event::Answer(answer)) => return Ok(*answer),
                 Ok(Event::Failure { what, because, mend, exit }) => {
-                    return Some(Err(Failure { report: Report { what, because, mend }, exit }));
+                    return Err(Failure { report: Report { what, because, mend }, exit });
                 }
-                Err(error) => return Some(Err(broke_off(&error.to_string()))),
+                Err(error) => return Err(broke_off(&error.to_string())),
             }
         }
     }

@@ -3,6 +3,7 @@
 
 pub mod activity;
 pub mod answer;
+pub mod audit;
 pub mod caller;
 pub mod check;
 pub mod credential;
@@ -10,11 +11,13 @@ pub mod decisions;
 pub mod discovered;
 pub mod draft;
 pub mod entity;
+pub mod exit;
 pub mod import;
 pub mod imported;
 pub mod integration;
 pub mod jobs;
 pub mod listing;
+mod masked;
 pub mod report;
 pub mod request;
 pub mod rules;
@@ -45,6 +48,7 @@ use crate::model::{IntegrationKey, KnownRepository, Presence, RepoKey};
 use crate::store::{ListedOf, Store, StoreError};
 use answer::RepositoryName;
 use caller::Caller;
+pub use exit::Exit;
 use request::{Answer, Request};
 
 /// How many repositories are read from the store at once.
@@ -88,39 +92,6 @@ pub struct Failure {
     pub report: Report,
     /// The exit code it means.
     pub exit: Exit,
-}
-
-/// Exit codes of the contract.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Exit {
-    /// 0.
-    Done,
-    /// 1.
-    Failed,
-    /// 2: usage or config.
-    Usage,
-    /// 2: what was named is not known.
-    Unknown,
-    /// 3: done in part.
-    Partly,
-    /// 4: held or refused.
-    Refused,
-    /// 4: whoever asks may not.
-    Forbidden,
-}
-
-impl Exit {
-    /// The number.
-    pub fn code(self) -> u8 {
-        match self {
-            Self::Done => 0,
-            Self::Failed => 1,
-            Self::Usage | Self::Unknown => 2,
-            Self::Partly => 3,
-            Self::Refused | Self::Forbidden => 4,
-        }
-    }
 }
 
 impl Failure {
@@ -170,6 +141,22 @@ pub async fn execute(
     progress: &(dyn Fn(Progress) + Sync + Send),
 ) -> Result<Answer, Failure> {
     app.caller.may(&request)?;
+    let entry = audit::begin(app, &request).await?;
+    let result = carry_out(app, request, progress).await;
+    if let Some(entry) = entry {
+        audit::end(app, entry, &result).await;
+    }
+    match result {
+        Ok(answer) => masked::answer(app, answer),
+        Err(failure) => Err(masked::failure(app, failure)),
+    }
+}
+
+async fn carry_out(
+    app: &App,
+    request: Request,
+    progress: &(dyn Fn(Progress) + Sync + Send),
+) -> Result<Answer, Failure> {
     match request {
         Request::SyncNow { integrations, dry_run, full } => {
             sync::now(app, &integrations, sync::Options { dry_run, full }, progress).await
@@ -240,6 +227,7 @@ pub async fn execute(
         Request::EntityShow { entity, integration } => entity::show(app, &entity, integration.as_deref()).await,
         Request::EntitySearch { integration, text } => entity::search(app, &integration, &text).await,
         Request::Webhook { deed, integrations } => webhook::webhook(app, deed, &integrations).await,
+        Request::AuditList(filter) => audit::list(app, &filter).await,
         Request::StoreCheck => store::check(app).await,
         Request::StoreExport { of } => store::export(app, of).await,
         Request::CredentialList { name } => credential::list(app, name.as_deref()).await,

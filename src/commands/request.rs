@@ -11,6 +11,7 @@ use super::answer::{
     CommitRow, CredentialDeletion, CredentialRow, Deletion, DiscoveredRow, DryRun, ImportReport, ImportedDetail,
     ImportedRow, IntegrationRow, Page, PullRequestRow, UndoReport, UserRow, WebhookRow,
 };
+use super::audit::AuditFilter;
 use super::draft::{Drafted, IntegrationDraft};
 use super::entity::{EntityDetail, FoundEntity};
 use super::report::IntegrationReport;
@@ -20,7 +21,7 @@ use super::weeks::ActivityWeeks;
 use crate::correlate::Explanation;
 use crate::error::escape_control;
 use crate::model::{Action, Detail, DetailKind, SyncRecord};
-use crate::store::{CredentialChange, ExportOf, SealedCredential, StoreReport};
+use crate::store::{AuditEntry, CredentialChange, ExportOf, SealedCredential, StoreReport};
 
 /// Which rows of `discovered list`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -468,6 +469,8 @@ pub enum Request {
         /// A part of the name, case ignored.
         text: String,
     },
+    /// `audit list`.
+    AuditList(AuditFilter),
     /// `store check`.
     StoreCheck,
     /// `store export`: the lines come as the answer.
@@ -539,6 +542,7 @@ impl Request {
             | Self::ActivityWeeks { .. }
             | Self::EntityShow { .. }
             | Self::EntitySearch { .. }
+            | Self::AuditList(_)
             | Self::StoreCheck
             | Self::StoreExport { .. }
             | Self::CredentialList { .. }
@@ -607,7 +611,8 @@ impl Request {
             | Self::Webhook { .. }
             | Self::ActivityWeeks { .. }
             | Self::EntityShow { .. }
-            | Self::EntitySearch { .. } => false,
+            | Self::EntitySearch { .. }
+            | Self::AuditList(_) => false,
         }
     }
 }
@@ -681,6 +686,7 @@ impl fmt::Display for Request {
             Self::ActivityWeeks { .. } => f.write_str("activity weeks"),
             Self::EntityShow { .. } => f.write_str("entity show"),
             Self::EntitySearch { .. } => f.write_str("entity search"),
+            Self::AuditList(_) => f.write_str("audit list"),
             Self::StoreCheck => f.write_str("store check"),
             Self::StoreExport { .. } => f.write_str("store export"),
             Self::CredentialList { .. } | Self::CredentialRecords => f.write_str("credential list"),
@@ -766,6 +772,8 @@ pub enum Answer {
     Entity(Box<EntityDetail>),
     /// Of a search for entities.
     Entities(Vec<FoundEntity>),
+    /// Of `audit list`: newest first.
+    Audit(Vec<AuditEntry>),
     /// Of `store check`.
     Store(StoreReport),
     /// Of `store export`: JSON lines.

@@ -10,7 +10,7 @@ use super::answer::{Change, DryRun, ImportRow, RepositoryName, RowResult};
 use super::caller::Sees;
 use super::request::{Answer, Request};
 use super::running::{Begin, SyncStarted, UnderWay};
-use super::{App, Exit, Failure, integration};
+use super::{App, Exit, Failure, audit, integration};
 use crate::apply::{StepOutcome, StepResult};
 use crate::assemble::credential_name;
 use crate::assemble::login::is_login;
@@ -96,7 +96,7 @@ fn not_begun(app: &App, integration: &Integration, failure: &Failure) -> SyncRec
     record
 }
 
-/// Drops syncs, plans, journal entries and webhooks that are older than the config keeps them; returns how many.
+/// Drops syncs, plans, journal and audit entries, and webhooks that are older than the config keeps them; returns how many.
 ///
 /// # Errors
 /// The store's.
@@ -105,7 +105,8 @@ pub async fn expire(app: &App) -> Result<u64, StoreError> {
     let before = |age: Duration| now - chrono::Duration::from_std(age).unwrap_or(chrono::Duration::days(36_500));
     let retention = &app.config.retention;
     let deliveries = app.store.expire_deliveries(before(retention.deliveries)).await?;
-    Ok(deliveries + app.store.expire(before(retention.syncs), before(retention.undo)).await?)
+    let audited = app.store.expire_audit(before(retention.audit)).await?;
+    Ok(deliveries + audited + app.store.expire(before(retention.syncs), before(retention.undo)).await?)
 }
 
 async fn choose<'a>(app: &'a App, names: &[String]) -> Result<Vec<&'a Integration>, Failure> {
@@ -183,6 +184,8 @@ pub async fn begin_now(app: &App, names: &[String], full: bool) -> Result<Vec<(S
             Err(_) if names.is_empty() => continue,
             Err(failure) => return Err(failure),
         };
+        let request = Request::SyncNow { integrations: vec![integration.name.clone()], dry_run: false, full };
+        let entry = audit::begin(app, &request).await?;
         let flight = under_way.flight();
         let started = SyncStarted {
             id: flight.id.clone(),
@@ -192,7 +195,12 @@ pub async fn begin_now(app: &App, names: &[String], full: bool) -> Result<Vec<(S
         };
         let (app, integration) = (app.clone(), integration.clone());
         let work: Work = Box::pin(async move {
-            match carry_through(&app, &integration, full, under_way, &|_| {}).await {
+            let ended = carry_through(&app, &integration, full, under_way, &|_| {}).await;
+            if let Some(entry) = entry {
+                let answer = ended.clone().map(|record| Answer::Syncs(vec![record]));
+                audit::end(&app, entry, &answer).await;
+            }
+            match ended {
                 Ok(record) => info!(
                     integration = %integration.name, sync = %record.id, by = %app.caller.name,
                     outcome = record.outcome.as_str(), "the sync by hand ended"

@@ -8,7 +8,7 @@ use super::Place;
 use super::faults::Fault;
 use super::fields::{self, Faults, Fields};
 use super::load::Context;
-use super::located::{Node, Value};
+use super::located::Node;
 use super::model::{Identity, Role, Server, Tls, Token};
 use super::secret;
 
@@ -45,13 +45,6 @@ pub(super) fn read(node: &Node, context: &Context, faults: &mut Faults) -> Optio
         identity: map.optional("identity", faults, identity),
         edit_rules: map.read("edit_rules", false, faults, fields::boolean),
     };
-    for key in ["behind_proxy", "identity"] {
-        warn_unused(node.get(key), "this version has no web UI or wider API yet", faults);
-    }
-    if let (Some(_), Some(node)) = (&server.tls, node.get("tls")) {
-        let fault = Fault::of(node, "TLS on our own listener is not in this version");
-        faults.push(fault.mend("remove `tls`, and listen on loopback behind a proxy that speaks TLS"));
-    }
     if server.identity.is_some() && server.behind_proxy.is_empty() {
         let fault =
             Fault::of(node.get("identity").unwrap_or(node), "`identity` is believed only from `behind_proxy` peers");
@@ -61,19 +54,14 @@ pub(super) fn read(node: &Node, context: &Context, faults: &mut Faults) -> Optio
     Some(server)
 }
 
-fn warn_unused(node: Option<&Node>, because: &str, faults: &mut Faults) {
-    if let Some(node) = node.filter(|node| node.value != Value::Null) {
-        faults.push(Fault::of(node, "this has no effect").because(because).warning());
-    }
-}
-
 /// Beyond loopback, whoever reaches the port must be known.
 pub(super) fn check_exposure(server: &Server, faults: &mut Faults) {
     if server.listen.ip().is_loopback() {
         return;
     }
     let what = format!("listening on {} lets other machines reach the API", server.listen);
-    let mend = "listen on 127.0.0.1, or name tokens in `server.tokens` and the proxy in `server.behind_proxy`";
+    let mend = "listen on 127.0.0.1, or name tokens in `server.tokens`, and a certificate in `server.tls` or the proxy in \
+                `server.behind_proxy`";
     if server.tokens.is_empty() {
         faults.push(Fault::nowhere(what).because("without tokens anybody could use it").mend(mend));
     } else if server.tls.is_none() && server.behind_proxy.is_empty() {
@@ -135,7 +123,8 @@ fn token(node: &Node, context: &Context, faults: &mut Faults) -> Option<Token> {
     let name = name.and_then(|node| fields::name(node, faults));
     let role = map.need("role", "say `view` or `edit`", faults);
     let role = role.and_then(|node| fields::one_of(node, &[("view", Role::View), ("edit", Role::Edit)], faults));
-    let integrations = map.read("integrations", vec!["*".to_owned()], faults, fields::texts);
+    let integrations =
+        map.read("integrations", vec!["*".to_owned()], faults, |node, faults| fields::list(node, faults, glob));
     let token = map.need("token", "write `token: { env: NAME }`", faults);
     let token = token.and_then(|node| secret::read(node, context, faults));
     map.finish(faults);
@@ -147,6 +136,17 @@ fn token(node: &Node, context: &Context, faults: &mut Faults) -> Option<Token> {
         }
     }
     Some(Token { name, role: role?, integrations, token })
+}
+
+/// A name or a glob.
+fn glob(node: &Node, faults: &mut Faults) -> Option<String> {
+    let text = fields::text(node, faults)?;
+    if let Err(error) = globset::Glob::new(&text) {
+        let what = format!("`{}` is not a glob: {}", fields::cut(&text), error.kind());
+        faults.push(Fault::of(node, what).mend("write a name, or a glob like `team-*`"));
+        return None;
+    }
+    Some(text)
 }
 
 pub(super) fn short_token(name: &str, place: Place) -> Fault {
@@ -167,7 +167,7 @@ fn identity(node: &Node, faults: &mut Faults) -> Option<Identity> {
 
 fn header(node: &Node, faults: &mut Faults) -> Option<String> {
     let text = fields::text(node, faults)?;
-    if text.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c)) {
+    if !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c)) {
         return Some(text);
     }
     faults.push(Fault::of(node, format!("`{}` is not the name of a header", fields::cut(&text))));

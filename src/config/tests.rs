@@ -424,7 +424,16 @@ fn catalogs_and_server_are_checked() {
     for (text, wanted) in [
         ("{ listen: 8321 }", "1: `8321` is not an address and a port"),
         ("{ listen: \"0.0.0.0:8321\" }", "0: listening on 0.0.0.0:8321 lets other machines reach the API"),
-        ("{ tls: { certificate: a, key: b } }", "1: TLS on our own listener is not in this version"),
+        ("{ tls: { certificate: a } }", "1: this tls block has no `key`"),
+        (
+            "{ listen: \"0.0.0.0:8321\", tokens: [ { name: ops, role: edit, token: { env: T } } ] }",
+            "0: listening on 0.0.0.0:8321 lets other machines reach the API",
+        ),
+        (
+            "{ tokens: [ { name: ops, role: edit, integrations: [\"a[\"], token: { env: T } } ] }",
+            "1: `a[` is not a glob: unclosed character class; missing ']'",
+        ),
+        ("{ identity: { user_header: X-User } }", "1: `identity` is believed only from `behind_proxy` peers"),
         ("{ behind_proxy: 10.0.0.0/33 }", "1: `10.0.0.0/33` is not a network"),
         (
             "{ tokens: [ { name: ops, role: edit, token: short } ] }",

@@ -30,6 +30,8 @@ use crate::error::Report;
 
 /// Path of the route.
 pub const PATH: &str = "/api/v1/command";
+/// Type of the answer: a JSON document a line.
+pub const ANSWER: &str = "application/x-ndjson";
 /// A header by which the answer proves to be the sidecar's that wrote `run.json`: another program may have taken its port.
 pub const PROOF: &str = "catalog-sync-proof";
 
@@ -132,7 +134,7 @@ async fn command(
         Some((Ok::<_, Infallible>(Bytes::from(line)), waiting))
     });
     let mut response = Body::from_stream(body).into_response();
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(ANSWER));
     if via == Via::RunFile {
         response.headers_mut().insert(HeaderName::from_static(PROOF), routes.proof.clone());
     }

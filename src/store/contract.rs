@@ -6,6 +6,7 @@ pub(crate) mod deliveries;
 pub(crate) mod discovery;
 pub(crate) mod durability;
 pub(crate) mod linking;
+pub(crate) mod people;
 pub(crate) mod secondary;
 pub(crate) mod transfer;
 pub(crate) mod world;
@@ -72,6 +73,11 @@ macro_rules! contract {
                 a_delivery_is_kept_once_by_id_and_by_body,
                 waiting_deliveries_come_oldest_first,
                 old_deliveries_go_once_they_are_done,
+            }
+            people::{
+                what_people_did_comes_newest_first,
+                what_people_did_expires,
+                sessions_are_kept_until_they_end_and_never_exported,
             }
             durability::{
                 everything_survives_reopening,

@@ -7,6 +7,7 @@ pub mod decisions_file;
 mod error;
 mod kept;
 pub mod nothing;
+mod people;
 pub mod sled;
 
 #[cfg(test)]
@@ -31,6 +32,7 @@ pub use self::kept::{
     JournalEntry, LinkChange, Listed, ListedOf, RecordedPage, SealedCredential, StoreReport, StoredCandidates,
     StoredPlan, SweepCheckpoint, Switches, UserBatch,
 };
+pub use self::people::{AuditEntry, AuditOutcome, Session, SessionOf};
 
 /// Proof of being the only crawl of an integration. Dropping it gives it back.
 #[derive(Debug)]
@@ -301,6 +303,20 @@ pub trait Store: Send + Sync {
     async fn deliveries(&self, limit: usize) -> Result<Vec<Delivery>, StoreError>;
     /// Drops webhooks that came before an instant and wait no more; returns how many went.
     async fn expire_deliveries(&self, before: DateTime<Utc>) -> Result<u64, StoreError>;
+
+    /// Writes down what somebody does, or how it ended. Takes no lease.
+    async fn save_audit(&self, entry: &AuditEntry) -> Result<(), StoreError>;
+    /// What people did, newest first, at most `limit`; before the entry of the id `before`, which need not be there.
+    async fn audit(&self, before: Option<&str>, limit: usize) -> Result<Vec<AuditEntry>, StoreError>;
+    /// Drops what people did before; returns how many records went.
+    async fn expire_audit(&self, before: DateTime<Utc>) -> Result<u64, StoreError>;
+
+    /// Who is logged in, sorted by digest.
+    async fn sessions(&self) -> Result<Vec<Session>, StoreError>;
+    /// Creates or replaces a session. Takes no lease.
+    async fn save_session(&self, session: &Session) -> Result<(), StoreError>;
+    /// Ends sessions by their digests; returns how many there were.
+    async fn end_sessions(&self, digests: &[String]) -> Result<u64, StoreError>;
 
     /// Drops syncs, plans and journal entries older than these instants; returns how many records went.
     /// Syncs under way stay.

@@ -9,9 +9,9 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::{
-    CatalogLease, Changed, CrawlLease, CredentialChange, CredentialLease, DetailBatch, DiscoveryState, ExportOf,
-    IntegrationState, ItemBatch, JournalEntry, LinkChange, Listed, ListedOf, RecordedPage, SealedCredential, Store,
-    StoreError, StoreReport, StoredCandidates, StoredPlan, Switches, UserBatch,
+    AuditEntry, CatalogLease, Changed, CrawlLease, CredentialChange, CredentialLease, DetailBatch, DiscoveryState,
+    ExportOf, IntegrationState, ItemBatch, JournalEntry, LinkChange, Listed, ListedOf, RecordedPage, SealedCredential,
+    Session, Store, StoreError, StoreReport, StoredCandidates, StoredPlan, Switches, UserBatch,
 };
 use crate::model::{
     Action, Coverage, Decision, Delivery, Detail, DetailCoverage, DetailKind, EntityRef, ImportId, IngestedRecord,
@@ -354,6 +354,30 @@ impl Store for NothingStore {
     }
 
     async fn expire_deliveries(&self, _: DateTime<Utc>) -> Result<u64, StoreError> {
+        Err(nothing_is_kept())
+    }
+
+    async fn save_audit(&self, _: &AuditEntry) -> Result<(), StoreError> {
+        Err(nothing_is_kept())
+    }
+
+    async fn audit(&self, _: Option<&str>, _: usize) -> Result<Vec<AuditEntry>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn expire_audit(&self, _: DateTime<Utc>) -> Result<u64, StoreError> {
+        Err(nothing_is_kept())
+    }
+
+    async fn sessions(&self) -> Result<Vec<Session>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn save_session(&self, _: &Session) -> Result<(), StoreError> {
+        Err(nothing_is_kept())
+    }
+
+    async fn end_sessions(&self, _: &[String]) -> Result<u64, StoreError> {
         Err(nothing_is_kept())
     }
 

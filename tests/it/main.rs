@@ -2,6 +2,7 @@
 //! promises, the layout and the README held to what the sources are. One binary, one module per subject.
 
 mod absence;
+mod access;
 mod again;
 mod api;
 mod approving;

@@ -15,6 +15,10 @@ pub struct Global {
     /// The directory state is kept in; outranks `store` of the config [env: CATALOG_SYNC_STORE]
     #[arg(long, global = true, value_name = "DIR")]
     pub store: Option<PathBuf>,
+    /// A catalog-sync that runs elsewhere and is to do it; its token stands in CATALOG_SYNC_TOKEN [env:
+    /// CATALOG_SYNC_SERVER]
+    #[arg(long, global = true, value_name = "URL")]
+    pub server: Option<String>,
     /// How results are printed; they alone go to stdout
     #[arg(long, short = 'o', global = true, value_enum, default_value_t, value_name = "FORMAT")]
     pub output: Output,

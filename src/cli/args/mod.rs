@@ -1,6 +1,7 @@
 //! The command line: every command with its flags, as `--help` shows it, a file per family. What they do is in `commands`.
 
 mod activity;
+mod audit;
 mod credential;
 mod discovered;
 mod global;
@@ -22,6 +23,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub use self::activity::{Activity, ActivityOf};
+pub use self::audit::{Audit, AuditList};
 pub use self::credential::{
     Credential, CredentialAdd, CredentialLogin, CredentialRekey, CredentialUpdate, OneCredential, SecretInput,
 };
@@ -139,6 +141,9 @@ The config names the key that encrypts them, and uses them by name:
   auth: { credential: acme }                               a whole entry, or any secret: { access_token: { credential: acme } }"
     )]
     Credential(Credential),
+    /// Who changed what
+    #[command(subcommand)]
+    Audit(Audit),
     /// The state: verify, back up, move
     #[command(subcommand)]
     Store(Store),

@@ -77,11 +77,12 @@ fn every_command_of_the_contract_is_there() {
 #[test]
 fn global_flags_go_before_and_behind() {
     for line in [
-        "catalog-sync --config a.yaml --store s -o json -vv --color never --log-format json --yes sync now",
-        "catalog-sync sync now --config a.yaml --store s -o json -vv --color never --log-format json --yes",
+        "catalog-sync --config a.yaml --store s --server u -o json -vv --color never --log-format json --yes sync now",
+        "catalog-sync sync now --config a.yaml --store s --server u -o json -vv --color never --log-format json --yes",
     ] {
-        let Global { config, store, output, verbose, quiet, color, log_format, yes } = parse(line).unwrap().global;
-        assert_eq!((config, store), (Some("a.yaml".into()), Some("s".into())));
+        let Global { config, store, server, output, verbose, quiet, color, log_format, yes } =
+            parse(line).unwrap().global;
+        assert_eq!((config, store, server), (Some("a.yaml".into()), Some("s".into()), Some("u".to_owned())));
         assert_eq!((output, verbose, quiet), (Output::Json, 2, false));
         assert_eq!((color, log_format, yes), (Color::Never, LogFormat::Json, true));
     }
@@ -120,6 +121,7 @@ fn help_reads_well() {
       rules        Rules files
       activity     Pull requests and commits of a repository
       credential   Secrets kept in the store, encrypted
+      audit        Who changed what
       store        The state: verify, back up, move
       simulate     Run the simulated Bitbucket by itself, for trying things out
       config       About the config file
@@ -141,6 +143,10 @@ fn help_reads_well() {
 
           --store <DIR>
               The directory state is kept in; outranks `store` of the config [env: CATALOG_SYNC_STORE]
+
+          --server <URL>
+              A catalog-sync that runs elsewhere and is to do it; its token stands in CATALOG_SYNC_TOKEN
+              [env: CATALOG_SYNC_SERVER]
 
       -o, --output <FORMAT>
               How results are printed; they alone go to stdout
@@ -224,6 +230,8 @@ fn help_of_import_reads_well() {
                                  ./catalog-sync.yaml, then the user's and the system's config folder]
           --store <DIR>          The directory state is kept in; outranks `store` of the config [env:
                                  CATALOG_SYNC_STORE]
+          --server <URL>         A catalog-sync that runs elsewhere and is to do it; its token stands in
+                                 CATALOG_SYNC_TOKEN [env: CATALOG_SYNC_SERVER]
       -o, --output <FORMAT>      How results are printed; they alone go to stdout [default: table]
                                  [possible values: table, json, yaml]
       -v, --verbose...           Log more; twice: everything

@@ -1,6 +1,7 @@
-//! Answers as tables and text for people: a file per family of answers. What they mean as an exit code is told here.
+//! Answers as tables and text for people: a file per family of answers.
 
 mod activity;
+mod audit;
 mod check;
 mod credential;
 mod discovered;
@@ -15,6 +16,7 @@ mod undo;
 mod webhook;
 
 use self::activity::{commits, details, pull_requests, users};
+use self::audit::audit;
 use self::credential::{credential, credentials};
 use self::discovered::{discovered, explain};
 use self::import::{import, import_rows};
@@ -26,10 +28,7 @@ use self::sync::{sync, syncs};
 use self::undo::undo;
 use self::webhook::webhooks;
 use super::output::Screen;
-use crate::commands::Exit;
-use crate::commands::answer::{RowResult, WebhookRow};
 use crate::commands::request::Answer;
-use crate::model::{Outcome, SyncRecord};
 
 pub use self::check::check;
 pub use self::discovered::{none_in_state, nothing_matches};
@@ -75,6 +74,7 @@ pub fn print(screen: &Screen, answer: &Answer) -> std::io::Result<()> {
         Answer::Weeks(weeks) => screen.print(weeks, |_| String::new()),
         Answer::Entity(entity) => screen.print(entity, |_| entity.entity.clone()),
         Answer::Entities(found) => screen.print(found, |_| String::new()),
+        Answer::Audit(rows) => screen.print(rows, |screen| audit(screen, rows)),
         Answer::Store(report) => screen.print(report, |screen| store(screen, report)),
         Answer::Webhooks(rows) => screen.print(rows, |screen| webhooks(screen, rows)),
         Answer::Credentials(rows) => screen.print(rows, |screen| credentials(screen, rows)),
@@ -91,46 +91,5 @@ pub fn print(screen: &Screen, answer: &Answer) -> std::io::Result<()> {
             use std::io::Write;
             std::io::stdout().lock().write_all(lines.as_bytes())
         }
-    }
-}
-
-/// The exit code an answer means: the first of 1, 4, 3, 0 that occurred (contract, section 2).
-pub fn exit(answer: &Answer) -> Exit {
-    let exits: Vec<Exit> = match answer {
-        Answer::Syncs(records) => records.iter().map(of_sync).collect(),
-        Answer::DryRuns(runs) => runs.iter().map(|run| of_sync(&run.record)).collect(),
-        Answer::Imported(report) => report.rows.iter().map(|row| of_row(row.result)).collect(),
-        Answer::Undone(report) => report.rows.iter().map(|row| of_row(row.result)).collect(),
-        Answer::Webhooks(rows) => {
-            let failed = |row: &WebhookRow| row.result == "failed";
-            let exit = |row: &WebhookRow| if failed(row) { Exit::Failed } else { Exit::Done };
-            rows.iter().map(exit).collect()
-        }
-        Answer::Store(report) if !report.faults.is_empty() => vec![Exit::Failed],
-        _ => Vec::new(),
-    };
-    let all_failed = !exits.is_empty() && exits.iter().all(|exit| *exit == Exit::Partly);
-    let worst = [Exit::Failed, Exit::Refused, Exit::Partly].into_iter().find(|exit| exits.contains(exit));
-    match (answer, worst) {
-        // An import or undo of which nothing came about has failed, not half succeeded.
-        (Answer::Imported(_) | Answer::Undone(_), Some(Exit::Partly)) if all_failed => Exit::Failed,
-        (_, worst) => worst.unwrap_or(Exit::Done),
-    }
-}
-
-fn of_row(result: RowResult) -> Exit {
-    match result {
-        RowResult::Failed => Exit::Partly,
-        RowResult::Held => Exit::Refused,
-        RowResult::Done | RowResult::Unchanged => Exit::Done,
-    }
-}
-
-fn of_sync(record: &SyncRecord) -> Exit {
-    match record.outcome {
-        Outcome::Completed | Outcome::RateLimited | Outcome::Running => Exit::Done,
-        Outcome::Partial => Exit::Partly,
-        Outcome::Held | Outcome::Refused => Exit::Refused,
-        Outcome::Failed | Outcome::Cancelled | Outcome::Interrupted => Exit::Failed,
     }
 }

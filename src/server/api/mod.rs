@@ -2,6 +2,7 @@
 //! What it offers is a table of routes ([`route::Route`]); the router, the OpenAPI document and the page for people are
 //! all made of that table, so none of them can tell something else.
 
+mod audit;
 mod call;
 mod credentials;
 mod discovered;
@@ -52,6 +53,7 @@ fn table() -> Vec<Route> {
         rules::routes(),
         hooks::routes(),
         credentials::routes(),
+        audit::routes(),
         store::routes(),
     ];
     rooms.into_iter().flatten().collect()

@@ -12,7 +12,9 @@ use crate::model::{
     Coverage, Decision, Delivery, Detail, DetailCoverage, EntityRef, IntegrationKey, Item, KnownRepository, Link,
     RepoKey, SyncRecord, User, UserCoverage,
 };
-use crate::store::{IntegrationState, JournalEntry, SealedCredential, StoredCandidates, StoredPlan, Switches};
+use crate::store::{
+    AuditEntry, IntegrationState, JournalEntry, SealedCredential, Session, StoredCandidates, StoredPlan, Switches,
+};
 
 pub(super) const META: u8 = b'm';
 pub(super) const DELETIONS: u8 = b'D';
@@ -42,6 +44,8 @@ pub(super) const SYNCS: u8 = b'y';
 pub(super) const PLANS: u8 = b'p';
 pub(super) const CREDENTIALS: u8 = b'K';
 pub(super) const DELIVERIES: u8 = b'h';
+pub(super) const AUDIT: u8 = b'a';
+pub(super) const SESSIONS: u8 = b'S';
 
 pub(super) const LINKS_BY_ENTITY: u8 = b'L';
 pub(super) const JOURNAL_BY_TIME: u8 = b'J';
@@ -85,6 +89,7 @@ pub(super) const BOOKS: &[Book] = &[
     local::<Value>(BUDGETS, "budgets", &[Text]),
     // What an export misses of them, a sweep brings; copies for dry runs need none.
     local::<Delivery>(DELIVERIES, "deliveries", &[Time, Text, Text]),
+    local::<Session>(SESSIONS, "sessions", &[Text]),
     record::<IntegrationState>(INTEGRATIONS, "integrations", &[Text, Text, Text]),
     record::<Switches>(SWITCHES, "switches", &[Text, Text, Text]),
     record::<KnownRepository>(REPOSITORIES, "repositories", &[Text, Text, Text, Text, Text]),
@@ -106,6 +111,7 @@ pub(super) const BOOKS: &[Book] = &[
     record::<UserCoverage>(USER_COVERAGE, "user_coverage", &[Text, Text, Text]),
     record::<StoredSync>(SYNCS, "syncs", &[Text]),
     record::<StoredPlan>(PLANS, "plans", &[Text]),
+    record::<AuditEntry>(AUDIT, "audit", &[Text]),
     Book { role: Role::Credential, ..record::<SealedCredential>(CREDENTIALS, "credentials", &[Text]) },
     index(LINKS_BY_ENTITY, "links_by_entity", &[Text, Text, Text, Text]),
     index(JOURNAL_BY_TIME, "journal_by_time", &[Time, Text, Number]),
@@ -274,6 +280,8 @@ fn own_key(key: &[u8], value: &[u8]) -> Option<Vec<u8>> {
             let delivery: Delivery = codec::decode(value).ok()?;
             own.time(delivery.received_at).text(&signers(&delivery)).text(&delivery.id).bytes()
         }
+        AUDIT => own.text(&codec::decode::<AuditEntry>(value).ok()?.id).bytes(),
+        SESSIONS => own.text(&codec::decode::<Session>(value).ok()?.digest).bytes(),
         _ => return None,
     })
 }

@@ -19,6 +19,7 @@ mod keys;
 mod leases;
 mod links;
 mod open;
+mod people;
 mod repositories;
 mod secondary;
 mod syncs;
@@ -45,9 +46,9 @@ use self::draft::{Draft, Tree};
 use self::leases::Leases;
 use self::open::blocking;
 use super::{
-    CatalogLease, Changed, CrawlLease, CredentialChange, CredentialLease, DetailBatch, DiscoveryState, ExportOf,
-    IntegrationState, ItemBatch, JournalEntry, LinkChange, Listed, ListedOf, RecordedPage, SealedCredential, Store,
-    StoreError, StoreReport, StoredCandidates, StoredPlan, Switches, UserBatch,
+    AuditEntry, CatalogLease, Changed, CrawlLease, CredentialChange, CredentialLease, DetailBatch, DiscoveryState,
+    ExportOf, IntegrationState, ItemBatch, JournalEntry, LinkChange, Listed, ListedOf, RecordedPage, SealedCredential,
+    Session, Store, StoreError, StoreReport, StoredCandidates, StoredPlan, Switches, UserBatch,
 };
 use crate::clock::Clock;
 use crate::model::{
@@ -560,6 +561,34 @@ impl Store for SledStore {
 
     async fn expire_deliveries(&self, before: DateTime<Utc>) -> Result<u64, StoreError> {
         self.write(move |draft| deliveries::expire(draft, before)).await
+    }
+
+    async fn save_audit(&self, entry: &AuditEntry) -> Result<(), StoreError> {
+        let entry = entry.clone();
+        self.write(move |draft| people::save_audit(draft, &entry)).await
+    }
+
+    async fn audit(&self, before: Option<&str>, limit: usize) -> Result<Vec<AuditEntry>, StoreError> {
+        let before = before.map(str::to_owned);
+        self.read(move |tree| people::audit(tree, before.as_deref(), limit)).await
+    }
+
+    async fn expire_audit(&self, before: DateTime<Utc>) -> Result<u64, StoreError> {
+        self.write(move |draft| people::expire_audit(draft, before)).await
+    }
+
+    async fn sessions(&self) -> Result<Vec<Session>, StoreError> {
+        self.read(people::sessions).await
+    }
+
+    async fn save_session(&self, session: &Session) -> Result<(), StoreError> {
+        let session = session.clone();
+        self.write(move |draft| people::save_session(draft, &session)).await
+    }
+
+    async fn end_sessions(&self, digests: &[String]) -> Result<u64, StoreError> {
+        let digests = digests.to_vec();
+        self.write(move |draft| people::end_sessions(draft, &digests)).await
     }
 
     async fn expire(&self, syncs_before: DateTime<Utc>, journal_before: DateTime<Utc>) -> Result<u64, StoreError> {

@@ -82,6 +82,7 @@ impl Driven {
             rebuild: Box::new(move |config| local::app(&anew.0, config, anew.1.clone(), anew.2.clone())),
             store: config.store.clone(),
             token: "a token of thirty-two characters".to_owned(),
+            terminal: None,
             stop: stop.clone(),
             hangup: Arc::new(Notify::new()),
         };
