@@ -98,6 +98,7 @@ fn sync() -> Value {
         json!({
             "sweep": {"type": "boolean"},
             "oldest_pull_request_check": optional_time(),
+            "imports": object(json!({"repositories": count(), "imported": count(), "ignored": count()}), json!({})),
             "notes": array(string()),
             "held": array(object(
                 json!({"repository": optional(), "entity": optional(), "reason": string(), "approvable": {"type": "boolean"}}),
