@@ -68,9 +68,12 @@ pub(crate) async fn the_journal_keeps_its_order(home: &dyn Home) {
     store.change_links(&lease, Vec::new(), rest).await.expect("changes");
     assert_eq!(store.journal(&import).await.expect("reads"), entries);
     let mut paged = Vec::new();
-    while let page = store.journal_page(&import, paged.last().map(|(number, _)| *number), 5).await.expect("reads")
-        && !page.is_empty()
-    {
+    loop {
+        let after = paged.last().map(|(number, _)| *number);
+        let page = store.journal_page(&import, after, 5).await.expect("reads");
+        if page.is_empty() {
+            break;
+        }
         paged.extend(page);
     }
     assert!(paged.is_sorted_by(|a, b| a.0 < b.0));
