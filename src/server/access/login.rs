@@ -135,7 +135,8 @@ impl Access {
         } else {
             Way::None
         };
-        page::login(status, &page::Login { action: &visit.base.path("/login"), next, problem, way })
+        let base = visit.base.path("");
+        page::login(status, &page::Login { base: &base, action: &visit.base.path("/login"), next, problem, way })
     }
 
     /// Whether too many wrong attempts came from there: then the answer that says so.

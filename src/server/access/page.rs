@@ -1,12 +1,15 @@
-//! The pages that are shown to whoever is not let in: plain, without anything that must be loaded.
+//! The pages that are shown to whoever is not let in. They look like the others, and work without.
 
 use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Response};
 
 use crate::server::problem::Problem;
+use crate::server::ui::asset_address;
 
 /// What the login page shows.
 pub struct Login<'a> {
+    /// What stands before our own paths.
+    pub base: &'a str,
     /// Where the form goes.
     pub action: &'a str,
     /// Where one goes afterwards; from outside.
@@ -30,15 +33,17 @@ pub enum Way {
 
 /// The login page.
 pub fn login(status: StatusCode, page: &Login<'_>) -> Response {
-    let problem = page.problem.map_or_else(String::new, |text| format!("<p role=\"alert\">{}</p>\n", escaped(text)));
+    let problem = page.problem.map_or_else(String::new, |text| {
+        format!("<div class=\"notice bad\" role=\"alert\"><div>{}</div></div>\n", escaped(text))
+    });
     let way = match page.way {
         Way::Token => format!(
-            "<form method=\"post\" action=\"{}\">\n\
+            "<form class=\"form\" method=\"post\" action=\"{}\">\n\
              <input type=\"hidden\" name=\"next\" value=\"{}\">\n\
-             <p><label for=\"token\">Token</label>\n\
-             <input id=\"token\" name=\"token\" type=\"password\" autocomplete=\"current-password\" required autofocus></p>\n\
-             <p><button type=\"submit\">Sign in</button></p>\n</form>\n\
-             <p>Tokens are named under <code>server.tokens</code> in the config.</p>\n",
+             <div class=\"field\"><label for=\"token\">Token</label>\n\
+             <input id=\"token\" name=\"token\" type=\"password\" autocomplete=\"current-password\" required autofocus>\n\
+             <span class=\"hint\">Tokens are named under <code>server.tokens</code> in the config.</span></div>\n\
+             <div><button class=\"btn primary\" type=\"submit\">Sign in</button></div>\n</form>\n",
             escaped(page.action),
             escaped(page.next)
         ),
@@ -49,22 +54,27 @@ pub fn login(status: StatusCode, page: &Login<'_>) -> Response {
                       Add a token under <code>server.tokens</code>; the config is read again by itself.</p>\n"
             .to_owned(),
     };
-    (status, Html(whole("Sign in", &format!("{problem}{way}")))).into_response()
+    (status, Html(whole(page.base, "Sign in", &format!("{problem}{way}")))).into_response()
 }
 
 /// A problem, for people.
 pub fn problem(problem: &Problem) -> Response {
     let because: String = problem.because.iter().map(|cause| format!("<p>because {}</p>\n", escaped(cause))).collect();
     let mend = problem.mend.as_deref().map_or_else(String::new, |mend| format!("<p>{}</p>\n", escaped(mend)));
-    let body = format!("<p role=\"alert\">{}</p>\n{because}{mend}", escaped(&problem.title));
-    (problem.status(), Html(whole("It did not work", &body))).into_response()
+    let body = format!("<p class=\"strong\" role=\"alert\">{}</p>\n{because}{mend}", escaped(&problem.title));
+    (problem.status(), Html(whole("", "It did not work", &body))).into_response()
 }
 
-fn whole(title: &str, body: &str) -> String {
+fn whole(base: &str, title: &str, body: &str) -> String {
+    let (base, style, icon) = (escaped(base), asset_address("style.css"), asset_address("icon.svg"));
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>{title} · catalog-sync</title>\n</head>\n<body>\n<main>\n<h1>catalog-sync</h1>\n{body}</main>\n</body>\n</html>\n"
+         <meta name=\"color-scheme\" content=\"light dark\">\n\
+         <title>{title} · catalog-sync</title>\n<link rel=\"icon\" type=\"image/svg+xml\" href=\"{base}{icon}\">\n\
+         <link rel=\"stylesheet\" href=\"{base}{style}\">\n</head>\n<body>\n\
+         <header class=\"top\"><div><a class=\"brand\" href=\"{base}/\">catalog-sync</a></div></header>\n\
+         <main>\n<section class=\"panel login form\">\n<h1>{title}</h1>\n{body}</section>\n</main>\n</body>\n</html>\n"
     )
 }
 

@@ -109,6 +109,8 @@ pub(super) async fn show(asked: Asked, Path(id): Path<String>) -> Page {
         Some((repository, name)) => (repository.full_name.clone(), name.clone(), outside(&repository.url)),
         None => (explained.explanation.repository.clone(), integration.unwrap_or_default(), None),
     };
+    // However it was named in the address.
+    let id = row.or(imported).map_or(id, |(repository, _)| repository.id.clone());
     let w = why(&asked, &id, &integration, &explained);
     if asked.query.one("in") == Some("row") {
         return Ok(page_of(&InRow { f: asked.frame(name, "integrations"), w }));

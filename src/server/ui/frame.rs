@@ -17,6 +17,7 @@ use crate::commands::request::{Answer, Request};
 use crate::commands::{App, Exit, Failure, execute};
 use crate::config::Role;
 use crate::error::Report;
+use crate::server::Base;
 use crate::server::access::Via;
 
 /// What the frame of a page shows.
@@ -46,12 +47,6 @@ impl Frame {
     }
 }
 
-/// Path of `public_url`, without a slash at its end: pages may live beneath one.
-fn base(app: &App) -> String {
-    let path = app.config.server.public_url.as_ref().map_or("", |url| url.path());
-    path.trim_end_matches('/').to_owned()
-}
-
 /// A request of somebody known, for a page.
 pub(super) struct Asked {
     ui: Arc<Ui>,
@@ -72,7 +67,7 @@ impl FromRequestParts<Arc<Ui>> for Asked {
         };
         let app = ui.commands.app().for_caller(caller);
         Ok(Self {
-            base: base(&app),
+            base: Base::of(&app.config.server).path(""),
             app,
             ui: ui.clone(),
             via: parts.extensions.get::<Via>().copied(),

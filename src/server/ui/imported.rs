@@ -95,7 +95,7 @@ fn shown(asked: &Asked, row: &ImportedRow) -> Row {
         full_name: row.repository.full_name.clone(),
         href: asked.repository_path(&row.repository.id, &row.integration),
         out: outside(&row.repository.url),
-        word: if row.status == "registered" { "register" } else { "merge" },
+        word: if row.status == "registered" { "registered" } else { "merged" },
         state,
         entity: row.entity.clone(),
         entity_href: asked.entity_path(&row.entity, &row.integration),

@@ -7,6 +7,7 @@
 //! it anyway.
 
 mod assets;
+mod audit;
 mod cards;
 mod chart;
 mod configuration;
@@ -43,6 +44,7 @@ struct Ui {
 pub fn routes(commands: Arc<dyn Commands>) -> Router {
     Router::new()
         .route("/", get(cards::show))
+        .route("/audit", get(audit::show))
         .route("/new", get(draft::form).post(draft::check))
         .route("/i/{name}", get(integration::enter))
         .route("/i/{name}/discovered", get(discovered::show))

@@ -307,8 +307,11 @@ impl Element<'_> {
         self.browser.get(&self.path(&format!("property/{name}"))).as_str().map(str::to_owned)
     }
 
+    /// Into the middle of the window first: what sticks to its edges would be hit instead.
     #[track_caller]
     pub fn click(&self) {
+        let script = "arguments[0].scrollIntoView({ block: 'center', behavior: 'instant' })";
+        self.browser.post("/execute/sync", json!({ "script": script, "args": [{ ELEMENT: self.id }] }));
         self.browser.post(&self.path("click"), json!({}));
     }
 
