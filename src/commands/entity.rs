@@ -192,8 +192,10 @@ fn lines_of(text: &str, first_line: usize, paths: &[(String, FieldPath)]) -> Vec
                 (begins, node) = (Some(name.place.line), value);
             }
             let first = begins?;
-            // A block ends where the next thing begins.
-            let ends = if node.end.column <= 1 && node.end.line > first { node.end.line - 1 } else { node.end.line };
+            // A block ends where the next thing begins: before it there is nothing but room.
+            let line = body.lines().nth(node.end.line.saturating_sub(1)).unwrap_or_default();
+            let is_next = line.chars().take(node.end.column.saturating_sub(1)).all(char::is_whitespace);
+            let ends = if is_next && node.end.line > first { node.end.line - 1 } else { node.end.line };
             let at = first_line + skipped - 1;
             Some(WrittenLines { first: first + at, last: ends.max(first) + at, field: field.clone() })
         })

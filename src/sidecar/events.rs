@@ -43,8 +43,11 @@ pub(super) struct Events {
     /// Until when those rest, and after how many failures in a row.
     rests: Mutex<BTreeMap<String, (DateTime<Utc>, u32)>>,
     /// Requests that events cost, by connector: those of the last hour.
-    spent: Mutex<BTreeMap<String, VecDeque<(DateTime<Utc>, u64)>>>,
+    spent: Mutex<BTreeMap<String, Spent>>,
 }
+
+/// Requests and when they were sent, the oldest first.
+type Spent = VecDeque<(DateTime<Utc>, u64)>;
 
 /// Works until the sidecar stops.
 pub(super) async fn work(sidecar: Arc<Sidecar>) {

@@ -118,7 +118,9 @@ fn help_reads_well() {
       discovered   Repositories that await a decision
       imported     Repositories that are linked to an entity
       integration  Integrations and their switches
+      webhook      The webhooks on Bitbucket that make changes arrive in seconds
       rules        Rules files
+      report       How much is imported, and what does not fit any more between catalog and Bitbucket
       activity     Pull requests and commits of a repository
       credential   Secrets kept in the store, encrypted
       audit        Who changed what
@@ -220,6 +222,7 @@ fn help_of_import_reads_well() {
                                        repository
           --kind <KIND>                Register with this kind instead of the integration's
           --type <TYPE>                Register with this type instead of the recommended one
+          --as-new                     Register as new entities, whatever the rules recommend
           --dry-run                    Write nothing; print the diffs, and the id of a plan for --plan.
                                        In JSON, `done` then means: would be done
           --plan <ID>                  Write what a dry run showed, but for rows that changed since

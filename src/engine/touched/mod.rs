@@ -78,16 +78,17 @@ async fn stages(
     let looks = look(run, lease, touched, record, again).await?;
 
     let due: Vec<&Look<'_>> = looks.iter().filter(|look| look.is_due()).collect();
-    if !due.is_empty() && updating::may_plan(run, &state, record) {
-        if let Some(survey) = surveyed(run, record).await? {
-            let changed: Vec<&KnownRepository> =
-                due.iter().filter(|look| look.is_changed).map(|look| &look.known).collect();
-            let recommended = judging::judge(run, lease, &survey, &changed).await?;
-            let known: Vec<KnownRepository> = due.iter().map(|look| look.known.clone()).collect();
-            let updated = updating::update(run, record, &survey, &state, &recommended, &known).await?;
-            outcomes.extend(updated);
-            again.extend(left(&due, outcomes));
-        }
+    if !due.is_empty()
+        && updating::may_plan(run, &state, record)
+        && let Some(survey) = surveyed(run, record).await?
+    {
+        let changed: Vec<&KnownRepository> =
+            due.iter().filter(|look| look.is_changed).map(|look| &look.known).collect();
+        let recommended = judging::judge(run, lease, &survey, &changed).await?;
+        let known: Vec<KnownRepository> = due.iter().map(|look| look.known.clone()).collect();
+        let updated = updating::update(run, record, &survey, &state, &recommended, &known).await?;
+        outcomes.extend(updated);
+        again.extend(left(&due, outcomes));
     }
     stop_if_asked(run)?;
     fetching::fetch(run, lease, &looks, record).await

@@ -126,7 +126,8 @@ async fn read_body(headers: &axum::http::HeaderMap, body: Body) -> Result<Bytes,
         named.eq_ignore_ascii_case("application/json")
     });
     // An empty body needs no type: it asks for what is usual.
-    if !is_json && !(bytes.is_empty() && content_type.is_none()) {
+    let is_nothing = bytes.is_empty() && content_type.is_none();
+    if !is_json && !is_nothing {
         let what = "the body is not JSON";
         let mend = "send JSON, and say so: `Content-Type: application/json`";
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, what, mend));

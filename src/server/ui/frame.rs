@@ -151,7 +151,7 @@ impl Asked {
             Exit::Refused => StatusCode::CONFLICT,
             Exit::Done | Exit::Failed | Exit::Partly => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        Trouble { frame, status, report: failure.report }
+        Trouble { frame: Box::new(frame), status, report: failure.report }
     }
 
     /// What only who may change things is shown.
@@ -198,7 +198,7 @@ fn said(code: &str) -> Option<String> {
 
 /// What went wrong, as a page.
 pub(super) struct Trouble {
-    frame: Frame,
+    frame: Box<Frame>,
     status: StatusCode,
     report: Report,
 }
@@ -215,7 +215,7 @@ struct FailurePage {
 impl IntoResponse for Trouble {
     fn into_response(self) -> Response {
         let Report { what, because, mend } = self.report;
-        let page = FailurePage { f: self.frame, what: sentence(what), because, mend: mend.map(sentence) };
+        let page = FailurePage { f: *self.frame, what: sentence(what), because, mend: mend.map(sentence) };
         let mut response = page_of(&page);
         *response.status_mut() = self.status;
         response
