@@ -105,14 +105,14 @@ fn without_times(value: &mut Value, host: &str) {
     }
 }
 
-/// The store by book, without times and ids of syncs; the history of syncs and imports is another one, of course.
+/// The store by book, without times and ids of syncs; the history of syncs, imports and who asked for them is another one, of course.
 fn contents(bench: &Bench) -> BTreeMap<String, Vec<String>> {
     // With the address before it: a hash may hold the digits of a port.
     let host = format!("127.0.0.1:{}", bench.simulator.port());
     let mut books: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for mut line in bench.export() {
         let Some(book) = line["book"].as_str().map(str::to_owned) else { continue };
-        if book == "syncs" || book == "journal" {
+        if ["syncs", "journal", "audit"].contains(&book.as_str()) {
             continue;
         }
         without_times(&mut line["value"], &host);

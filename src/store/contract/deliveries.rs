@@ -61,7 +61,7 @@ pub(crate) async fn waiting_deliveries_come_oldest_first(home: &dyn Home) {
         (delivery("labs", "1", "a", 1), delivery("acme", "2", "b", 2), delivery("acme", "0", "c", 3));
     store.keep_deliveries(vec![late.clone(), old.clone(), new.clone()]).await.expect("writes");
     assert_eq!(waiting(&*store).await, ["1", "2", "0"]);
-    assert_eq!(store.waiting_deliveries(1).await.expect("reads"), [old.clone()]);
+    assert_eq!(store.waiting_deliveries(1).await.expect("reads"), std::slice::from_ref(&old));
     let tried = DeliveryState::Waiting { attempts: 3, not_before: at(99) };
     let tried = Delivery { state: tried, ..new };
     store.save_deliveries(vec![done(&old), tried.clone()]).await.expect("writes");

@@ -87,7 +87,7 @@ fn a_change_must_come_from_a_page_of_ours_p7_4() {
         vec![("Origin", "http://127.0.0.1:1")],
         vec![("Sec-Fetch-Site", "cross-site"), ("Origin", origin.as_str())],
     ] {
-        send_with(&foreign).is_problem(403);
+        send_with(&foreign).expect_problem(403);
     }
     let (_, listed) = command(&address, EDIT, &list());
     assert_eq!(listed["data"]["data"][0]["auto_import"], false);

@@ -44,7 +44,7 @@ impl Reply {
 
     /// A problem, in words for programs.
     #[track_caller]
-    pub fn is_problem(self, status: u16) -> Self {
+    pub fn expect_problem(self, status: u16) -> Self {
         let reply = self.is(status);
         assert_eq!(reply.header("content-type"), "application/problem+json", "{reply:?}");
         let problem: Value = serde_json::from_str(&reply.body).expect("JSON");

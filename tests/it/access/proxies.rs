@@ -20,13 +20,13 @@ fn identity_headers_are_believed_from_the_proxy_alone_p7_4() {
         send(&address, "POST /api/v1/command", &headers, &change)
     };
     send(&address, "GET /api/v1/integrations", &[user], "").is(200);
-    send(&address, "GET /api/v1/integrations", &[platform], "").is_problem(401);
-    send(&address, "GET /api/v1/integrations", &[user, ("X-Forwarded-User", "eve")], "").is_problem(401);
+    send(&address, "GET /api/v1/integrations", &[platform], "").expect_problem(401);
+    send(&address, "GET /api/v1/integrations", &[user, ("X-Forwarded-User", "eve")], "").expect_problem(401);
     assert!(
         changes(&[user, ("X-Forwarded-Groups", "platform-readers")]).is(200).body.contains("ann may look, not change")
     );
     assert!(changes(&[user]).is(200).body.contains("ann may look, not change"));
-    send(&address, "POST /api/v1/command", &[user, platform], &change).is_problem(403);
+    send(&address, "POST /api/v1/command", &[user, platform], &change).expect_problem(403);
     let done = changes(&[user, platform, ("X-Forwarded-For", "198.51.100.7")]).is(200);
     assert!(done.body.contains("\"state\":\"suspended\""), "{done:?}");
     // A token that is shown is who one is.
@@ -39,7 +39,7 @@ fn identity_headers_are_believed_from_the_proxy_alone_p7_4() {
     serve(&bench, &format!("{{ {tokens}, {IDENTITY}, behind_proxy: [10.0.0.0/8] }}"));
     sidecar.until("we are no proxy any more", || send(&address, "GET /api/v1/integrations", &[user], "").status == 401);
     send(&address, "POST /api/v1/command", &[user, platform, ("Sec-Fetch-Site", "same-origin")], &change)
-        .is_problem(401);
+        .expect_problem(401);
     assert_eq!(command(&address, VIEW, &super::http::list()).0, 200);
     sidecar.stopped();
 }

@@ -23,7 +23,7 @@ fn nobody_comes_in_without_a_token_p7_4() {
             "GET /api/v1/nothing-like-this",
             "PATCH /api/v1/command",
         ] {
-            let reply = send(&address, line, &headers, "").is_problem(401);
+            let reply = send(&address, line, &headers, "").expect_problem(401);
             assert_eq!(reply.header("www-authenticate"), "Bearer realm=\"catalog-sync\"", "{line}");
         }
         for page in ["/", "/i/acme/discovered", "/audit", "/nothing-like-this"] {
@@ -119,7 +119,7 @@ fn another_host_is_misdirected_and_every_answer_is_guarded_p7_4() {
     let token = bearer(EDIT);
     let with = |host: &'static str| [("Host", host), ("Authorization", token.as_str())];
     for other in ["evil.example", "evil.example:8321", "sync.acme.dev.evil.example", "127.0.0.1.evil.example", ""] {
-        send(&address, "GET /api/v1/integrations", &with(other), "").is_problem(421);
+        send(&address, "GET /api/v1/integrations", &with(other), "").expect_problem(421);
         send(&address, "GET /login", &[("Host", other)], "").is(421);
         send(&address, "POST /login", &[("Host", other)], "token=x").is(421);
     }
@@ -172,7 +172,7 @@ fn an_oversized_body_is_refused_p7_4() {
     send(&address, "POST /api/v1/command", &headers, &large).is(413);
     let page = [("Sec-Fetch-Site", "same-origin"), ("Content-Type", "application/x-www-form-urlencoded")];
     send(&address, "POST /login", &page, &format!("token={large}")).is(413);
-    send(&address, "POST /api/v1/command", &headers, "no JSON").is_problem(422);
+    send(&address, "POST /api/v1/command", &headers, "no JSON").expect_problem(422);
     assert_eq!(command(&address, EDIT, &list()).0, 200, "it goes on");
     sidecar.stopped();
 }
