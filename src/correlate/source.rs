@@ -8,7 +8,7 @@ const ANY_BITBUCKET: &str = "bitbucket";
 /// A repository as an entity names it: lower case.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct NamedSource {
-    /// `bitbucket.org`, `git.acme.dev/bitbucket`, `github.com`; [`ANY_BITBUCKET`]: not said which.
+    /// `bitbucket.org`, `git.acme.dev/bitbucket`, `github.com`; `ANY_BITBUCKET`: not said which.
     pub host: String,
     /// `workspace/slug`, `project/slug`; only the slug where the entity names no more.
     pub path: String,

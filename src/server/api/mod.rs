@@ -1,5 +1,5 @@
 //! The REST API under `/api/v1`: everything the command line can do, with the same objects, on top of the same requests.
-//! What it offers is a table of routes ([`route::Route`]); the router, the OpenAPI document and the page for people are
+//! What it offers is a table of routes (`route::Route`); the router, the OpenAPI document and the page for people are
 //! all made of that table, so none of them can tell something else.
 
 mod audit;
