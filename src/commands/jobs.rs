@@ -161,9 +161,8 @@ impl Job {
         state.expected = (state.rows.len() + rows) as u64;
     }
 
-    pub(super) fn tell(&self, row: &ImportRow) {
+    pub(super) fn tell(&self, mut row: ImportRow) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut row = row.clone();
         for file in &mut row.files {
             if state.diff_bytes + file.diff.len() > DIFF_BYTES {
                 file.diff = String::new();

@@ -1,6 +1,8 @@
 //! What a caller who sees some integrations is told of the others: that there is one, and not which. Reasons,
 //! explanations and errors name rival repositories; whichever command told them, here is where such names go.
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::caller::Sees;
@@ -35,6 +37,23 @@ pub(super) fn failure(app: &App, mut failure: Failure) -> Failure {
         }
     }
     failure
+}
+
+/// Data as the caller may have it, whichever way it is told: rows of an import on their way, events.
+pub fn shown(app: &App, data: &impl Serialize) -> Value {
+    let mut value = serde_json::to_value(data).unwrap_or_default();
+    if let Some(mask) = Mask::of(app) {
+        mask.value(&mut value);
+    }
+    value
+}
+
+/// The same as what it was.
+pub(super) fn same<T: Serialize + DeserializeOwned + Clone>(app: &App, data: &T) -> T {
+    match Mask::of(app) {
+        Some(_) => serde_json::from_value(shown(app, data)).unwrap_or_else(|_| data.clone()),
+        None => data.clone(),
+    }
 }
 
 /// Which names are not theirs: those of workspaces that only integrations serve which they do not see.

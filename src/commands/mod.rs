@@ -17,7 +17,7 @@ pub mod imported;
 pub mod integration;
 pub mod jobs;
 pub mod listing;
-mod masked;
+pub mod masked;
 pub mod report;
 pub mod request;
 pub mod rules;
@@ -249,7 +249,7 @@ impl App {
     /// Tells the import this is done for what came of a row.
     fn tell_row(&self, row: &answer::ImportRow) {
         if let Some(job) = &self.job {
-            job.tell(row);
+            job.tell(masked::same(self, row));
         }
     }
 

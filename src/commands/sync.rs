@@ -10,7 +10,7 @@ use super::answer::{Change, DryRun, ImportRow, RepositoryName, RowResult};
 use super::caller::Sees;
 use super::request::{Answer, Request};
 use super::running::{Begin, SyncStarted, UnderWay};
-use super::{App, Exit, Failure, audit, integration};
+use super::{App, Exit, Failure, audit, integration, masked};
 use crate::apply::{StepOutcome, StepResult};
 use crate::assemble::credential_name;
 use crate::assemble::login::is_login;
@@ -174,7 +174,21 @@ pub type Work = futures::future::BoxFuture<'static, ()>;
 /// # Errors
 /// As for `sync now`, where that begins nothing.
 pub async fn begin_now(app: &App, names: &[String], full: bool) -> Result<Vec<(SyncStarted, Work)>, Failure> {
-    app.caller.may(&Request::SyncNow { integrations: names.to_vec(), dry_run: false, full })?;
+    let request = Request::SyncNow { integrations: names.to_vec(), dry_run: false, full };
+    app.caller.may(&request)?;
+    match begin_each(app, names, full).await {
+        Ok(begun) => Ok(begun),
+        Err(failure) => {
+            let refused = Err(failure);
+            if let Some(entry) = audit::begin(app, &request).await? {
+                audit::end(app, entry, &refused).await;
+            }
+            refused.map(|_| Vec::new()).map_err(|failure| masked::failure(app, failure))
+        }
+    }
+}
+
+async fn begin_each(app: &App, names: &[String], full: bool) -> Result<Vec<(SyncStarted, Work)>, Failure> {
     let mut begun = Vec::new();
     for integration in choose(app, names).await? {
         // What is wrong with the config is said before anything runs.
@@ -184,8 +198,6 @@ pub async fn begin_now(app: &App, names: &[String], full: bool) -> Result<Vec<(S
             Err(_) if names.is_empty() => continue,
             Err(failure) => return Err(failure),
         };
-        let request = Request::SyncNow { integrations: vec![integration.name.clone()], dry_run: false, full };
-        let entry = audit::begin(app, &request).await?;
         let flight = under_way.flight();
         let started = SyncStarted {
             id: flight.id.clone(),
@@ -193,21 +205,23 @@ pub async fn begin_now(app: &App, names: &[String], full: bool) -> Result<Vec<(S
             trigger: flight.trigger,
             started_at: flight.started_at,
         };
+        let named = vec![integration.name.clone()];
+        let entry = audit::begin(app, &Request::SyncNow { integrations: named, dry_run: false, full }).await?;
         let (app, integration) = (app.clone(), integration.clone());
         let work: Work = Box::pin(async move {
-            let ended = carry_through(&app, &integration, full, under_way, &|_| {}).await;
-            if let Some(entry) = entry {
-                let answer = ended.clone().map(|record| Answer::Syncs(vec![record]));
-                audit::end(&app, entry, &answer).await;
-            }
-            match ended {
-                Ok(record) => info!(
-                    integration = %integration.name, sync = %record.id, by = %app.caller.name,
-                    outcome = record.outcome.as_str(), "the sync by hand ended"
-                ),
-                Err(failure) => {
-                    warn!(integration = %integration.name, "the sync by hand did not begin: {}", failure.report.one_line());
+            let result = carry_through(&app, &integration, full, under_way, &|_| {}).await;
+            let (name, by) = (&integration.name, &app.caller.name);
+            match &result {
+                Ok(record) => {
+                    let outcome = record.outcome.as_str();
+                    info!(integration = %name, sync = %record.id, by = %by, outcome, "the sync by hand ended");
                 }
+                Err(failure) => {
+                    warn!(integration = %name, "the sync by hand did not begin: {}", failure.report.one_line());
+                }
+            }
+            if let Some(entry) = entry {
+                audit::end(&app, entry, &result.map(|record| Answer::Syncs(vec![record]))).await;
             }
         });
         begun.push((started, work));

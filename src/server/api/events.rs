@@ -11,8 +11,10 @@ use tokio::sync::broadcast::Receiver;
 
 use super::call::Call;
 use super::reply::Events;
+use crate::commands::App;
 use crate::commands::caller::Caller;
 use crate::commands::jobs::Job;
+use crate::commands::masked::shown;
 use crate::commands::request::{Answer, Request};
 use crate::commands::running::{Event, SyncProgress, SyncStarted};
 use crate::model::{Outcome, SyncId};
@@ -66,29 +68,29 @@ fn sent(name: &str, data: &impl Serialize) -> Sent {
     Sent::default().event(name).data(data)
 }
 
-fn sent_event(event: &Event) -> Sent {
+/// As whoever listens may have it: a record may name repositories of an integration that they do not see.
+fn sent_event(app: &App, event: &Event) -> Sent {
     match event {
         Event::Started(data) => sent(event.as_str(), data),
         Event::Progress(data) => sent(event.as_str(), data),
-        Event::Ended(data) => sent(event.as_str(), data),
-        Event::Failed(data) => sent(event.as_str(), data),
+        Event::Ended(data) => sent(event.as_str(), &shown(app, data)),
+        Event::Failed(data) => sent(event.as_str(), &shown(app, data)),
     }
 }
 
 /// Of every sync the caller sees.
 pub(super) fn of_all(call: &Call) -> Result<Events, Problem> {
     let open = call.shared.streams.open(&call.app.caller)?;
-    let (caller, stop) = (call.app.caller.clone(), call.app.stop.clone());
-    let state = (call.app.running.events(), caller, stop, open);
-    let events = stream::unfold(state, |(mut events, caller, stop, open)| async move {
+    let state = (call.app.running.events(), call.app.clone(), open);
+    let events = stream::unfold(state, |(mut events, app, open)| async move {
         loop {
             // Who lags is cut off: what is missing cannot be told by what follows.
             let event = tokio::select! {
-                () = stop.cancelled() => return None,
+                () = app.stop.cancelled() => return None,
                 event = events.recv() => event.ok()?,
             };
-            if caller.sees(event.integration()) {
-                return Some((sent_event(&event), (events, caller, stop, open)));
+            if app.caller.sees(event.integration()) {
+                return Some((sent_event(&app, &event), (events, app, open)));
             }
         }
     });
@@ -119,18 +121,18 @@ pub(super) async fn of_sync(call: &Call, id: &str) -> Result<Events, Problem> {
     };
     let mut first = vec![sent("started", &started)];
     first.extend(flight.progress().map(|progress| sent("progress", &SyncProgress { id: flight.id.clone(), progress })));
-    let state = Some((events, flight.id.clone(), call.app.stop.clone(), open));
+    let state = Some((events, flight.id.clone(), call.app.clone(), open));
     drop(flight);
     let following = stream::unfold(state, |state| async move {
-        let (mut events, id, stop, open) = state?;
+        let (mut events, id, app, open) = state?;
         let event = tokio::select! {
-            () = stop.cancelled() => None,
+            () = app.stop.cancelled() => None,
             event = next_of(&mut events, &id) => event,
         }?;
-        let sent = sent_event(&event);
+        let sent = sent_event(&app, &event);
         // A record that still says so is one that a later event follows.
         let is_over = event.is_last() && !matches!(&event, Event::Ended(record) if record.outcome == Outcome::Running);
-        Some((sent, (!is_over).then_some((events, id, stop, open))))
+        Some((sent, (!is_over).then_some((events, id, app, open))))
     });
     Ok(Events::of(stream::iter(first).chain(following)))
 }

@@ -32,6 +32,15 @@ fn a_sync_is_followed_to_its_end_p7_2() {
     // Whoever comes late is told the end.
     assert_eq!(client.events(&format!("/syncs/{id}/events")), [("ended".to_owned(), last.1.clone())]);
     assert_eq!(client.read("/syncs/running"), json!([]));
+    // Who began it is written down, and so are those that were refused.
+    let audit = client.until("/audit", |page| page["rows"].to_string().contains(id));
+    let acts: Vec<(&str, &str)> = audit["rows"]
+        .as_array()
+        .expect("rows")
+        .iter()
+        .map(|row| (text(row, "/request"), text(row, "/outcome")))
+        .collect();
+    assert_eq!(acts, [("sync now acme", "refused"), ("sync now acme", "done")], "{audit:#}");
     sidecar.stopped();
 }
 
