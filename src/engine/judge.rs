@@ -127,7 +127,9 @@ async fn save(
 ) -> Result<Vec<Recommendation>, Stop> {
     let inputs = bench.inputs(run.parts, candidates);
     let verdicts = Verdicts::new(&inputs);
-    let mut kept = Vec::with_capacity(candidates.len());
+    // Before anything is stored, and gone by then: it is while verdicts are stored that a sync holds most.
+    let kept = candidates.iter().map(|found| bench.repositories[found.repository].repo().clone()).collect();
+    run.store.keep_verdicts(lease, kept).await?;
     let mut for_auto_import = Vec::new();
     for some in candidates.chunks(BATCH) {
         let stored: Vec<StoredCandidates> = some
@@ -142,14 +144,12 @@ async fn save(
                 }
             })
             .collect();
-        kept.extend(stored.iter().map(|one| one.repo.clone()));
         let of_these: Vec<Recommendation> = some.iter().filter_map(|found| verdicts.of(found.repository)).collect();
         if run.auto_import {
             for_auto_import.extend(of_these.iter().cloned());
         }
         run.store.save_recommendations(lease, stored, of_these).await?;
     }
-    run.store.keep_verdicts(lease, kept).await?;
     for_auto_import.sort_by(|one: &Recommendation, other| one.repo.cmp(&other.repo));
     Ok(for_auto_import)
 }
