@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use ulid::Ulid;
+
 use super::args::{
     self, ActionFilter, Activity, Audit, Cli, Command, Discovered, ImportFilter, Imported, Integration, Output, Store,
     Switch, Sync, Webhook,
@@ -41,7 +43,7 @@ pub(super) fn request(cli: &Cli) -> Result<Request, Failure> {
                     (Some(id), ..) => UndoSelection::Sync { id },
                     (_, Some(rule), _) => UndoSelection::Rule { rule },
                     (.., Some(at)) => UndoSelection::Since { at },
-                    (None, None, None) => UndoSelection::Imports { ids: of.imports },
+                    (None, None, None) => undo_of_named(of.named)?,
                 },
                 integration: of.integration,
                 dry_run: of.dry_run,
@@ -109,6 +111,22 @@ pub(super) fn request(cli: &Cli) -> Result<Request, Failure> {
         }
         _ => return Err(Failure::usage("this command is not a request", "please report this")),
     })
+}
+
+/// What is named is an import by its id, or a repository by anything that names one.
+fn undo_of_named(named: Vec<String>) -> Result<UndoSelection, Failure> {
+    // As ids are made: no slug has capitals, and the ids of repositories are other ones.
+    let is_import = |text: &String| {
+        text.chars().all(|c| c.is_ascii_digit() || c.is_ascii_uppercase()) && Ulid::from_string(text).is_ok()
+    };
+    match named.iter().filter(|text| is_import(text)).count() {
+        0 => Ok(UndoSelection::Repositories { repositories: named }),
+        some if some == named.len() => Ok(UndoSelection::Imports { ids: named }),
+        _ => Err(Failure::usage(
+            "imports and repositories are named together",
+            "name ids of imports, which take back all that each one did, or repositories, of which each is taken back alone",
+        )),
+    }
 }
 
 fn of_discovered(discovered: Discovered) -> Request {

@@ -165,6 +165,11 @@ pub fn assembler(start: &Start, config: &Config) -> Assembler {
     Assembler::new(Arc::new(config.clone()), start.environment.clone(), Clock::System)
 }
 
+/// Whose terminal it is, for history and audit.
+pub(super) fn user(start: &Start) -> Option<&str> {
+    start.environment.get("USER").or_else(|| start.environment.get("LOGNAME"))
+}
+
 /// An app over a store.
 pub fn app(start: &Start, config: Config, store: Arc<dyn Store>, clock: Clock) -> App {
     let config = Arc::new(config);
@@ -178,13 +183,14 @@ pub fn app(start: &Start, config: Config, store: Arc<dyn Store>, clock: Clock) -
         config,
         store,
         clock,
-        caller: Caller::at_the_terminal(),
+        caller: Caller::at_the_terminal_of(user(start)),
         metrics: Metrics::default(),
         stop: start.stop.clone(),
         views: Arc::default(),
         running: Arc::default(),
         jobs: Arc::default(),
         job: None,
+        names: Arc::default(),
     }
 }
 
@@ -311,7 +317,7 @@ pub(super) async fn export_store(start: &Start, screen: &Screen, file: &Path, of
     }
     let config = load(start)?;
     let lines = match remote::RunFile::read(&config.store) {
-        Some(run) => match remote::ask(&run, &request::Request::StoreExport { of }, &|_| {}).await {
+        Some(run) => match remote::ask(&run, user(start), &request::Request::StoreExport { of }, &|_| {}).await {
             Some(answer) => Some(exported(answer?)?),
             None => None,
         },

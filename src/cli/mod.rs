@@ -153,6 +153,12 @@ async fn answered(start: &Start, screen: &Screen, request: Request) -> Result<Ex
             let state = if *state == StateFilter::Ignored { "ignored" } else { "hidden by a filter" };
             printed(screen.print(rows, |_| render::none_in_state(state)), Exit::Done)
         }
+        // Not that the config has none: that the token sees none.
+        (Request::IntegrationList { name: None }, Answer::Integrations(rows))
+            if rows.is_empty() && elsewhere::named(start)?.is_some() =>
+        {
+            printed(screen.print(rows, |_| render::none_to_be_seen()), Exit::Done)
+        }
         (Request::IntegrationList { name: Some(_) }, Answer::Integrations(rows)) => {
             let each = |screen: &Screen| rows.iter().map(|row| render::integration(screen, row)).collect::<Vec<_>>();
             printed(screen.print(rows, |screen| each(screen).join("\n\n")), Exit::Done)
@@ -200,7 +206,7 @@ impl<'a> Asking<'a> {
         if self.local.is_none()
             && let Some(run) = remote::RunFile::read(&self.config.store)
             && run.is_of(&self.config.path)?
-            && let Some(answer) = remote::ask(&run, request, &report).await
+            && let Some(answer) = remote::ask(&run, local::user(self.start), request, &report).await
         {
             view.clear();
             self.is_remote = true;

@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use reqwest::header::HeaderValue;
 use serde::{Deserialize, Serialize};
 
 use crate::commands::request::{Answer, Request};
 use crate::commands::{Exit, Failure};
 use crate::engine::Progress;
 use crate::error::{Report, shown};
-use crate::server::command::{Event, PATH, PROOF, proof};
+use crate::server::command::{Event, PATH, PROOF, USER, proof};
 
 /// A sidecar begins its answer at once, whatever the work.
 const ANSWER_BEGINS_WITHIN: Duration = Duration::from_secs(10);
@@ -110,19 +111,25 @@ impl RunFile {
     }
 }
 
-/// Asks the sidecar; `None`: nobody answers there any more.
+/// Asks the sidecar for a `user` of this host; `None`: nobody answers there any more.
 ///
 /// # Errors
 /// What the command itself failed with, or a connection that broke in the middle.
 pub async fn ask(
     run: &RunFile,
+    user: Option<&str>,
     request: &Request,
     progress: &(dyn Fn(Progress) + Sync + Send),
 ) -> Option<Result<Answer, Failure>> {
     let client = reqwest::Client::builder().no_proxy().connect_timeout(Duration::from_secs(2)).build().ok()?;
     let url = format!("{}{PATH}", run.address);
     let expected = proof(&run.token);
-    let sent = client.post(url).bearer_auth(&run.token).json(request).send();
+    let mut asking = client.post(url).bearer_auth(&run.token).json(request);
+    // What cannot stand in a header names nobody.
+    if let Some(user) = user.and_then(|user| HeaderValue::from_bytes(user.as_bytes()).ok()) {
+        asking = asking.header(USER, user);
+    }
+    let sent = asking.send();
     let mut response = match tokio::time::timeout(ANSWER_BEGINS_WITHIN, sent).await {
         Ok(Ok(response)) => response,
         // Killed without tidying up: the store is free, and whoever listens there now is somebody else.

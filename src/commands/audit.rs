@@ -9,9 +9,9 @@ use super::answer::{RepositoryName, RowResult};
 use super::caller::Sees;
 use super::request::{Answer, Request, Selection};
 use super::{App, Exit, Failure};
-use crate::error::Report;
-use crate::model::RepoKey;
-use crate::store::{AuditEntry, AuditOutcome};
+use crate::error::{Report, escape_control};
+use crate::model::{Decision, EntityRef, RepoKey, SyncId};
+use crate::store::{AuditEntry, AuditOutcome, KnownBy};
 
 /// A request with hundreds of names is told by the first of them.
 const REQUEST_CHARACTERS: usize = 400;
@@ -65,6 +65,14 @@ impl Request {
         }
     }
 
+    /// The sync it names.
+    fn sync(&self) -> Option<&str> {
+        match self {
+            Self::SyncApprove { id } | Self::SyncCancel { id } => Some(id),
+            _ => None,
+        }
+    }
+
     /// Whether it is about every integration the caller sees, where it names none.
     fn is_of_all_visible(&self) -> bool {
         matches!(
@@ -91,6 +99,11 @@ pub(super) async fn begin(app: &App, request: &Request) -> Result<Option<AuditEn
         let of_it = app.visible().find(|integration| integration.key() == plan.integration);
         integrations.extend(of_it.map(|integration| integration.name.clone()));
     }
+    if integrations.is_empty()
+        && let Some(id) = request.sync()
+    {
+        integrations.extend(integration_of(app, id).await?);
+    }
     if integrations.is_empty() && request.is_of_all_visible() {
         integrations.extend(app.visible().map(|integration| integration.name.clone()));
     }
@@ -101,12 +114,22 @@ pub(super) async fn begin(app: &App, request: &Request) -> Result<Option<AuditEn
     Ok(Some(entry))
 }
 
+/// Whose a sync is, in flight or past.
+async fn integration_of(app: &App, sync: &str) -> Result<Option<String>, Failure> {
+    if let Some(flight) = app.running.flight(sync) {
+        return Ok(Some(flight.integration.clone()));
+    }
+    let record = app.store.sync(&SyncId(sync.to_owned())).await?;
+    Ok(record.map(|(_, record)| record.integration))
+}
+
 /// A new entry of the caller's.
 fn entry(app: &App, request: &str, integrations: BTreeSet<String>) -> AuditEntry {
     AuditEntry {
         id: app.ids.next(),
         at: app.clock.now(),
         by: app.caller.name.clone(),
+        known_by: Some(app.caller.known_by),
         from: app.caller.from,
         request: cut(request.trim(), REQUEST_CHARACTERS),
         integrations: integrations.into_iter().collect(),
@@ -151,6 +174,41 @@ pub(super) async fn end(app: &App, mut entry: AuditEntry, result: &Result<Answer
 /// The store's.
 pub async fn note(app: &App, what: &str) -> Result<(), Failure> {
     let entry = AuditEntry { outcome: AuditOutcome::Done, ..entry(app, what, BTreeSet::new()) };
+    Ok(app.store.save_audit(&entry).await?)
+}
+
+/// Writes down that a row of the decisions file ended links. Who edited the file is not known here; the row may name
+/// somebody.
+///
+/// # Errors
+/// The store's.
+pub(super) async fn note_unlinked(
+    app: &App,
+    catalog: &str,
+    decision: &Decision,
+    from: &[&EntityRef],
+) -> Result<(), Failure> {
+    let mut integrations = BTreeSet::new();
+    for of in app.config.integrations.iter().filter(|of| of.catalog == catalog) {
+        if let Some((known, _)) = app.store.record(&of.key(), &decision.repo).await?
+            && app.handed_over_to(&of.key(), &known).await?.is_none()
+        {
+            integrations.insert(of.name.clone());
+        }
+    }
+    let from: Vec<&str> = from.iter().map(|entity| entity.as_str()).collect();
+    let request = format!("imported unlink {}", escape_control(&decision.full_name));
+    let entry = AuditEntry {
+        by: format!("decisions file ({})", escape_control(&decision.by)),
+        known_by: Some(KnownBy::Decisions),
+        from: None,
+        outcome: AuditOutcome::Done,
+        detail: Some(cut(
+            &format!("a row of it says so: no link to {} any more", from.join(" and ")),
+            DETAIL_CHARACTERS,
+        )),
+        ..entry(app, &request, integrations)
+    };
     Ok(app.store.save_audit(&entry).await?)
 }
 
@@ -248,7 +306,7 @@ pub(super) async fn list(app: &App, filter: &AuditFilter) -> Result<Answer, Fail
         }
     }
     let is_wanted = |entry: &AuditEntry| {
-        filter.by.as_ref().is_none_or(|by| entry.by == *by)
+        filter.by.as_ref().is_none_or(|by| is_by(entry, by))
             && filter.integration.as_ref().is_none_or(|name| entry.integrations.contains(name))
             && is_visible(app, entry)
     };
@@ -264,10 +322,18 @@ pub(super) async fn list(app: &App, filter: &AuditFilter) -> Result<Answer, Fail
     Ok(Answer::Audit(rows))
 }
 
+/// Whether somebody of this name did it; `cli` is whoever sat at a terminal.
+fn is_by(entry: &AuditEntry, by: &str) -> bool {
+    let of_terminal = || entry.by.strip_prefix(by).is_some_and(|rest| rest.starts_with(" (") && rest.ends_with(')'));
+    entry.by == by || (entry.known_by == Some(KnownBy::Terminal) && of_terminal())
+}
+
 fn is_visible(app: &App, entry: &AuditEntry) -> bool {
     match app.caller.sees {
         Sees::Everything => true,
-        Sees::Matching(_) if entry.integrations.is_empty() => entry.by == app.caller.name,
+        Sees::Matching(_) if entry.integrations.is_empty() => {
+            entry.by == app.caller.name && entry.known_by.is_none_or(|known_by| known_by == app.caller.known_by)
+        }
         Sees::Matching(_) => entry.integrations.iter().all(|name| app.caller.sees(name)),
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use tracing::{info, warn};
 
-use super::{App, Exit, Failure};
+use super::{App, Exit, Failure, audit};
 use crate::error::{Report, escape_control, shown};
 use crate::model::{Decision, DecisionKind, RepoKey};
 use crate::store::LinkChange;
@@ -156,10 +156,14 @@ impl App {
             for link in &links {
                 info!(catalog, "the decisions file unlinks {} from {}", decision.full_name, link.entity);
             }
-            let changes: Vec<_> = links.into_iter().map(|link| LinkChange::Remove(link.repo, link.entity)).collect();
-            if !changes.is_empty() {
-                self.store.change_links(&lease, changes, Vec::new()).await?;
+            if links.is_empty() {
+                continue;
             }
+            // First written down, so that nothing is done of which nothing is.
+            let entities: Vec<_> = links.iter().map(|link| &link.entity).collect();
+            audit::note_unlinked(self, catalog, decision, &entities).await?;
+            let changes: Vec<_> = links.into_iter().map(|link| LinkChange::Remove(link.repo, link.entity)).collect();
+            self.store.change_links(&lease, changes, Vec::new()).await?;
         }
         Ok(())
     }

@@ -55,7 +55,7 @@ pub struct IntegrationDraft {
 }
 
 /// What is to be said of a draft.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Drafted {
     /// What the config would not take, with the mend; empty: it would.
     pub faults: Vec<String>,

@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::answer::ImportedRow;
+use super::caller::Sees;
 use super::request::Answer;
-use super::{App, Failure, imported};
+use super::{App, Failure, imported, masked};
 use crate::assemble;
 use crate::catalog::mark_paths;
 use crate::config::Integration;
@@ -35,7 +36,7 @@ const RELATIONS: [&str; 10] = [
 ];
 
 /// An entity that a search found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct FoundEntity {
     /// Its canonical name.
     pub entity: String,
@@ -44,7 +45,7 @@ pub struct FoundEntity {
 }
 
 /// Lines of an entity's file that an import wrote.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct WrittenLines {
     /// From 1, of the file.
     pub first: usize,
@@ -55,7 +56,7 @@ pub struct WrittenLines {
 }
 
 /// An entity as it is now.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct EntityDetail {
     /// Name of the integration it was looked up through.
     pub integration: String,
@@ -107,10 +108,16 @@ pub(super) async fn show(app: &App, entity: &str, integration: Option<&str>) -> 
             return Ok(Answer::Entity(Box::new(detail)));
         }
     }
-    Err(Failure::usage(
-        format!("there is no entity `{entity}` in {}", looked.join(", ")),
-        "it may have been renamed or removed; the next sync will tell",
-    ))
+    let (what, mend) = match looked.as_slice() {
+        [] => {
+            (format!("there is no entity `{entity}`"), "there is no catalog to look in: no integration is to be seen")
+        }
+        _ => (
+            format!("there is no entity `{entity}` in {}", looked.join(", ")),
+            "it may have been renamed or removed, or lie in no catalog of these; the next sync will tell",
+        ),
+    };
+    Err(Failure::unknown(what, mend))
 }
 
 async fn detail(app: &App, integration: &Integration, entity: &str) -> Result<Option<EntityDetail>, Failure> {
@@ -142,6 +149,28 @@ async fn detail(app: &App, integration: &Integration, entity: &str) -> Result<Op
     let (first_line, text) = text.map_or((1, None), |(line, text)| (line, Some(text)));
     let ours = text.as_deref().map(|text| lines_of(text, first_line, &paths)).unwrap_or_default();
     let field = |keys: &[&str]| FieldPath::of(keys).get(&found.document).and_then(Value::as_str).map(str::to_owned);
+    if is_anothers(app, &found, &links).await? {
+        return Ok(Some(EntityDetail {
+            integration: integration.name.clone(),
+            catalog: integration.catalog.clone(),
+            entity: wanted.to_string(),
+            title: None,
+            description: None,
+            format: found.format,
+            entity_id: found.entity_id.clone(),
+            place: masked::ANOTHER.to_owned(),
+            is_writable: found.is_writable(),
+            relations: Vec::new(),
+            properties: vec![("linked by".to_owned(), masked::ANOTHER.to_owned())],
+            links: Vec::new(),
+            text: None,
+            first_line: 1,
+            ours: Vec::new(),
+            theirs: Vec::new(),
+            kind: found.kind,
+            r#type: found.entity_type,
+        }));
+    }
     Ok(Some(EntityDetail {
         integration: integration.name.clone(),
         catalog: integration.catalog.clone(),
@@ -162,6 +191,27 @@ async fn detail(app: &App, integration: &Integration, entity: &str) -> Result<Op
         kind: found.kind,
         r#type: found.entity_type,
     }))
+}
+
+/// Whether only integrations that the asker does not see look after the repositories of an entity: then its name is all
+/// there is to know of it.
+async fn is_anothers(app: &App, entity: &Entity, links: &[Link]) -> Result<bool, Failure> {
+    if matches!(app.caller.sees, Sees::Everything) {
+        return Ok(false);
+    }
+    let marked = entity.mark.as_ref().map(|mark| &mark.repository);
+    let mut is_somebodys = false;
+    for repo in links.iter().map(|link| &link.repo).chain(marked) {
+        for of in app.visible() {
+            if let Some((known, _)) = app.store.record(&of.key(), repo).await?
+                && app.handed_over_to(&of.key(), &known).await?.is_none()
+            {
+                return Ok(false);
+            }
+        }
+        is_somebodys |= !app.store.integrations_of(repo).await?.is_empty();
+    }
+    Ok(is_somebodys)
 }
 
 /// Where our mark stands.

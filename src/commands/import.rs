@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::SecondsFormat;
 
 use super::answer::{DiscoveredRow, ImportReport, ImportRow, Recommended, RepositoryName, RowResult};
+use super::masked::Mask;
 use super::request::{Answer, DiscoveredFilter, ImportOptions, Selection, StateFilter};
 use super::{App, Failure, discovered, sync};
 use crate::apply::{Applying, preview};
@@ -14,7 +15,7 @@ use crate::engine::{Progress, survey, update};
 use crate::error::{Report, escape_control};
 use crate::model::{
     Action, Decision, DecisionKind, EntityRef, ImportAction, ImportId, KnownRepository, Link, LinkState, Presence,
-    Recommendation, Registration,
+    Recommendation, Registration, RepoKey,
 };
 use crate::plan::{self, Plan, Step};
 use crate::recommend::awaits_decision;
@@ -30,8 +31,13 @@ struct Choice {
     promised: Option<Vec<Step>>,
     /// A person chose the entity: `--into`, here or in the dry run.
     is_chosen: bool,
-    /// When the choice was made, where somebody else may import the same meanwhile.
-    began: Option<DateTime<Utc>>,
+    /// Links that were there when the choice was made: somebody else may import the same meanwhile.
+    before: BTreeSet<(RepoKey, EntityRef, ImportId)>,
+}
+
+/// What tells one link from another.
+fn told_by(link: &Link) -> (RepoKey, EntityRef, ImportId) {
+    (link.repo.clone(), link.entity.clone(), link.import_id.clone())
 }
 
 pub(super) async fn import(
@@ -40,12 +46,9 @@ pub(super) async fn import(
     options: ImportOptions,
     progress: &(dyn Fn(Progress) + Sync + Send),
 ) -> Result<Answer, Failure> {
-    let began = app.clock.now();
     let choices = match selection {
         Selection::Named { repositories, integration, versions } => {
-            let mut choices = named(app, &repositories, integration.as_deref(), &options, &versions).await?;
-            choices.values_mut().for_each(|choice| choice.began = Some(began));
-            choices
+            named(app, &repositories, integration.as_deref(), &options, &versions).await?
         }
         Selection::Matching(filter) => matching(app, filter, &options).await?,
         Selection::Plan { id } => promised(app, &id).await?,
@@ -101,6 +104,7 @@ async fn named(
         let rules = crate::assemble::rules(integration)?;
         let left = left(decision.as_slice(), &known);
         let choice = choices.entry(integration.name.clone()).or_default();
+        choice.before.extend(links.iter().map(told_by));
         // What is linked waits for a person again only where its entity is missing, or a rule says `many`.
         let waits = recommendation.as_ref().is_some_and(|one| awaits_decision(one, &links, &rules));
         match links.iter().find(|link| link.repo == known.repository.key) {
@@ -124,8 +128,13 @@ async fn matching(
     }
     // What was set aside or is hidden is not imported by a filter.
     let filter = DiscoveredFilter { state: Some(StateFilter::Pending), ..filter };
-    let rows: Vec<DiscoveredRow> = discovered::list(app, &filter).await?;
     let mut choices: BTreeMap<String, Choice> = BTreeMap::new();
+    // Before the list is read: what is linked after this was not in it as linked.
+    for integration in app.integrations(filter.integration.as_deref())? {
+        let before = app.store.links(&integration.catalog).await?.iter().map(told_by).collect();
+        choices.insert(integration.name.clone(), Choice { before, ..Choice::default() });
+    }
+    let rows: Vec<DiscoveredRow> = discovered::list(app, &filter).await?;
     for integration in app.integrations(filter.integration.as_deref())? {
         let wanted: BTreeSet<&str> = rows
             .iter()
@@ -133,6 +142,7 @@ async fn matching(
             .map(|row| row.repository.id.as_str())
             .collect();
         if wanted.is_empty() {
+            choices.remove(&integration.name);
             continue;
         }
         let mut recommendations: BTreeMap<_, _> = app
@@ -168,6 +178,7 @@ async fn promised(app: &App, id: &str) -> Result<BTreeMap<String, Choice>, Failu
         choice.is_chosen = stored.is_chosen;
         let decisions = app.store.decisions(&integration.catalog).await?;
         let links = app.store.links(&integration.catalog).await?;
+        choice.before.extend(links.iter().map(told_by));
         for step in &stored.plan.steps {
             let known = app.store.record(&stored.integration, &step.repo).await?.map(|(known, _)| known);
             // Carried out already, by this plan or otherwise.
@@ -248,14 +259,15 @@ fn imported_already(known: &KnownRepository, link: &Link) -> ImportRow {
 
 /// Takes out what somebody else imported while this import was on its way: done for one, `unchanged` for the other.
 fn imported_meanwhile(choice: &mut Choice, links: &[Link]) {
-    let Some(began) = choice.began else { return };
-    let Choice { chosen, names, refused, .. } = choice;
+    let Choice { chosen, names, refused, before, .. } = choice;
+    let made: Vec<&Link> =
+        links.iter().filter(|link| link.state == LinkState::Active && !before.contains(&told_by(link))).collect();
     chosen.retain(|one| {
-        let made = links.iter().find(|link| {
+        let made = made.iter().find(|link| {
             let is_aim = one.target().is_none_or(|entity| *entity == link.entity);
-            link.repo == *one.repo() && link.state == LinkState::Active && link.imported_at >= began && is_aim
+            link.repo == *one.repo() && is_aim
         });
-        let Some((link, known)) = made.zip(names.get(&one.repo().id)) else { return true };
+        let Some((link, known)) = made.copied().zip(names.get(&one.repo().id)) else { return true };
         refused.push(imported_already(known, link));
         false
     });
@@ -402,9 +414,8 @@ async fn import_into(
         ))
     })?;
     name_held(app.store.as_ref(), &links, &survey.marks, &mut plan).await?;
-    let name_of = |repo: &crate::model::RepoKey| {
-        names.get(&repo.id).map_or_else(|| super::nameless(repo), |known| (&known.repository).into())
-    };
+    let name_of =
+        |repo: &RepoKey| names.get(&repo.id).map_or_else(|| super::nameless(repo), |known| (&known.repository).into());
     if let Some(promised) = promised {
         let (same, changed): (Vec<Step>, Vec<Step>) = plan.steps.drain(..).partition(|step| promised.contains(step));
         plan.steps = same;
@@ -434,7 +445,11 @@ async fn import_into(
     }
 
     // Those of the steps follow one by one.
-    rows.iter().for_each(|row| app.tell_row(row));
+    let mask = match &app.job {
+        Some(_) => Mask::of(app).await?,
+        None => None,
+    };
+    rows.iter().for_each(|row| app.tell_row(row, mask.as_ref()));
     if let Some(job) = &app.job {
         job.expect(plan.steps.len());
     }
@@ -474,7 +489,7 @@ async fn import_into(
             now: app.clock.now(),
             stop: &app.stop,
             progress: &|done, outcome| {
-                app.tell_row(&sync::import_row(outcome, name_of(&outcome.repo)));
+                app.tell_row(&sync::import_row(outcome, name_of(&outcome.repo)), mask.as_ref());
                 progress(Progress {
                     integration: integration.name.clone(),
                     stage: "import".to_owned(),

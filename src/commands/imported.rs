@@ -230,7 +230,7 @@ async fn links_of(app: &App, integration: &Integration, known: &KnownRepository)
     Ok(app.store.links_of(&integration.catalog, &known.repository.key).await?)
 }
 
-fn not_imported(known: &KnownRepository) -> Failure {
+pub(super) fn not_imported(known: &KnownRepository) -> Failure {
     Failure::unknown(
         format!("{} is not imported", known.repository.full_name),
         "`imported list` shows what is; `discovered import` imports",

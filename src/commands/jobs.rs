@@ -30,7 +30,7 @@ pub struct Job {
     /// The import's id.
     pub id: String,
     /// Who began it.
-    pub by: String,
+    pub by: Caller,
     /// When.
     pub started_at: DateTime<Utc>,
     state: Mutex<State>,
@@ -92,8 +92,7 @@ impl Jobs {
     /// All that the caller may look at, newest first.
     pub fn visible(&self, caller: &Caller) -> Vec<Arc<Job>> {
         let jobs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let may_see = |job: &&Arc<Job>| job.by == caller.name || matches!(caller.sees, Sees::Everything);
-        jobs.iter().rev().filter(may_see).cloned().collect()
+        jobs.iter().rev().filter(|job| job.may_be_seen_by(caller)).cloned().collect()
     }
 
     fn add(&self, job: Arc<Job>) -> Result<(), Failure> {
@@ -123,7 +122,7 @@ pub fn begin(
     app.caller.may(&request)?;
     let job = Arc::new(Job {
         id: app.ids.next(),
-        by: app.caller.name.clone(),
+        by: app.caller.clone(),
         started_at: app.clock.now(),
         state: Mutex::default(),
         news: watch::Sender::new(0),
@@ -155,6 +154,11 @@ impl Drop for UnderWay {
 }
 
 impl Job {
+    /// Whether somebody may look at it: it is their own, or they see everything.
+    pub fn may_be_seen_by(&self, caller: &Caller) -> bool {
+        matches!(caller.sees, Sees::Everything) || self.by.is(caller)
+    }
+
     /// So many more rows will come.
     pub(super) fn expect(&self, rows: usize) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -201,7 +205,7 @@ impl Job {
         JobReport {
             import_id: self.id.clone(),
             state: job_state,
-            by: self.by.clone(),
+            by: self.by.name.clone(),
             started_at: self.started_at,
             ended_at,
             done,

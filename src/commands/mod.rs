@@ -47,12 +47,15 @@ use crate::metrics::Metrics;
 use crate::model::{IntegrationKey, KnownRepository, Presence, RepoKey};
 use crate::store::{ListedOf, Store, StoreError};
 use answer::RepositoryName;
-use caller::Caller;
+use caller::{Caller, Sees};
 pub use exit::Exit;
 use request::{Answer, Request};
 
 /// How many repositories are read from the store at once.
 const BATCH: usize = 1_000;
+/// What to do where somebody's `integrations` match none.
+const SEES_NONE: &str =
+    "none that there is may be seen with this token: whoever keeps the config names some in `server.tokens`";
 
 /// Everything a command works with, and who asks for it. Clones share it all.
 #[derive(Clone)]
@@ -83,6 +86,8 @@ pub struct App {
     pub jobs: Arc<jobs::Jobs>,
     /// The import this is done for, where it is one of those.
     pub job: Option<Arc<jobs::Job>>,
+    /// What repositories are called, for whoever may not see all of them.
+    pub names: Arc<masked::Names>,
 }
 
 /// Why a command was not done.
@@ -147,8 +152,8 @@ pub async fn execute(
         audit::end(app, entry, &result).await;
     }
     match result {
-        Ok(answer) => masked::answer(app, answer),
-        Err(failure) => Err(masked::failure(app, failure)),
+        Ok(answer) => masked::answer(app, answer).await,
+        Err(failure) => Err(masked::failure(app, failure).await),
     }
 }
 
@@ -246,10 +251,14 @@ impl App {
         Self { caller, ..self.clone() }
     }
 
-    /// Tells the import this is done for what came of a row.
-    fn tell_row(&self, row: &answer::ImportRow) {
+    /// Tells the import this is done for what came of a row, as far as who began it may know.
+    fn tell_row(&self, row: &answer::ImportRow, mask: Option<&masked::Mask>) {
         if let Some(job) = &self.job {
-            job.tell(masked::same(self, row));
+            let shown = match mask {
+                None => Some(row.clone()),
+                Some(mask) => mask.same(row),
+            };
+            shown.into_iter().for_each(|row| job.tell(row));
         }
     }
 
@@ -265,10 +274,13 @@ impl App {
     pub fn integration(&self, name: &str) -> Result<&Integration, Failure> {
         self.visible().find(|one| one.name == name).ok_or_else(|| {
             let names: Vec<&str> = self.visible().map(|one| one.name.as_str()).collect();
-            Failure::unknown(
-                format!("there is no integration `{name}`"),
-                format!("the config has: {}", names.join(", ")),
-            )
+            let mend = match (names.as_slice(), &self.caller.sees) {
+                ([], Sees::Matching(_)) => SEES_NONE.to_owned(),
+                ([], Sees::Everything) => "the config has none; `catalog-sync init` writes an example".to_owned(),
+                (_, Sees::Matching(_)) => format!("you may see: {}", names.join(", ")),
+                (_, Sees::Everything) => format!("the config has: {}", names.join(", ")),
+            };
+            Failure::unknown(format!("there is no integration `{name}`"), mend)
         })
     }
 
@@ -309,19 +321,39 @@ impl App {
         known: &[KnownRepository],
     ) -> Result<BTreeSet<RepoKey>, StoreError> {
         let mut over = BTreeSet::new();
-        for moved in known.iter().filter(|known| matches!(known.presence, Presence::Moved { .. })) {
-            let repo = &moved.repository.key;
-            for other in self.store.integrations_of(repo).await? {
-                if other != *key
-                    && other.catalog == key.catalog
-                    && let Some((there, _)) = self.store.record(&other, repo).await?
-                    && there.presence.is_served()
-                {
-                    over.insert(repo.clone());
-                }
+        for known in known {
+            if self.handed_over_to(key, known).await?.is_some() {
+                over.insert(known.repository.key.clone());
             }
         }
         Ok(over)
+    }
+
+    /// The integration on the same catalog that looks after a repository since it was transferred, and what it knows of
+    /// it; `None`: this one still does, or nobody. What was handed over is not this one's any more: whoever sees only
+    /// this one does nothing to it.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(super) async fn handed_over_to(
+        &self,
+        key: &IntegrationKey,
+        known: &KnownRepository,
+    ) -> Result<Option<(IntegrationKey, KnownRepository)>, StoreError> {
+        if !matches!(known.presence, Presence::Moved { .. }) {
+            return Ok(None);
+        }
+        let repo = &known.repository.key;
+        for other in self.store.integrations_of(repo).await? {
+            if other != *key
+                && other.catalog == key.catalog
+                && let Some((there, _)) = self.store.record(&other, repo).await?
+                && there.presence.is_served()
+            {
+                return Ok(Some((other, there)));
+            }
+        }
+        Ok(None)
     }
 
     /// Finds the repository a person means: an id, a full name, a unique slug, or a URL; in one integration,
@@ -341,10 +373,33 @@ impl App {
             return Ok(found.swap_remove(0));
         }
         found.clear();
-        for integration in self.integrations(integration)? {
-            let known = self.repositories(&integration.key()).await?;
-            found.extend(known.into_iter().filter(|known| is_meant(text, known)).map(|known| (integration, known)));
+        let mut transferred = None;
+        for of in self.integrations(integration)? {
+            let known = self.repositories(&of.key()).await?;
+            for known in known.into_iter().filter(|known| is_meant(text, known)) {
+                let Some((key, there)) = self.handed_over_to(&of.key(), &known).await? else {
+                    found.push((of, known));
+                    continue;
+                };
+                // Whoever does not see where it is now knows nothing of it any more.
+                let Some(now) = self.visible().find(|other| other.key() == key) else { continue };
+                match integration {
+                    None => found.push((now, there)),
+                    Some(name) => {
+                        let what =
+                            format!("{} was transferred: {name} looks after it no more", known.repository.full_name);
+                        let mend = format!("{} looks after it now, as {}", now.name, there.repository.full_name);
+                        transferred = Some(Failure::unknown(what, mend));
+                    }
+                }
+            }
         }
+        if let Some(failure) = transferred.filter(|_| found.is_empty()) {
+            return Err(failure);
+        }
+        // The same by the name it has now and by the one it had elsewhere.
+        let mut seen = BTreeSet::new();
+        found.retain(|(of, known)| seen.insert((of.name.clone(), known.repository.key.clone())));
         // An exact name outranks a slug or a former name that happens to be the same.
         let exact = |known: &KnownRepository| {
             known.repository.key.id == text || known.repository.full_name.eq_ignore_ascii_case(text)

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::answer::{
@@ -200,6 +200,11 @@ pub enum UndoSelection {
     Since {
         /// From this instant on.
         at: DateTime<Utc>,
+    },
+    /// Of each of these repositories, the import that linked it last; of an import of several, their part alone.
+    Repositories {
+        /// Ids, full names, unique slugs or URLs.
+        repositories: Vec<String>,
     },
 }
 
@@ -568,6 +573,11 @@ impl Request {
         }
     }
 
+    /// Whether it spends requests to Bitbucket, of which all share so many an hour, though it changes nothing.
+    pub fn asks_bitbucket(&self) -> bool {
+        matches!(self, Self::Webhook { deed: WebhookDeed::List, .. })
+    }
+
     /// Whether it concerns every integration and what belongs to none: not for whoever sees only some.
     pub fn is_about_all(&self) -> bool {
         match self {
@@ -622,23 +632,34 @@ impl fmt::Display for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let named = |names: &[String]| escape_control(&names.join(" "));
         match self {
-            Self::SyncNow { integrations, dry_run, .. } => {
-                let dry = if *dry_run { " --dry-run" } else { "" };
-                write!(f, "sync now {}{dry}", named(integrations))
+            Self::SyncNow { integrations, dry_run, full } => {
+                let (dry, full) = (if *dry_run { " --dry-run" } else { "" }, if *full { " --full" } else { "" });
+                f.write_str("sync now")?;
+                if !integrations.is_empty() {
+                    write!(f, " {}", named(integrations))?;
+                }
+                write!(f, "{full}{dry}")
             }
             Self::SyncCancel { id } => write!(f, "sync cancel {}", escape_control(id)),
             Self::SyncApprove { id } => write!(f, "sync approve {}", escape_control(id)),
             Self::DiscoveredImport { selection, options } => {
-                let dry = if options.dry_run { " --dry-run" } else { "" };
+                // What was decided comes before a list that may be cut off.
+                f.write_str("discovered import")?;
+                options.fmt(f)?;
                 match selection {
-                    Selection::Named { repositories, .. } => {
-                        write!(f, "discovered import {}{dry}", named(repositories))
+                    Selection::Named { repositories, .. } => write!(f, " {}", named(repositories)),
+                    Selection::Matching(filter) => {
+                        f.write_str(" --all")?;
+                        filter.fmt(f)
                     }
-                    Selection::Matching(_) => write!(f, "discovered import --all{dry}"),
-                    Selection::Plan { id } => write!(f, "discovered import --plan {}", escape_control(id)),
+                    Selection::Plan { id } => write!(f, " --plan {}", escape_control(id)),
                 }
             }
-            Self::DiscoveredIgnore { repositories, .. } => write!(f, "discovered ignore {}", named(repositories)),
+            Self::DiscoveredIgnore { repositories, reason, .. } => {
+                f.write_str("discovered ignore")?;
+                option(f, "reason", reason.as_deref())?;
+                write!(f, " {}", named(repositories))
+            }
             Self::DiscoveredRestore { repositories, .. } => write!(f, "discovered restore {}", named(repositories)),
             Self::ImportedUnlink { repositories, .. } => write!(f, "imported unlink {}", named(repositories)),
             Self::ImportedUndo { which, dry_run, .. } => {
@@ -646,7 +667,10 @@ impl fmt::Display for Request {
                     UndoSelection::Imports { ids } => named(ids),
                     UndoSelection::Sync { id } => format!("--sync {}", escape_control(id)),
                     UndoSelection::Rule { rule } => format!("--rule {rule}"),
-                    UndoSelection::Since { at } => format!("--since {}", at.to_rfc3339()),
+                    UndoSelection::Since { at } => {
+                        format!("--since {}", at.to_rfc3339_opts(SecondsFormat::Secs, true))
+                    }
+                    UndoSelection::Repositories { repositories } => named(repositories),
                 };
                 write!(f, "imported undo {which}{}", if *dry_run { " --dry-run" } else { "" })
             }
@@ -698,6 +722,48 @@ impl fmt::Display for Request {
             Self::CredentialRenew { name, .. } => write!(f, "renew the login {}", escape_control(name)),
             Self::CredentialDelete { name, .. } => write!(f, "credential delete {}", escape_control(name)),
         }
+    }
+}
+
+/// ` --into component:default/web`; nothing where there is none. Quoted where a shell wants it so.
+fn option(f: &mut fmt::Formatter<'_>, name: &str, value: Option<&str>) -> fmt::Result {
+    let Some(value) = value else { return Ok(()) };
+    let is_plain = |c: char| c.is_alphanumeric() || "_-./:@,+=%".contains(c);
+    match !value.is_empty() && value.chars().all(is_plain) {
+        true => write!(f, " --{name} {value}"),
+        false => write!(f, " --{name} '{}'", escape_control(value).replace('\'', "'\\''")),
+    }
+}
+
+impl fmt::Display for ImportOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { into, kind, r#type, as_new, dry_run } = self;
+        option(f, "into", into.as_deref())?;
+        if *as_new {
+            f.write_str(" --as-new")?;
+        }
+        option(f, "kind", kind.as_deref())?;
+        option(f, "type", r#type.as_deref())?;
+        if *dry_run {
+            f.write_str(" --dry-run")?;
+        }
+        Ok(())
+    }
+}
+
+/// Without the state, which an import does not choose, and the integration, which stands beside it.
+impl fmt::Display for DiscoveredFilter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { integration: _, action, state: _, search, project, kind } = self;
+        option(f, "action", action.map(Action::as_str))?;
+        option(f, "search", search.as_deref())?;
+        // Of pages and the API alone.
+        for (words, value) in [("in the project", project), ("of the kind", kind)] {
+            if let Some(value) = value {
+                write!(f, " {words} {}", escape_control(value))?;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -13,11 +14,13 @@ use crate::config::RulesRef;
 use crate::correlate::{BUILTIN, Rules};
 use crate::error::{Report, shown};
 
+/// Held between looking at a file and writing it.
+static WRITING: Mutex<()> = Mutex::new(());
 /// Larger texts are refused.
 const MAX_BYTES: usize = 64 * 1024;
 
 /// The rules of an integration, as they stand.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RulesText {
     /// Name of the integration.
     pub integration: String,
@@ -53,7 +56,7 @@ pub(super) async fn show(app: &App, integration: &str) -> Result<Answer, Failure
                 integration: integration.name.clone(),
                 name: shown(path),
                 is_shipped: false,
-                is_writable: app.config.server.edit_rules,
+                is_writable: app.config.server.edit_rules && !is_others(app, path),
                 version: version(&text),
                 text,
             }
@@ -77,6 +80,12 @@ pub(super) async fn write(app: &App, integration: &str, text: &str, instead_of: 
             "set `edit_rules: true` under `server` in the config, or put the changed text into the file",
         ));
     }
+    if is_others(app, path) {
+        return Err(Failure::refused(
+            format!("{} is used by an integration that you may not see, and was not written", shown(path)),
+            "whoever may see all of them changes it; or give the integration a rules file of its own",
+        ));
+    }
     if text.len() > MAX_BYTES {
         return Err(Failure::usage("the rules are larger than 64 KiB", "leave some out"));
     }
@@ -90,11 +99,13 @@ pub(super) async fn write(app: &App, integration: &str, text: &str, instead_of: 
         },
         exit: Exit::Usage,
     })?;
+    // Of two who saw the same, one is told that it is another by now.
+    let _turn = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
     let present = read(path)?;
     if version(&present) != instead_of {
         return Err(Failure::refused(
             format!("{name} was changed meanwhile, and was not written"),
-            "look at it again: open the page anew",
+            "look at it again, and change what it says now",
         ));
     }
     replace(path, &text).map_err(|error| {
@@ -109,6 +120,16 @@ pub(super) async fn write(app: &App, integration: &str, text: &str, instead_of: 
         version: version(&text),
         text,
     })))
+}
+
+/// Whether an integration that the caller does not see lives by this file as well: then it is not theirs to change.
+fn is_others(app: &App, path: &Path) -> bool {
+    let real = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let file = real(path);
+    app.config.integrations.iter().filter(|of| !app.caller.sees(&of.name)).any(|of| match &of.rules {
+        RulesRef::File { path, .. } => real(path) == file,
+        RulesRef::Builtin(_) => false,
+    })
 }
 
 fn version(text: &str) -> String {

@@ -114,7 +114,7 @@ async fn choose<'a>(app: &'a App, names: &[String]) -> Result<Vec<&'a Integratio
         app.integration(name)?;
     }
     if app.visible().next().is_none() && !app.config.integrations.is_empty() {
-        return Err(Failure::unknown("there is no integration that you may see", "use a token that sees one"));
+        return Err(Failure::unknown("there is no integration that you may see", super::SEES_NONE));
     }
     if app.config.integrations.is_empty() {
         return Err(Failure::usage(
@@ -183,7 +183,10 @@ pub async fn begin_now(app: &App, names: &[String], full: bool) -> Result<Vec<(S
             if let Some(entry) = audit::begin(app, &request).await? {
                 audit::end(app, entry, &refused).await;
             }
-            refused.map(|_| Vec::new()).map_err(|failure| masked::failure(app, failure))
+            match refused {
+                Ok(_) => Ok(Vec::new()),
+                Err(failure) => Err(masked::failure(app, failure).await),
+            }
         }
     }
 }

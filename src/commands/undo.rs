@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::answer::{ChangedFile, LeftField, RepositoryName, RowResult, UndoChange, UndoReport, UndoRow};
 use super::request::{Answer, UndoSelection};
-use super::{App, Failure};
+use super::{App, Failure, imported};
 use crate::catalog::Became;
 use crate::config::Integration;
 use crate::engine::undo::{Import, UndoResult, Undoing, Undone, imports};
@@ -67,6 +67,17 @@ async fn chosen<'a>(
             }
             return Ok(found);
         }
+        UndoSelection::Repositories { repositories } => {
+            let mut seen = BTreeSet::new();
+            for text in repositories {
+                let (integration, known) = app.find(text, integration).await?;
+                // Named twice, it is one all the same.
+                if seen.insert(known.repository.key.clone()) {
+                    found.extend(last_import(app, integration, known).await?);
+                }
+            }
+            return Ok(found);
+        }
         UndoSelection::Sync { id } => {
             let sync = app.store.sync(&SyncId(id.clone())).await?;
             if !sync.is_some_and(|(_, record)| app.caller.sees(&record.integration)) {
@@ -79,7 +90,7 @@ async fn chosen<'a>(
         UndoSelection::Rule { .. } | UndoSelection::Since { .. } => {}
     }
     let is_meant = |import: &Import| match which {
-        UndoSelection::Imports { .. } => false,
+        UndoSelection::Imports { .. } | UndoSelection::Repositories { .. } => false,
         UndoSelection::Sync { id } => import.sync_id.as_ref().is_some_and(|sync| sync.0 == *id),
         UndoSelection::Rule { rule } => import.rule == Some(*rule),
         UndoSelection::Since { at } => import.at >= *at,
@@ -102,6 +113,28 @@ async fn chosen<'a>(
     Ok(found)
 }
 
+/// What the import that linked a repository last did to it.
+async fn last_import<'a>(
+    app: &App,
+    integration: &'a Integration,
+    known: KnownRepository,
+) -> Result<Vec<Chosen<'a>>, Failure> {
+    let (repo, name) = (&known.repository.key, escape_control(&known.repository.full_name));
+    let links = app.store.links_of(&integration.catalog, repo).await?;
+    let Some(last) = links.iter().max_by_key(|link| (link.imported_at, &link.import_id)) else {
+        return Err(imported::not_imported(&known));
+    };
+    let mut did = imports(app.store.as_ref(), &last.import_id).await?;
+    did.retain(|import| import.repo == *repo);
+    if did.is_empty() {
+        return Err(Failure::refused(
+            format!("what the import of {name} wrote is not known any more"),
+            "`retention.undo` in the config tells how long that is kept; `imported unlink` ends the link, and leaves the entity as it is",
+        ));
+    }
+    Ok(did.into_iter().map(|import| Chosen { integration, known: known.clone(), import }).collect())
+}
+
 /// Imports with the integration that looks after their repository; those of others are left out.
 async fn looked_after<'a>(
     app: &App,
@@ -120,6 +153,9 @@ async fn looked_after<'a>(
                 continue;
             }
             let Some((known, _)) = app.store.record(&integration.key(), &import.repo).await? else { continue };
+            if app.handed_over_to(&integration.key(), &known).await?.is_some() {
+                continue;
+            }
             if best.as_ref().is_none_or(|(_, before)| !before.presence.is_served() && known.presence.is_served()) {
                 best = Some((integration, known));
             }
@@ -131,21 +167,22 @@ async fn looked_after<'a>(
 
 async fn undo_in_catalog(
     app: &App,
-    chosen: Vec<Chosen<'_>>,
+    mut chosen: Vec<Chosen<'_>>,
     dry_run: bool,
     progress: &(dyn Fn(Progress) + Sync + Send),
 ) -> Result<Vec<UndoRow>, Failure> {
-    let Some(first) = chosen.first() else { return Ok(Vec::new()) };
-    let parts = app.assembler.parts(first.integration).await?;
+    let Some(integration) = chosen.first().map(|first| first.integration) else { return Ok(Vec::new()) };
+    let parts = app.assembler.parts(integration).await?;
     let catalog = parts.catalog.as_ref();
     let lease = app.store.catalog_lease(catalog.name()).await?;
+    as_it_stands(app, &mut chosen).await?;
     let looked = survey::look(catalog, app.store.as_ref()).await;
     let survey = looked.map_err(|error| Failure::failed(Stop::from(error).into_report()))?;
     if !dry_run {
         catalog.tidy().await?;
     }
     let total = Some(chosen.len() as u64);
-    let name = first.integration.name.clone();
+    let name = integration.name.clone();
     let report = |done| {
         let finished = Some(done) == total;
         progress(Progress { integration: name.clone(), stage: "undo".to_owned(), done, total, finished });
@@ -178,6 +215,24 @@ async fn undo_in_catalog(
             row(one, integration, repository)
         })
         .collect())
+}
+
+/// The journal again, now that nobody else writes: somebody may have taken the same back while this waited for its turn.
+async fn as_it_stands(app: &App, chosen: &mut [Chosen<'_>]) -> Result<(), Failure> {
+    let mut read: BTreeMap<ImportId, Vec<Import>> = BTreeMap::new();
+    for one in chosen {
+        let id = &one.import.id;
+        if !read.contains_key(id) {
+            read.insert(id.clone(), imports(app.store.as_ref(), id).await?);
+        }
+        let is_it = |now: &&Import| {
+            (&now.catalog, &now.repo, &now.entity) == (&one.import.catalog, &one.import.repo, &one.import.entity)
+        };
+        if let Some(now) = read.get(id).and_then(|all| all.iter().find(is_it)) {
+            one.import = now.clone();
+        }
+    }
+    Ok(())
 }
 
 fn row(undone: Undone, integration: String, repository: RepositoryName) -> UndoRow {

@@ -17,7 +17,7 @@ pub const WEEKS: usize = 26;
 const MOST_ITEMS: usize = 20_000;
 
 /// One week.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Week {
     /// Its Monday.
     pub from: NaiveDate,
@@ -34,7 +34,7 @@ pub struct Week {
 }
 
 /// The activity of one repository.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ActivityWeeks {
     /// Name of the integration.
     pub integration: String,

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Extension, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use futures::stream;
@@ -34,6 +34,9 @@ pub const PATH: &str = "/api/v1/command";
 pub const ANSWER: &str = "application/x-ndjson";
 /// A header by which the answer proves to be the sidecar's that wrote `run.json`: another program may have taken its port.
 pub const PROOF: &str = "catalog-sync-proof";
+
+/// A header by which a terminal on this host tells whose it is. Of nobody else it is believed.
+pub const USER: &str = "catalog-sync-user";
 
 /// What only who knows the token can say.
 pub fn proof(token: &str) -> String {
@@ -85,8 +88,15 @@ async fn command(
     State(routes): State<Arc<Routes>>,
     Extension(caller): Extension<Caller>,
     Extension(via): Extension<Via>,
+    headers: HeaderMap,
     body: Bytes,
 ) -> Response {
+    let caller = match via {
+        Via::RunFile => {
+            Caller::at_the_terminal_of(headers.get(USER).and_then(|user| std::str::from_utf8(user.as_bytes()).ok()))
+        }
+        _ => caller,
+    };
     let request: Request = match serde_json::from_slice(&body) {
         Ok(request) => request,
         Err(error) => {

@@ -32,7 +32,7 @@ pub use self::kept::{
     JournalEntry, LinkChange, Listed, ListedOf, RecordedPage, SealedCredential, StoreReport, StoredCandidates,
     StoredPlan, SweepCheckpoint, Switches, UserBatch,
 };
-pub use self::people::{AuditEntry, AuditOutcome, Session, SessionOf};
+pub use self::people::{AuditEntry, AuditOutcome, KnownBy, Session, SessionOf};
 
 /// Proof of being the only crawl of an integration. Dropping it gives it back.
 #[derive(Debug)]

@@ -5,6 +5,22 @@ use std::net::IpAddr;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+/// By what somebody is known: a user of the proxy and a token of one name are two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum KnownBy {
+    /// A terminal on the host of the store.
+    Terminal,
+    /// A token of the config, in a browser or not.
+    Token,
+    /// The sign-in link.
+    Link,
+    /// What a trusted proxy says.
+    Proxy,
+    /// The decisions file, which somebody edited.
+    Decisions,
+}
+
 /// Something somebody did, or tried to do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct AuditEntry {
@@ -12,8 +28,11 @@ pub struct AuditEntry {
     pub id: String,
     /// When it began.
     pub at: DateTime<Utc>,
-    /// Who: `cli`, the name of a token, a user whom the proxy told.
+    /// Who: `cli (alice)` with the user of a terminal, the name of a token, a user whom the proxy told.
     pub by: String,
+    /// By what they were known; `None`: it was not written down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known_by: Option<KnownBy>,
     /// From where; `None`: a terminal on the host of the store.
     pub from: Option<IpAddr>,
     /// What, as one would type it; shortened where it is long.

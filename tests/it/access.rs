@@ -4,6 +4,7 @@ mod audit;
 mod browser;
 mod elsewhere;
 mod http;
+mod others;
 mod proxies;
 mod scoped;
 mod tls;

@@ -2,6 +2,7 @@
 
 mod client;
 mod credentials;
+mod entities;
 mod examples;
 mod following;
 mod fuzzed;

@@ -287,6 +287,12 @@ fn a_row_of_the_decisions_file_ends_a_link_p4_6() {
     let (_, _, tombstone) = discovered(&bench).into_iter().find(|(name, ..)| name == "acme/first").expect("a row");
     assert_eq!(tombstone, "unlinked from component:default/first");
 
+    // P7.4: it is written down, as far as the row tells who decided it.
+    let acts = bench.json(&["audit", "list"]);
+    let act = acts.as_array().expect("acts").iter().find(|act| act["known_by"] == "decisions").expect("an entry");
+    assert_eq!((text(act, "/by"), text(act, "/request")), ("decisions file (anna)", "imported unlink acme/first"));
+    assert_eq!((&act["integrations"][0], text(act, "/outcome")), (&Value::from("acme"), "done"));
+
     // Lines that end in CRLF go on doing so.
     let written = bench.read("decisions.yaml");
     assert!(written.contains("mian"), "{written}");

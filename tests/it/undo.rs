@@ -208,6 +208,49 @@ fn imports_are_chosen_by_rule_time_and_id_p4_11() {
     assert_eq!(held.json()["rows"][0]["result"], "unchanged");
 }
 
+// P4.11: one repository of a bulk import is taken back alone, by its name; the import that linked it last is meant.
+#[test]
+fn one_repository_of_a_bulk_import_is_taken_back_alone_p4_11() {
+    let bench = bench("");
+    let before = bench.texts("catalog");
+    bench.sync();
+    bench.run(&["discovered", "import", "pay"]).ok();
+    bench.run(&["imported", "unlink", "pay"]).ok();
+    let unlinked = bench.read("catalog/pay.yaml");
+    bench.run(&["discovered", "import", "--all"]).ok();
+    bench.run(&["discovered", "import", "pay"]).ok();
+    let bulk = import_id(&bench, "shop");
+    let imported = bench.texts("catalog");
+
+    let dry = bench.json(&["imported", "undo", "acme/shop", "shop", "--dry-run"]);
+    assert_eq!(dry["rows"].as_array().map(Vec::len), Some(1), "named twice, it is one: {dry:#}");
+    assert_eq!(bench.texts("catalog"), imported, "nothing is written by looking");
+    let undone = bench.json(&["imported", "undo", "shop", "brand-new"]);
+    assert_eq!(undone["rows"].as_array().map(Vec::len), Some(2), "{undone:#}");
+    assert_eq!(row(&undone, "acme/shop")["import_id"], json!(bulk));
+    assert_eq!(bench.read("catalog/shop.yaml"), before["shop.yaml"]);
+    for still in ["flow.yaml", "several.yaml", "pay.yaml"] {
+        assert_eq!(bench.read(&format!("catalog/{still}")), imported[still], "{still}");
+    }
+    assert_eq!(bench.json(&["imported", "list"]).as_array().map(Vec::len), Some(4));
+    // Of one that was imported twice, the last import is meant.
+    bench.run(&["imported", "undo", "pay"]).ok();
+    assert_eq!(bench.read("catalog/pay.yaml"), unlinked);
+
+    bench.run(&["imported", "undo", "shop"]).exits(2).says(&["acme/shop is not imported"]);
+    bench.run(&["imported", "undo", "no-such-thing"]).exits(2).says(&["no repository `no-such-thing` is known"]);
+    bench.run(&["imported", "undo", "mail", &bulk]).exits(2).says(&["imports and repositories are named together"]);
+    let rest = bench.json(&["imported", "undo", &bulk]);
+    assert_eq!(rest["rows"].as_array().map(Vec::len), Some(rest_of(&rest, "done") + rest_of(&rest, "unchanged")));
+    let acts = bench.json(&["audit", "list"]);
+    let told: Vec<&str> = acts.as_array().expect("acts").iter().map(|act| text(act, "/request")).collect();
+    assert!(told.contains(&"imported undo shop brand-new"), "{told:?}");
+}
+
+fn rest_of(report: &Value, result: &str) -> usize {
+    report["rows"].as_array().expect("rows").iter().filter(|row| row["result"] == result).count()
+}
+
 // P4.11, P4.6: the tombstone is in the decisions file, and outlives a lost store.
 #[test]
 fn an_undo_is_remembered_without_the_store_p4_11() {

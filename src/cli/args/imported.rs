@@ -21,7 +21,8 @@ pub enum Imported {
     /// auto-import leaves them alone until you act.
     #[command(after_help = "\
 Examples:
-  catalog-sync imported undo 01J8… --dry-run            each diff, nothing written
+  catalog-sync imported undo payments-api --dry-run     each diff, nothing written
+  catalog-sync imported undo 01J8…                      everything that one import did
   catalog-sync imported undo --sync 01J8…               what that sync imported by itself
   catalog-sync imported undo --rule 2 --integration acme
   catalog-sync imported undo --since 2h                 what was imported in the last two hours")]
@@ -30,11 +31,12 @@ Examples:
 
 /// `imported undo`.
 #[derive(Clone, Debug, Args)]
-#[command(group = clap::ArgGroup::new("which").required(true).args(["imports", "sync", "rule", "since"]))]
+#[command(group = clap::ArgGroup::new("which").required(true).args(["named", "sync", "rule", "since"]))]
 pub struct ImportedUndo {
-    /// Ids of imports, as `imported list --output json` and `imported show` tell them
-    #[arg(value_name = "IMPORT_ID")]
-    pub imports: Vec<String>,
+    /// Repositories, each by itself, whatever was imported along with it; or ids of imports, each with all that it did, as
+    /// `imported list --output json` and `imported show` tell them
+    #[arg(value_name = "REPO|IMPORT_ID")]
+    pub named: Vec<String>,
     /// What this sync imported by itself
     #[arg(long, value_name = "SYNC_ID")]
     pub sync: Option<String>,

@@ -6,6 +6,11 @@ use crate::commands::answer::{Deletion, IntegrationRow};
 use crate::error::escape_control;
 use crate::model::Outcome;
 
+/// What a list says of which the token sees nothing, or that is empty: the other end does not tell which.
+pub fn none_to_be_seen() -> String {
+    "no integration to be seen with this token".to_owned()
+}
+
 pub(super) fn integrations(screen: &Screen, rows: &[IntegrationRow]) -> String {
     if rows.is_empty() {
         return "the config has no integration".to_owned();

@@ -32,7 +32,7 @@ use crate::commands::request::Answer;
 
 pub use self::check::check;
 pub use self::discovered::{none_in_state, nothing_matches};
-pub use self::integration::{deleted, integration};
+pub use self::integration::{deleted, integration, none_to_be_seen};
 pub use self::sync::history;
 
 /// Prints an answer in the format asked for.

@@ -2,10 +2,12 @@
 //! anybody out.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
 use chrono::{DateTime, Duration, Utc};
+
+use super::peer::household;
 
 /// Wrong ones in [`WITHIN`] before the next has to wait.
 const WRONG: usize = 10;
@@ -25,7 +27,7 @@ impl Attempts {
     /// How long they have to wait.
     pub(super) fn may_try(&self, from: IpAddr, now: DateTime<Utc>) -> Result<(), Duration> {
         let attempts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(wrong) = attempts.get(&asker(from)) else { return Ok(()) };
+        let Some(wrong) = attempts.get(&household(from)) else { return Ok(()) };
         let counting: Vec<&DateTime<Utc>> = wrong.iter().filter(|at| now - **at < WITHIN).collect();
         match counting.first() {
             Some(oldest) if counting.len() >= WRONG => Err((**oldest + WITHIN - now).max(Duration::seconds(1))),
@@ -36,7 +38,7 @@ impl Attempts {
     /// It was wrong.
     pub(super) fn note_wrong(&self, from: IpAddr, now: DateTime<Utc>) {
         let mut attempts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let wrong = attempts.entry(asker(from)).or_default();
+        let wrong = attempts.entry(household(from)).or_default();
         wrong.retain(|at| now - *at < WITHIN);
         // While somebody has to wait nothing is tried, so that no more come.
         wrong.push(now);
@@ -49,17 +51,6 @@ impl Attempts {
                 attempts.remove(&from);
             }
         }
-    }
-}
-
-/// One household of IPv6 has a whole network.
-fn asker(from: IpAddr) -> IpAddr {
-    match from.to_canonical() {
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-        }
-        address => address,
     }
 }
 

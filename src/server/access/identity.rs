@@ -8,6 +8,7 @@ use super::peer::Proxies;
 use crate::commands::caller::{Caller, Sees};
 use crate::config::{Identity, Role};
 use crate::error::escape_control;
+use crate::store::KnownBy;
 
 /// Longer names are none.
 const NAME_CHARACTERS: usize = 200;
@@ -36,7 +37,8 @@ pub(super) fn told(
     let groups = identity.groups_header.as_deref().and_then(one).unwrap_or_default();
     let may_edit = groups.split(',').any(|group| identity.edit_groups.iter().any(|edits| edits == group.trim()));
     let role = if may_edit { Role::Edit } else { Role::View };
-    Some(Caller { name: escape_control(name), role, sees: Sees::Everything, from: Some(from) })
+    let name = escape_control(name);
+    Some(Caller { name, known_by: KnownBy::Proxy, role, sees: Sees::Everything, from: Some(from) })
 }
 
 #[cfg(test)]

@@ -21,7 +21,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use axum::http::request::Parts;
+use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 
@@ -35,9 +36,10 @@ use super::{Base, Commands};
 use crate::commands::App;
 use crate::commands::caller::{Caller, Sees};
 use crate::config::{Role, Server};
-use crate::store::{SessionOf, StoreError};
+use crate::store::{KnownBy, SessionOf, StoreError};
 
 pub use self::link::Terminal;
+pub use self::peer::household;
 
 /// Whoever came by the sign-in link, as history and audit name them.
 const BY_LINK: &str = "browser";
@@ -121,6 +123,17 @@ impl Access {
 
     /// Who sends this; `None`: somebody unknown.
     async fn who(&self, app: &Arc<App>, headers: &HeaderMap, peer: IpAddr) -> Option<(Caller, Via)> {
+        self.recognised(app, headers, peer, true).await
+    }
+
+    /// `is_seen`: somebody sends it now, and it is not we who ask again.
+    async fn recognised(
+        &self,
+        app: &Arc<App>,
+        headers: &HeaderMap,
+        peer: IpAddr,
+        is_seen: bool,
+    ) -> Option<(Caller, Via)> {
         let server = &app.config.server;
         if is_private(server) && !peer.to_canonical().is_loopback() {
             return None;
@@ -132,7 +145,7 @@ impl Access {
             return Some(known);
         }
         if let Some(cookie) = self.cookie_name(server).shown(headers) {
-            let of = self.sessions.of(&cookie, &tokens, &server.tokens, app.clock.now()).await;
+            let of = self.sessions.of(&cookie, &tokens, &server.tokens, app.clock.now(), is_seen).await;
             let caller = match of {
                 Some(SessionOf::Token { name, .. }) => {
                     tokens.iter().find(|token| token.name == name).map(|token| of_token(token, from))
@@ -162,17 +175,41 @@ impl Access {
     }
 }
 
+/// Somebody who listens for long, to be asked for again: what let them in may end meanwhile.
+pub struct Listener {
+    access: Arc<Access>,
+    headers: HeaderMap,
+    peer: IpAddr,
+}
+
+impl Listener {
+    /// Whoever sent a request; `None`: it did not pass [`identify`].
+    pub fn of(request: &Parts) -> Option<Self> {
+        let access = request.extensions.get::<Arc<Access>>()?.clone();
+        Some(Self { access, headers: request.headers.clone(), peer: peer(&request.extensions) })
+    }
+
+    /// Who that is now, with the settings in force; `None`: nobody we know any more.
+    pub async fn now(&self) -> Option<(Arc<App>, Caller)> {
+        let app = self.access.commands.app();
+        let (caller, _) = self.access.recognised(&app, &self.headers, self.peer, false).await?;
+        Some((app, caller))
+    }
+}
+
 /// Whether only this host may come in: nobody is told apart.
 fn is_private(server: &Server) -> bool {
     server.tokens.is_empty() && server.identity.is_none()
 }
 
 fn of_token(token: &Known, from: IpAddr) -> Caller {
-    Caller { name: token.name.clone(), role: token.role, sees: token.sees.clone(), from: Some(from) }
+    let Known { name, role, sees, .. } = token;
+    Caller { name: name.clone(), known_by: KnownBy::Token, role: *role, sees: sees.clone(), from: Some(from) }
 }
 
 fn by_link(from: IpAddr) -> Caller {
-    Caller { name: BY_LINK.to_owned(), role: Role::Edit, sees: Sees::Everything, from: Some(from) }
+    let name = BY_LINK.to_owned();
+    Caller { name, known_by: KnownBy::Link, role: Role::Edit, sees: Sees::Everything, from: Some(from) }
 }
 
 /// Lets through what is meant for us. Puts [`Base`] on the request.
@@ -200,7 +237,7 @@ struct Authority(String);
 /// Lets in who is known, as a [`Caller`] on the request.
 pub async fn identify(State(access): State<Arc<Access>>, mut request: Request, next: Next) -> Response {
     let app = access.commands.app();
-    let peer = peer(&request);
+    let peer = peer(request.extensions());
     let Some((caller, via)) = access.who(&app, request.headers(), peer).await else {
         return unknown(request.method(), request.uri(), request.headers(), &Base::of(&app.config.server));
     };
@@ -232,14 +269,21 @@ fn not_from_here() -> Problem {
 /// Programs are told, people are led to the login page, and so are the parts of a page.
 fn unknown(method: &Method, uri: &Uri, headers: &HeaderMap, base: &Base) -> Response {
     if is_of_api(uri.path()) {
-        let mut response = Problem::new(
-            StatusCode::UNAUTHORIZED,
-            "nobody we know: a token is needed",
-            "send `Authorization: Bearer TOKEN` with a token of `server.tokens` in the config",
-        )
-        .into_response();
-        let how = HeaderValue::from_static("Bearer realm=\"catalog-sync\"");
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, how);
+        // Whether one was shown they know themselves; why it is none is not told: it may be another's, or may have been one.
+        let (what, mend, how) = match bearer(headers).is_some_and(|token| !token.is_empty()) {
+            true => (
+                "this token is none we know",
+                "check it: it has to be one of `server.tokens` in the config, whole and as it is now",
+                "Bearer realm=\"catalog-sync\", error=\"invalid_token\"",
+            ),
+            false => (
+                "nobody we know: a token is needed",
+                "send `Authorization: Bearer TOKEN` with a token of `server.tokens` in the config",
+                "Bearer realm=\"catalog-sync\"",
+            ),
+        };
+        let mut response = Problem::new(StatusCode::UNAUTHORIZED, what, mend).into_response();
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(how));
         return response;
     }
     if headers.contains_key("hx-request") {
@@ -273,7 +317,7 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// The other end of the connection; nobody, where that is not known.
-fn peer(request: &Request) -> IpAddr {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+fn peer(extensions: &Extensions) -> IpAddr {
+    let peer = extensions.get::<ConnectInfo<SocketAddr>>();
     peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip())
 }

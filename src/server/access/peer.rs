@@ -1,6 +1,6 @@
 //! Where a request comes from: the other end of the connection, or whom a trusted proxy names.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use axum::http::HeaderMap;
 use ipnet::IpNet;
@@ -41,6 +41,17 @@ impl Proxies {
             }
         }
         client
+    }
+}
+
+/// Whose an address is, where something is limited for each: one household of IPv6 has a whole network.
+pub fn household(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
+        address => address,
     }
 }
 

@@ -137,13 +137,15 @@ impl Sessions {
     }
 
     /// The session of a cookie, seen now; `None`: there is none, or it has ended. One of a token that is not `configured`
-    /// any more, or is another one now, ends here; while its file cannot be read, it only counts for nothing.
+    /// any more, or is another one now, ends here; while its file cannot be read, it only counts for nothing. `is_seen`:
+    /// somebody is there, and it is not we who ask.
     pub(super) async fn of(
         &self,
         cookie: &Cookie,
         tokens: &[Known],
         configured: &[Token],
         now: DateTime<Utc>,
+        is_seen: bool,
     ) -> Option<SessionOf> {
         let seen = {
             let mut known = self.locked();
@@ -158,7 +160,7 @@ impl Sessions {
                 SessionOf::Link => configured.is_empty(),
             };
             (still && !has_ended(session, now)).then(|| {
-                let is_to_save = now - session.seen_at >= SEEN_WITHIN;
+                let is_to_save = is_seen && now - session.seen_at >= SEEN_WITHIN;
                 if is_to_save {
                     session.seen_at = now;
                 }
@@ -170,10 +172,20 @@ impl Sessions {
             return None;
         };
         // It is there all the same when that cannot be written.
-        if is_to_save && let Err(error) = self.store.save_session(&session).await {
+        if is_to_save && let Err(error) = self.keep(&session).await {
             warn!("a session could not be kept: {error}");
         }
         Some(session.of)
+    }
+
+    /// Makes the store know when it was last seen. One that ended meanwhile stays ended: the store may have lost it
+    /// before this brought it back.
+    async fn keep(&self, session: &Session) -> Result<(), StoreError> {
+        self.store.save_session(session).await?;
+        if !self.locked().contains_key(&session.digest) {
+            self.store.end_sessions(std::slice::from_ref(&session.digest)).await?;
+        }
+        Ok(())
     }
 
     /// Ends it; whether it was there.
@@ -242,13 +254,13 @@ mod tests {
         let idle = sessions.begin(Some(&tokens[0]), None, at(0)).await.unwrap();
         let used = sessions.begin(Some(&tokens[0]), None, at(0)).await.unwrap();
         for hours in (11..=161).step_by(10) {
-            assert!(sessions.of(&used, &tokens, &configured(), at(hours)).await.is_some(), "{hours}");
+            assert!(sessions.of(&used, &tokens, &configured(), at(hours), true).await.is_some(), "{hours}");
         }
-        assert!(sessions.of(&idle, &tokens, &configured(), at(12)).await.is_none());
+        assert!(sessions.of(&idle, &tokens, &configured(), at(12), true).await.is_none());
         assert_eq!(store.sessions().await.unwrap().len(), 1);
         let sessions = Sessions::open(store.clone(), at(167)).await.unwrap();
-        assert!(sessions.of(&used, &tokens, &configured(), at(167)).await.is_some());
-        assert!(sessions.of(&used, &tokens, &configured(), at(168)).await.is_none());
+        assert!(sessions.of(&used, &tokens, &configured(), at(167), true).await.is_some());
+        assert!(sessions.of(&used, &tokens, &configured(), at(168), true).await.is_none());
         assert!(store.sessions().await.unwrap().is_empty());
     }
 
@@ -260,21 +272,21 @@ mod tests {
         let of_ops = sessions.begin(Some(&ops), None, at(0)).await.unwrap();
         let of_dev = sessions.begin(Some(&dev), None, at(0)).await.unwrap();
         let link = sessions.begin(None, None, at(0)).await.unwrap();
-        assert!(sessions.of(&link, &[], &[], at(0)).await.is_some());
+        assert!(sessions.of(&link, &[], &[], at(0), true).await.is_some());
         assert!(
-            sessions.of(&link, std::slice::from_ref(&ops), &configured(), at(0)).await.is_none(),
+            sessions.of(&link, std::slice::from_ref(&ops), &configured(), at(0), true).await.is_none(),
             "a token is wanted now"
         );
-        assert!(sessions.of(&of_dev, &[ops.clone(), dev.clone()], &configured(), at(0)).await.is_some());
-        assert!(sessions.of(&of_ops, &[token("ops", "c"), dev.clone()], &configured(), at(0)).await.is_none());
+        assert!(sessions.of(&of_dev, &[ops.clone(), dev.clone()], &configured(), at(0), true).await.is_some());
+        assert!(sessions.of(&of_ops, &[token("ops", "c"), dev.clone()], &configured(), at(0), true).await.is_none());
         assert!(
-            sessions.of(&of_ops, &[ops, dev.clone()], &configured(), at(0)).await.is_none(),
+            sessions.of(&of_ops, &[ops, dev.clone()], &configured(), at(0), true).await.is_none(),
             "it does not come back"
         );
-        assert!(sessions.of(&of_dev, &[], &configured(), at(0)).await.is_none(), "its file cannot be read");
-        assert!(sessions.of(&of_dev, std::slice::from_ref(&dev), &configured(), at(0)).await.is_some());
-        assert!(sessions.of(&of_dev, &[], &[configured_as("ops")], at(0)).await.is_none());
-        assert!(sessions.of(&of_dev, &[dev], &configured(), at(0)).await.is_none(), "nor does this one");
+        assert!(sessions.of(&of_dev, &[], &configured(), at(0), true).await.is_none(), "its file cannot be read");
+        assert!(sessions.of(&of_dev, std::slice::from_ref(&dev), &configured(), at(0), true).await.is_some());
+        assert!(sessions.of(&of_dev, &[], &[configured_as("ops")], at(0), true).await.is_none());
+        assert!(sessions.of(&of_dev, &[dev], &configured(), at(0), true).await.is_none(), "nor does this one");
     }
 
     // security.md, sessions: neither the cookie nor the token is in the store.
@@ -289,8 +301,27 @@ mod tests {
         assert!(kept.contains(&cookie.digest()));
         assert!(sessions.end(&cookie).await);
         assert!(!sessions.end(&cookie).await);
-        assert!(sessions.of(&cookie, &[ops], &configured(), at(0)).await.is_none());
+        assert!(sessions.of(&cookie, &[ops], &configured(), at(0), true).await.is_none());
         assert!(store.sessions().await.unwrap().is_empty());
+    }
+
+    // P7.4: somebody logs out while a request of the same session is noted: it stays logged out, after a restart, too. Being
+    // asked for by ourselves keeps nobody logged in.
+    #[tokio::test]
+    async fn a_session_that_ended_meanwhile_stays_ended_p7_4() {
+        let store = store().await;
+        let sessions = Sessions::open(store.clone(), at(0)).await.unwrap();
+        let ops = token("ops", "a");
+        let cookie = sessions.begin(Some(&ops), None, at(0)).await.unwrap();
+        let seen = sessions.locked().get(&cookie.digest()).cloned().unwrap();
+        assert!(sessions.end(&cookie).await);
+        sessions.keep(&seen).await.unwrap();
+        assert!(store.sessions().await.unwrap().is_empty());
+
+        let idle = sessions.begin(Some(&ops), None, at(0)).await.unwrap();
+        let tokens = [ops];
+        assert!(sessions.of(&idle, &tokens, &configured(), at(11), false).await.is_some());
+        assert!(sessions.of(&idle, &tokens, &configured(), at(12), false).await.is_none());
     }
 
     #[tokio::test]
@@ -304,8 +335,8 @@ mod tests {
             last = Some(sessions.begin(Some(&ops), None, at(1)).await.unwrap());
         }
         let tokens = [ops];
-        assert!(sessions.of(&first, &tokens, &configured(), at(1)).await.is_none());
-        assert!(sessions.of(&last.unwrap(), &tokens, &configured(), at(1)).await.is_some());
+        assert!(sessions.of(&first, &tokens, &configured(), at(1), true).await.is_none());
+        assert!(sessions.of(&last.unwrap(), &tokens, &configured(), at(1), true).await.is_some());
         assert_eq!(store.sessions().await.unwrap().len(), PER_TOKEN);
     }
 

@@ -5,15 +5,17 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{FromRequestParts, RawPathParams, Request};
-use axum::http::{StatusCode, Uri, header};
+use axum::http::{Method, StatusCode, Uri, header};
 use tokio::sync::oneshot;
 
 use super::Shared;
+use super::reply::{Events, Reply as _};
 use super::route::{For, Route};
 use crate::commands::caller::{Caller, Forbidden, Sees};
 use crate::commands::request::{self, Answer};
 use crate::commands::{App, Failure, execute};
 use crate::config::Role;
+use crate::server::access::Listener;
 use crate::server::problem::Problem;
 
 /// Bodies are values, never files.
@@ -29,6 +31,8 @@ pub(super) struct Call {
     pub(super) shared: Arc<Shared>,
     pub(super) uri: Uri,
     pub(super) body: Bytes,
+    /// Of a route that streams: whoever listens.
+    pub(super) listener: Option<Listener>,
     path: Vec<(String, String)>,
 }
 
@@ -41,7 +45,8 @@ impl Call {
             return Err(Problem::new(StatusCode::UNAUTHORIZED, "nobody we know", "send a token"));
         };
         // Whoever may not learns nothing of how a body should look.
-        may(&caller, route.may).map_err(Failure::from)?;
+        may(&caller, route).map_err(Failure::from)?;
+        let listener = if route.content == Events::CONTENT { Listener::of(&parts) } else { None };
         let path = match RawPathParams::from_request_parts(&mut parts, &()).await {
             Ok(params) => params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
             Err(_) => return Err(bad("the address is not UTF-8", "percent-encode names in it")),
@@ -51,7 +56,7 @@ impl Call {
             false => Bytes::new(),
         };
         let app = shared.commands.app().for_caller(caller);
-        Ok(Self { app, shared: shared.clone(), uri: parts.uri, body, path })
+        Ok(Self { app, shared: shared.clone(), uri: parts.uri, body, listener, path })
     }
 
     /// A part of the path by its name in the table.
@@ -79,10 +84,13 @@ impl Call {
 }
 
 /// Whether somebody may call a route at all; what they see by it is decided where it is done.
-fn may(caller: &Caller, route: For) -> Result<(), Forbidden> {
-    let is_of_all = matches!(route, For::AnyoneOfAll | For::EditorsOfAll);
-    if matches!(route, For::Editors | For::EditorsOfAll) && caller.role != Role::Edit {
-        return Err(Forbidden::Reads(caller.name.clone()));
+fn may(caller: &Caller, route: &Route) -> Result<(), Forbidden> {
+    let is_of_all = matches!(route.may, For::AnyoneOfAll | For::EditorsOfAll);
+    if matches!(route.may, For::Editors | For::EditorsOfAll) && caller.role != Role::Edit {
+        // What reads, and is not for everybody all the same, costs requests.
+        let is_change = route.method != Method::GET;
+        let forbidden = if is_change { Forbidden::Reads } else { Forbidden::Asks };
+        return Err(forbidden(caller.name.clone()));
     }
     if is_of_all && !matches!(caller.sees, Sees::Everything) {
         return Err(Forbidden::Scoped(caller.name.clone()));

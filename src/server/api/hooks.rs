@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::call::Call;
 use super::input::Params;
 use super::reply::Done;
-use super::route::{Route, get, only, post, route};
+use super::route::{For, Route, get, only, post, route};
 use crate::commands::answer::WebhookRow;
 use crate::commands::request::{Answer, Request, WebhookDeed};
 use crate::server::problem::Problem;
@@ -16,7 +16,9 @@ const TAG: &str = "webhooks";
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
-        get("/webhooks", list).does(TAG, "The webhooks on Bitbucket that point to us: asks Bitbucket.", "webhook list"),
+        get("/webhooks", list)
+            .does(TAG, "The webhooks on Bitbucket that point to us: asks Bitbucket.", "webhook list")
+            .only_for(For::Editors),
         post("/webhooks", create).does(
             TAG,
             "Makes Bitbucket send its events to this sidecar, or brings our webhooks up to date; done twice, it changes nothing.",

@@ -93,13 +93,17 @@ async fn unlink(call: Call, Json(which): Json<Repositories>) -> Result<Done<Vec<
     only!(answer, Answer::Unlinked).map(Done)
 }
 
-/// Which imports to take back: one of `imports`, `sync`, `rule` and `since`.
+/// Which imports to take back: one of `imports`, `repositories`, `sync`, `rule` and `since`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Undo {
     /// Ids of imports, as rows of `/imported` tell them.
     #[schemars(length(min = 1))]
     imports: Option<Vec<String>>,
+    /// Ids, full names, unique slugs or URLs: of each, the import that linked it last; of an import of several, their part
+    /// alone.
+    #[schemars(length(min = 1))]
+    repositories: Option<Vec<String>>,
     /// What this sync imported by itself.
     sync: Option<String>,
     /// What this rule led to, by its number at the time of the import.
@@ -114,16 +118,19 @@ struct Undo {
 }
 
 async fn undo(call: Call, Json(of): Json<Undo>) -> Result<Done<UndoReport>, Problem> {
-    let Undo { imports, sync, rule, since, integration, dry_run } = of;
-    let which = match (imports, sync, rule, since) {
-        (Some(ids), None, None, None) if !ids.is_empty() => UndoSelection::Imports { ids },
-        (None, Some(id), None, None) => UndoSelection::Sync { id },
-        (None, None, Some(rule), None) => UndoSelection::Rule { rule },
-        (None, None, None, Some(at)) => UndoSelection::Since { at },
+    let Undo { imports, repositories, sync, rule, since, integration, dry_run } = of;
+    let which = match (imports, repositories, sync, rule, since) {
+        (Some(ids), None, None, None, None) if !ids.is_empty() => UndoSelection::Imports { ids },
+        (None, Some(repositories), None, None, None) if !repositories.is_empty() => {
+            UndoSelection::Repositories { repositories }
+        }
+        (None, None, Some(id), None, None) => UndoSelection::Sync { id },
+        (None, None, None, Some(rule), None) => UndoSelection::Rule { rule },
+        (None, None, None, None, Some(at)) => UndoSelection::Since { at },
         _ => {
             return Err(unwanted(
                 "it is not said what to take back",
-                "give one of `imports`, `sync`, `rule` and `since`",
+                "give one of `imports`, `repositories`, `sync`, `rule` and `since`",
             ));
         }
     };

@@ -189,7 +189,7 @@ async fn show(call: Call, Params(Rows { after }): Params<Rows>) -> Result<Done<J
     find(&call).map(|job| Done(job.report(after, ROWS)))
 }
 
-async fn follow(call: Call, Params(Rows { after }): Params<Rows>) -> Result<Events, Problem> {
+async fn follow(mut call: Call, Params(Rows { after }): Params<Rows>) -> Result<Events, Problem> {
     let job = find(&call)?;
-    events::of_import(&call, job, after)
+    events::of_import(&mut call, job, after)
 }

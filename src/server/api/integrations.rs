@@ -7,9 +7,11 @@ use serde::{Deserialize, Serialize};
 use super::call::{Call, bad};
 use super::input::{Json, Nothing, Params};
 use super::reply::{Accepted, Done};
-use super::route::{Route, get, only, post, route};
+use super::route::{For, Route, get, only, post, route};
 use crate::commands::answer::{CheckRow, Deletion, DryRun, IntegrationRow};
+use crate::commands::draft::{Drafted, IntegrationDraft};
 use crate::commands::request::{Answer, Request};
+use crate::commands::rules_file::RulesText;
 use crate::commands::running::SyncStarted;
 use crate::commands::{check, sync};
 use crate::server::problem::Problem;
@@ -41,6 +43,23 @@ pub(super) fn routes() -> Vec<Route> {
             TAG,
             "What a sync would do, with each file's diff; writes nothing anywhere. Answers when it is through.",
             "sync now --dry-run",
+        ),
+        post("/integrations/{name}/draft", draft)
+            .does(
+                TAG,
+                "A new integration of this name, checked against the live connector and catalog as if it stood in the config; answers with the lines to put there. Makes nothing: the config file is written by people.",
+                "",
+            )
+            .only_for(For::EditorsOfAll),
+        get("/integrations/{name}/rules", rules).does(
+            TAG,
+            "The rules of an integration as they stand, with the version that a change has to name.",
+            "",
+        ),
+        route(Method::PUT, "/integrations/{name}/rules", write_rules).does(
+            TAG,
+            "Writes an integration's rules file, where `server.edit_rules` allows it and it still says what the writer saw.",
+            "",
         ),
         post("/integrations/{name}/check", checked).does(
             TAG,
@@ -142,6 +161,113 @@ async fn dry_run(call: Call, Json(SyncOptions { full }): Json<SyncOptions>) -> R
     let answer = call.ask(Request::SyncNow { integrations, dry_run: true, full }).await?;
     let run = only!(answer, Answer::DryRuns)?.pop();
     run.map(Done).ok_or_else(super::call::unexpected)
+}
+
+/// A new integration: names and values only, never a place, an address or a secret.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+struct Draft {
+    /// A connector of the config.
+    connector: String,
+    /// A catalog of the config.
+    catalog: String,
+    /// Where the connector's address names none.
+    workspace: Option<String>,
+    /// What for.
+    description: Option<String>,
+    /// Globs of repositories.
+    include: Vec<String>,
+    /// Globs of repositories.
+    exclude: Vec<String>,
+    /// Keys of projects.
+    projects: Vec<String>,
+    /// `register_and_merge`, `register` or `merge`; left out: the first.
+    registration: Option<String>,
+    /// Kind of new entities.
+    kind: Option<String>,
+    /// Type of new entities.
+    r#type: Option<String>,
+    /// A shipped rules file.
+    rules: Option<String>,
+    /// Pull requests are kept; left out: they are.
+    #[serde(default = "yes")]
+    pull_requests: bool,
+    /// Commits are kept; left out: they are.
+    #[serde(default = "yes")]
+    commits: bool,
+    /// `30m`, `3h`, `1d`.
+    update_every: Option<String>,
+    /// `2026-01-01`: older pull requests and commits are not fetched.
+    start_date: Option<String>,
+    /// New discoveries are imported unseen.
+    auto_import: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+async fn draft(call: Call, Json(of): Json<Draft>) -> Result<Done<Drafted>, Problem> {
+    let Draft {
+        connector,
+        catalog,
+        workspace,
+        description,
+        include,
+        exclude,
+        projects,
+        registration,
+        kind,
+        r#type,
+        rules,
+        pull_requests,
+        commits,
+        update_every,
+        start_date,
+        auto_import,
+    } = of;
+    let draft = IntegrationDraft {
+        name: call.path("name"),
+        connector,
+        catalog,
+        workspace,
+        description,
+        include,
+        exclude,
+        projects,
+        registration,
+        kind,
+        r#type,
+        rules,
+        pull_requests,
+        commits,
+        update_every,
+        start_date,
+        auto_import,
+    };
+    only!(call.ask(Request::IntegrationDraft(Box::new(draft))).await?, Answer::Drafted).map(|drafted| Done(*drafted))
+}
+
+async fn rules(call: Call, _: Nothing) -> Result<Done<RulesText>, Problem> {
+    let answer = call.ask(Request::RulesShow { integration: call.path("name") }).await?;
+    only!(answer, Answer::RulesText).map(|text| Done(*text))
+}
+
+/// Rules in place of others.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct NewRules {
+    /// The whole file, as YAML; 64 KiB at most.
+    #[schemars(length(max = 65536))]
+    rules: String,
+    /// `version` of the rules that this was made of: where the file says something else by now, nothing is written (409).
+    instead_of: String,
+}
+
+async fn write_rules(call: Call, Json(new): Json<NewRules>) -> Result<Done<RulesText>, Problem> {
+    let NewRules { rules: text, instead_of } = new;
+    let answer = call.ask(Request::RulesWrite { integration: call.path("name"), text, instead_of }).await?;
+    only!(answer, Answer::RulesText).map(|text| Done(*text))
 }
 
 async fn checked(call: Call, _: Nothing) -> Result<Done<Vec<CheckRow>>, Problem> {

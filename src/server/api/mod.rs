@@ -6,6 +6,7 @@ mod audit;
 mod call;
 mod credentials;
 mod discovered;
+mod entities;
 mod events;
 mod hooks;
 mod imported;
@@ -50,6 +51,7 @@ fn table() -> Vec<Route> {
         imports::routes(),
         imported::routes(),
         repositories::routes(),
+        entities::routes(),
         rules::routes(),
         hooks::routes(),
         credentials::routes(),

@@ -43,6 +43,7 @@ fn example(parameter: &str) -> Option<&'static str> {
         "name" | "integration" => Some("acme"),
         "repository" => Some("payments-api"),
         "kind" => Some("reviews"),
+        "entity" => Some("component:default/payments-api"),
         _ => None,
     }
 }
@@ -172,6 +173,7 @@ fn path_parameter(name: &str) -> Value {
         "repository" => "An id, a full name, a unique slug or a URL, percent-encoded.",
         "name" => "Its name.",
         "kind" => "Which kind.",
+        "entity" => "Its name in full, `kind:namespace/name`, percent-encoded.",
         _ => "Its id.",
     };
     let mut parameter = json!({

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::call::Call;
+use super::discovered::In;
 use super::input::Params;
 use super::reply::Done;
 use super::route::{Route, get, only};
@@ -11,6 +12,7 @@ use super::syncs::within;
 use crate::commands::Failure;
 use crate::commands::answer::{CommitRow, PullRequestRow, UserRow};
 use crate::commands::request::{Answer, Request};
+use crate::commands::weeks::ActivityWeeks;
 use crate::model::{Detail, DetailKind};
 use crate::server::problem::Problem;
 
@@ -34,6 +36,11 @@ pub(super) fn routes() -> Vec<Route> {
             TAG,
             "An optional kind of a repository, where the config selects it: `reviews`, `commit_files`, `pull_request_files`, `pipelines`, `builds`.",
             "activity reviews",
+        ),
+        get("/repositories/{repository}/activity/weeks", weeks).does(
+            TAG,
+            "Pull requests and commits of a repository week by week; a week of which not everything is known says so.",
+            "",
         ),
         get("/users", users).does(TAG, "People of the workspaces, where the config selects them.", "activity users"),
     ]
@@ -75,6 +82,11 @@ async fn details(call: Call, Params(of): Params<Which>) -> Result<Done<Vec<Detai
     };
     let request = Request::ActivityDetails { kind, repository, integration: of.integration, limit };
     only!(call.ask(request).await?, Answer::Details).map(Done)
+}
+
+async fn weeks(call: Call, Params(In { integration }): Params<In>) -> Result<Done<ActivityWeeks>, Problem> {
+    let answer = call.ask(Request::ActivityWeeks { repository: call.path("repository"), integration }).await?;
+    only!(answer, Answer::Weeks).map(|weeks| Done(*weeks))
 }
 
 async fn users(call: Call, Params(of): Params<Which>) -> Result<Done<Vec<UserRow>>, Problem> {

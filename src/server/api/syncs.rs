@@ -133,10 +133,11 @@ async fn cancel(call: Call, _: Nothing) -> Result<Done<SyncRecord>, Problem> {
     only!(call.ask(Request::SyncCancel { id: call.path("id") }).await?, Answer::Sync).map(|record| Done(*record))
 }
 
-async fn of_one(call: Call, _: Nothing) -> Result<Events, Problem> {
-    events::of_sync(&call, &call.path("id")).await
+async fn of_one(mut call: Call, _: Nothing) -> Result<Events, Problem> {
+    let id = call.path("id");
+    events::of_sync(&mut call, &id).await
 }
 
-async fn of_all(call: Call, _: Nothing) -> Result<Events, Problem> {
-    events::of_all(&call)
+async fn of_all(mut call: Call, _: Nothing) -> Result<Events, Problem> {
+    events::of_all(&mut call)
 }

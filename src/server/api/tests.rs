@@ -78,6 +78,75 @@ fn the_page_names_every_route_p7_2() {
     }
 }
 
+/// Each request there can be, and the route that asks it; or why only the command line does.
+const REQUESTS: &[(&str, Result<&str, &str>)] = &[
+    ("sync_now", Ok("POST /syncs")),
+    ("sync_history", Ok("GET /syncs")),
+    ("sync_show", Ok("GET /syncs/{id}")),
+    ("sync_cancel", Ok("POST /syncs/{id}/cancel")),
+    ("sync_approve", Ok("POST /syncs/{id}/approve")),
+    ("discovered_list", Err("the API tells it in pages: discovered_page")),
+    ("discovered_page", Ok("GET /discovered")),
+    ("imported_page", Ok("GET /imported")),
+    ("discovered_show", Ok("GET /discovered/{repository}")),
+    ("discovered_import", Ok("POST /imports")),
+    ("discovered_ignore", Ok("POST /discovered/ignore")),
+    ("discovered_restore", Ok("POST /discovered/restore")),
+    ("imported_list", Err("the API tells it in pages: imported_page")),
+    ("imported_show", Ok("GET /imported/{repository}")),
+    ("imported_unlink", Ok("POST /imported/unlink")),
+    ("imported_undo", Ok("POST /imported/undo")),
+    ("rules_check", Ok("POST /rules/check")),
+    ("rules_preview", Ok("POST /rules/preview")),
+    ("rules_show", Ok("GET /integrations/{name}/rules")),
+    ("rules_write", Ok("PUT /integrations/{name}/rules")),
+    ("report", Ok("GET /report")),
+    ("integration_list", Ok("GET /integrations")),
+    ("integration_suspend", Ok("POST /integrations/{name}/suspend")),
+    ("integration_auto_import", Ok("PUT /integrations/{name}/auto-import")),
+    ("integration_delete", Ok("DELETE /integrations/{name}")),
+    ("activity_pull_requests", Ok("GET /repositories/{repository}/pull-requests")),
+    ("activity_commits", Ok("GET /repositories/{repository}/commits")),
+    ("activity_details", Ok("GET /repositories/{repository}/details/{kind}")),
+    ("activity_users", Ok("GET /users")),
+    ("integration_draft", Ok("POST /integrations/{name}/draft")),
+    ("activity_weeks", Ok("GET /repositories/{repository}/activity/weeks")),
+    ("entity_show", Ok("GET /entities/{entity}")),
+    ("entity_search", Ok("GET /entities")),
+    ("audit_list", Ok("GET /audit")),
+    ("store_check", Ok("POST /store/check")),
+    ("store_export", Ok("GET /store/export")),
+    ("credential_list", Ok("GET /credentials")),
+    ("credential_records", Err("sealed records are of use to who has the key, on the host that has it")),
+    ("credential_change", Ok("PUT /credentials/{name}")),
+    (
+        "credential_renew",
+        Err("between processes of one host: the one that holds the store renews logins for the others"),
+    ),
+    ("webhook", Ok("GET /webhooks")),
+    ("credential_delete", Ok("DELETE /credentials/{name}")),
+];
+
+// P7.2: whatever can be asked has a route, or a reason why not. `store import` is no request: it makes a store, which no
+// sidecar can have by then.
+#[test]
+fn every_request_has_a_route_p7_2() {
+    // Whoever reads a request of no kind says which kinds there are.
+    let error = serde_json::from_str::<crate::commands::request::Request>(r#"{"command":"none"}"#).unwrap_err();
+    let error = error.to_string();
+    let (_, kinds) = error.split_once("expected one of ").expect("the kinds");
+    let kinds: BTreeSet<&str> = kinds.split('`').skip(1).step_by(2).collect();
+    let told: BTreeSet<&str> = REQUESTS.iter().map(|(kind, _)| *kind).collect();
+    assert_eq!(kinds, told, "say by which route it is asked, or why by none");
+    let routes: BTreeSet<String> = table().iter().map(|route| format!("{} {}", route.method, route.path)).collect();
+    for (kind, by) in REQUESTS {
+        match by {
+            Ok(route) => assert!(routes.contains(*route), "{kind}: there is no {route}"),
+            Err(reason) => assert!(!reason.is_empty(), "{kind}"),
+        }
+    }
+}
+
 // P7.2: whatever the command line can ask, the API can: a command without a route is found here.
 #[test]
 fn every_command_has_a_route_p7_2() {

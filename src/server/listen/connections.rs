@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::server::access::household;
+
 /// A browser keeps six, a busy program some dozens.
 const PER_PEER: usize = 128;
 /// Each costs a file descriptor, of which a process often has 1,024.
@@ -23,6 +25,7 @@ pub(super) struct Place {
 impl Connections {
     /// A place; `None`: there is none for them.
     pub(super) fn take(&self, peer: IpAddr, is_proxy: bool) -> Option<Place> {
+        let peer = household(peer);
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let total: usize = open.values().sum();
         let here = open.entry(peer).or_default();
@@ -67,6 +70,18 @@ mod tests {
         assert!(take(1, false).is_none() && take(3, false).is_some());
         drop(mine);
         assert!(take(1, false).is_some());
+        assert!(connections.0.lock().unwrap().is_empty(), "all are given back");
+    }
+
+    // One household of IPv6 has a whole network of addresses, and no more places than another.
+    #[test]
+    fn a_network_of_ipv6_is_one_peer_p7_4() {
+        let connections = Connections::default();
+        let take = |peer: String| connections.take(peer.parse().unwrap(), false);
+        let mine: Vec<Place> = (0..=PER_PEER).filter_map(|n| take(format!("2001:db8:1:2::{n:x}"))).collect();
+        assert_eq!(mine.len(), PER_PEER);
+        assert!(take("2001:db8:1:3::1".to_owned()).is_some() && take("::ffff:192.0.2.1".to_owned()).is_some());
+        drop(mine);
         assert!(connections.0.lock().unwrap().is_empty(), "all are given back");
     }
 }

@@ -4,13 +4,14 @@ use chrono::Duration;
 
 use super::Home;
 use super::world::*;
-use crate::store::{AuditEntry, AuditOutcome, Session, SessionOf, Store};
+use crate::store::{AuditEntry, AuditOutcome, KnownBy, Session, SessionOf, Store};
 
 fn entry(id: &str, minute: i64) -> AuditEntry {
     AuditEntry {
         id: id.to_owned(),
         at: at(minute),
         by: "ops".to_owned(),
+        known_by: Some(KnownBy::Token),
         from: Some("192.0.2.7".parse().expect("an address")),
         request: "integration suspend acme".to_owned(),
         integrations: vec!["acme".to_owned()],

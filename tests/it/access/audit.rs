@@ -1,5 +1,8 @@
 //! Who did what, when, and from where: every change, however it was asked for.
 
+use std::time::Duration;
+
+use catalog_sync::simulator::{Endpoint, Fault, Order};
 use serde_json::{Value, json};
 
 use super::http::{EDIT, TOKENS, VIEW, bench, command, start, suspend};
@@ -65,6 +68,51 @@ fn every_change_is_written_down_p7_4() {
     ]);
     sidecar.stopped();
     assert_eq!(told(&acts(&bench, &[])), expected, "the same without the sidecar");
+}
+
+// P7.4: what was decided is written down as it was asked for, by whom of those at a terminal, with the integration it is
+// about.
+#[test]
+fn what_was_decided_and_by_whom_is_told_p7_4() {
+    let mut bench = bench(&format!("{{ {TOKENS} }}"));
+    bench.component("other");
+    bench.sync_exits(0);
+    bench.env.push(("USER".to_owned(), "alice".to_owned()));
+    bench.run(&["discovered", "import", "ledger", "--into", "component:default/other"]).ok();
+    bench.run(&["imported", "undo", "--since", "1h"]).ok();
+    let (sidecar, _) = start(&bench);
+    // Through the sidecar as well.
+    bench.run(&["discovered", "import", "ledger", "--as-new", "--kind", "Resource", "--type", "lib"]).ok();
+    bench.run(&["discovered", "ignore", "web", "--reason", "it's an experiment"]).ok();
+    bench.run(&["discovered", "import", "--all", "--action", "register"]).ok();
+    bench.simulator.order(Order::next(Fault::Slow(Duration::from_millis(1_500))).at(Endpoint::Repositories));
+    let running = bench.spawn(&["sync", "now", "--full"]);
+    let flight = || {
+        let history = bench.json(&["sync", "history", "--limit", "1"]);
+        (history[0]["outcome"] == "running").then(|| history[0]["id"].as_str().unwrap_or_default().to_owned())
+    };
+    sidecar.until("it runs", || flight().is_some());
+    bench.run(&["sync", "cancel", &flight().expect("a sync in flight")]);
+    drop(running);
+    let all = acts(&bench, &["--by", "cli"]);
+    let asked: Vec<&str> = all.iter().filter_map(|act| act["request"].as_str()).collect();
+    let since = asked[asked.len() - 3].strip_prefix("imported undo --since ").unwrap_or_default().to_owned();
+    assert!(since.len() == "2026-11-22T02:32:18Z".len() && since.ends_with('Z'), "{asked:?}");
+    let cancel = all.iter().find(|act| act["request"].as_str().is_some_and(|asked| asked.starts_with("sync cancel ")));
+    let cancel = cancel.unwrap_or_else(|| panic!("{asked:?}"));
+    assert_eq!(cancel["integrations"], json!(["acme"]), "{cancel}");
+    for expected in [
+        "discovered import --into component:default/other ledger",
+        "discovered import --as-new --kind Resource --type lib ledger",
+        "discovered ignore --reason 'it'\\''s an experiment' web",
+        "discovered import --all --action register",
+        "sync now --full",
+    ] {
+        let act = all.iter().find(|act| act["request"] == expected).unwrap_or_else(|| panic!("{expected}: {asked:?}"));
+        assert_eq!((&act["by"], &act["known_by"]), (&json!("cli (alice)"), &json!("terminal")), "{act}");
+    }
+    assert_eq!(bench.json(&["imported", "list"])[0]["imported_by"], "cli (alice)");
+    sidecar.stopped();
 }
 
 // P7.4, security.md: names from outside stay harmless in it, and short.

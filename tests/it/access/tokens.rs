@@ -10,7 +10,7 @@ fn nobody_comes_in_without_a_token_p7_4() {
     let bench = bench(&format!("{{ {TOKENS} }}"));
     let (sidecar, address) = start(&bench);
     let wrong = bearer("a-token-that-nobody-has-given-to-anybody");
-    let run = format!("{}x", "0".repeat(63));
+    let run = bearer(&format!("{}x", "0".repeat(63)));
     for shown in
         [None, Some(wrong.as_str()), Some("Bearer"), Some("Bearer "), Some("Basic b3BzOng="), Some(run.as_str())]
     {
@@ -24,7 +24,14 @@ fn nobody_comes_in_without_a_token_p7_4() {
             "PATCH /api/v1/command",
         ] {
             let reply = send(&address, line, &headers, "").expect_problem(401);
-            assert_eq!(reply.header("www-authenticate"), "Bearer realm=\"catalog-sync\"", "{line}");
+            // A wrong one is told from none, and nothing else.
+            let is_shown = [Some(wrong.as_str()), Some(run.as_str())].contains(&shown);
+            let (what, how) = match is_shown {
+                true => ("this token is none we know", "Bearer realm=\"catalog-sync\", error=\"invalid_token\""),
+                false => ("nobody we know: a token is needed", "Bearer realm=\"catalog-sync\""),
+            };
+            assert_eq!(reply.header("www-authenticate"), how, "{line} {shown:?}");
+            assert!(reply.body.contains(what), "{line} {shown:?} {}", reply.body);
         }
         for page in ["/", "/i/acme/discovered", "/audit", "/nothing-like-this"] {
             let reply = send(&address, &format!("GET {page}"), &headers, "").is(303);

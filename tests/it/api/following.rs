@@ -40,7 +40,7 @@ fn a_sync_is_followed_to_its_end_p7_2() {
         .iter()
         .map(|row| (text(row, "/request"), text(row, "/outcome")))
         .collect();
-    assert_eq!(acts, [("sync now acme", "refused"), ("sync now acme", "done")], "{audit:#}");
+    assert_eq!(acts, [("sync now acme", "refused"), ("sync now acme --full", "done")], "{audit:#}");
     sidecar.stopped();
 }
 

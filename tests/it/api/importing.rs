@@ -101,6 +101,54 @@ fn stale_rows_and_rivals_are_told_p4_3() {
     sidecar.stopped();
 }
 
+// P4.3: several import everything that a filter matches at once: each row is done once, and the others are told by whom.
+#[test]
+fn a_filter_imported_by_several_at_once_is_done_once_p4_3() {
+    let names: Vec<String> = (0..30).map(|number| format!("repo-{number:02}")).collect();
+    let bench = bench(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    let sidecar = synced(&bench);
+    let client = Client::new(&bench, Some(OPS));
+    let begun: Vec<Value> = (0..3).map(|_| client.post("/imports", &json!({"filter": {}})).is(202).json()).collect();
+    let reports: Vec<Value> = begun.iter().map(|begun| ended(&client, begun)).collect();
+    let rows: Vec<&Value> = reports.iter().flat_map(|report| report["rows"].as_array().expect("rows")).collect();
+    let of = |result: &str| rows.iter().filter(|row| row["result"] == result).count();
+    assert_eq!((of("done"), of("held"), of("failed")), (30, 0, 0), "{reports:#?}");
+    for row in rows.iter().filter(|row| row["result"] == "unchanged") {
+        assert!(text(row, "/reason").starts_with("already imported as component:default/repo-"), "{row:#}");
+    }
+    assert_eq!(client.read("/imported")["total"], 30);
+    sidecar.stopped();
+}
+
+// P4.11: several take the same back at once: it is taken back once, and the journal tells it once.
+#[test]
+fn undos_at_once_take_back_once_p4_11() {
+    let names: Vec<String> = (0..30).map(|number| format!("repo-{number:02}")).collect();
+    let bench = bench(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    let sidecar = synced(&bench);
+    let client = Client::new(&bench, Some(OPS));
+    let begun = client.post("/imports", &json!({"filter": {}})).is(202).json();
+    assert_eq!(ended(&client, &begun)["done"], 30);
+    let body = json!({"imports": [begun["import_id"]]});
+    let reports: Vec<Value> = std::thread::scope(|scope| {
+        let asked = || client.clone().post("/imported/undo", &body).is(200).json();
+        let asking: Vec<_> = (0..3).map(|_| scope.spawn(asked)).collect();
+        asking.into_iter().map(|one| one.join().expect("an answer")).collect()
+    });
+    let of = |result: &str| {
+        let rows = reports.iter().flat_map(|report| report["rows"].as_array().expect("rows"));
+        rows.filter(|row| row["result"] == result).count()
+    };
+    assert_eq!((of("done"), of("unchanged")), (30, 60), "{reports:#?}");
+    let undone = bench.export().iter().filter(|line| line["value"]["is_undo"] == true).count();
+    assert_eq!(undone, 30);
+    assert_eq!(client.read("/imported")["total"], 0);
+    // By name: those that are not imported are refused in words.
+    client.post("/imported/undo", &json!({"repositories": ["repo-01"]})).problem(404);
+    client.post("/imported/undo", &json!({"repositories": []})).problem(422);
+    sidecar.stopped();
+}
+
 // P4.3: an import goes on when whoever began it leaves; a filter takes everything it matches and nothing else.
 #[test]
 fn an_import_of_a_filter_goes_on_by_itself_p4_3() {

@@ -14,6 +14,7 @@ fn operations(document: &Value) -> Vec<(String, String, Value)> {
                 .replace("{name}", "nobody")
                 .replace("{repository}", "nobody")
                 .replace("{kind}", "reviews")
+                .replace("{entity}", "component:default%2Fnobody")
                 .replace("{id}", "01NOBODY");
             all.push((method.to_uppercase(), path, operation.clone()));
         }
