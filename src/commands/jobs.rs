@@ -228,3 +228,36 @@ impl Job {
         let _ = news.wait_for(is_more).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use super::*;
+    use crate::config::Role;
+    use crate::store::KnownBy;
+
+    fn caller(name: &str, known_by: KnownBy, sees: Sees) -> Caller {
+        let from = Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        Caller { name: name.to_owned(), known_by, role: Role::Edit, sees, from }
+    }
+
+    // P7.4: a user of the proxy and a token of one name are two: neither is shown what the other does, but for who sees all.
+    #[test]
+    fn a_user_and_a_token_of_one_name_are_two_p7_4() {
+        let some = || Sees::Matching(Arc::new(globset::GlobSet::empty()));
+        let by = |by: Caller| Job {
+            id: "01".to_owned(),
+            by,
+            started_at: DateTime::UNIX_EPOCH,
+            state: Mutex::default(),
+            news: watch::Sender::new(0),
+        };
+        let token = caller("guest", KnownBy::Token, some());
+        let of_user = by(caller("guest", KnownBy::Proxy, Sees::Everything));
+        assert!(!of_user.may_be_seen_by(&token));
+        assert!(by(token.clone()).may_be_seen_by(&token));
+        assert!(!by(token.clone()).may_be_seen_by(&caller("other", KnownBy::Token, some())));
+        assert!(by(token).may_be_seen_by(&caller("ops", KnownBy::Token, Sees::Everything)));
+    }
+}

@@ -1,7 +1,7 @@
 //! What people did.
 
 use crate::cli::output::{Screen, Styled, Tone, minute, or_dash};
-use crate::store::{AuditEntry, AuditOutcome};
+use crate::store::{AuditEntry, AuditOutcome, KnownBy};
 
 pub(super) fn audit(screen: &Screen, rows: &[AuditEntry]) -> String {
     if rows.is_empty() {
@@ -19,7 +19,12 @@ pub(super) fn audit(screen: &Screen, rows: &[AuditEntry]) -> String {
             [
                 minute(row.at).into(),
                 row.by.clone().into(),
-                row.from.map_or_else(|| "terminal".to_owned(), |from| from.to_string()).into(),
+                match (row.from, row.known_by) {
+                    (Some(from), _) => from.to_string(),
+                    (None, Some(KnownBy::Decisions)) => "file".to_owned(),
+                    (None, _) => "terminal".to_owned(),
+                }
+                .into(),
                 row.request.clone().into(),
                 row.integrations.join(", ").into(),
                 Styled::new(row.outcome.as_str(), tone),
