@@ -215,7 +215,8 @@
   // Live progress of a sync. When it has ended, the page is made anew.
   const watched = one("[data-events]");
   if (watched) {
-    const stages = { discover: "Listing repositories", correlate: "Comparing with the catalog", apply: "Writing to the catalog", import: "Writing to the catalog" };
+    const stages = JSON.parse(watched.dataset.stages);
+    let stage = "";
     const events = new EventSource(watched.dataset.events);
     const end = () => {
       events.close();
@@ -224,7 +225,9 @@
     events.addEventListener("progress", (event) => {
       const told = JSON.parse(event.data);
       const bar = one("#progress");
-      one("#stage").textContent = stages[told.stage] || `Fetching ${told.stage.replaceAll("_", " ")}`;
+      if (stage !== told.stage) htmx.ajax("GET", location.pathname, { target: "#so-far", select: "#so-far", swap: "outerHTML" });
+      stage = told.stage;
+      one("#stage").textContent = stages[told.stage] || stages.other;
       one("#told").textContent = told.total === null ? number.format(told.done) : `${number.format(told.done)} of ${number.format(told.total)}`;
       if (told.total) {
         bar.max = told.total;
@@ -237,6 +240,9 @@
     events.addEventListener("failed", end);
     addEventListener("pagehide", () => events.close());
   }
+
+  // On a phone the tabs are longer than the window.
+  one(".tabs [aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });
 
   select();
 })();

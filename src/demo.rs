@@ -1,20 +1,20 @@
 //! `demo`: no account, no config. A simulated workspace behind a real HTTP server in this process, a
 //! sample catalog in a scratch directory, real syncs over HTTP.
 
-use std::io::{IsTerminal as _, Write};
+use std::io::Write;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::cli::local::{self, Local};
 use crate::cli::output::{Format, Screen};
-use crate::cli::remote::RunFile;
+use crate::cli::remote::{self, RunFile};
 use crate::cli::{Start, render};
 use crate::commands::request::{Answer, DiscoveredFilter, ImportOptions, Request, Selection};
 use crate::commands::{App, Exit, Failure, execute};
-use crate::config::{Config, Environment, LoadOptions, Loaded};
+use crate::config::{Config, Environment, LoadOptions, Loaded, Stamp};
 use crate::error::Report;
-use crate::model::Action;
+use crate::model::{Action, Outcome};
 use crate::server::access;
 use crate::simulator::{Simulator, SimulatorOptions, World};
 
@@ -50,32 +50,7 @@ pub async fn run(start: &Start, screen: &Screen, serve: bool) -> Result<Exit, Fa
     let start = Start { environment: environment(), ..start.clone() };
 
     if serve {
-        let (path, store) = (config.path.clone(), config.store.clone());
-        // Told below, in its place; later ones as they come.
-        let (links, mut told) = tokio::sync::mpsc::unbounded_channel();
-        let terminal: access::Terminal = Box::new(move |link| drop(links.send(link.to_owned())));
-        let terminal = std::io::stdout().is_terminal().then_some(terminal);
-        let running = local::run_with(&start, Some(ANY_PORT), config, stamp, terminal);
-        tokio::pin!(running);
-        tokio::select! {
-            ended = &mut running => return ended,
-            () = listens(&store) => {}
-        }
-        say(screen, &format!("A simulated workspace and a sample catalog in {}", crate::error::shown(&scratch.path)))?;
-        say(
-            screen,
-            &format!(
-                "Ask it from another terminal: catalog-sync --config {} discovered list",
-                crate::error::shown(&path)
-            ),
-        )?;
-        say(screen, "  (with CATALOG_SYNC_DEMO_TOKEN set to anything); stop it with Ctrl-C")?;
-        loop {
-            tokio::select! {
-                ended = &mut running => return ended,
-                Some(link) = told.recv() => say(screen, &format!("\nOpen it in a browser (good once, for ten minutes): {link}"))?,
-            }
-        }
+        return served(&start, screen, &scratch, config, stamp).await;
     }
     let catalog = scratch.path.join("catalog");
     let app = Local::open(&start, config).await?.app;
@@ -85,13 +60,71 @@ pub async fn run(start: &Start, screen: &Screen, serve: bool) -> Result<Exit, Fa
     Ok(Exit::Done)
 }
 
+/// Leaves the sidecar running, and says how to look at it: in a browser, by HTTP, from a terminal.
+async fn served(
+    start: &Start,
+    screen: &Screen,
+    scratch: &Scratch,
+    config: Config,
+    stamp: Stamp,
+) -> Result<Exit, Failure> {
+    let (path, store) = (config.path.clone(), config.store.clone());
+    // Told below, in its place; later ones as they come. Also where nobody looks at a terminal: there is nothing behind
+    // it but what was made up here.
+    let (links, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let terminal: access::Terminal = Box::new(move |link| drop(links.send(link.to_owned())));
+    let running = local::run_with(start, Some(ANY_PORT), config, stamp, Some(terminal));
+    tokio::pin!(running);
+    let run = tokio::select! {
+        ended = &mut running => return ended,
+        run = first_synced(&store) => run,
+    };
+    let (scratch, path, address) = (crate::error::shown(&scratch.path), crate::error::shown(&path), &run.address);
+    say(screen, &format!("A simulated workspace and a sample catalog in {scratch}, synced once.\n"))?;
+    say(screen, &format!("In a browser:   {address}/"))?;
+    let mut is_first = true;
+    let link_words = |link: &str| {
+        format!(
+            "  sign in:      {link}\n                (good once, for ten minutes; {address}/login shows a new one here)"
+        )
+    };
+    if let Ok(link) = told.try_recv() {
+        say(screen, &link_words(&link))?;
+        is_first = false;
+    }
+    say(screen, "By HTTP, as in the README (\"The HTTP API\"):")?;
+    say(screen, &format!("  export CATALOG_SYNC_API={address}/api/v1 CATALOG_SYNC_TOKEN={}", run.token))?;
+    say(screen, "From another terminal:")?;
+    say(screen, &format!("  CATALOG_SYNC_DEMO_TOKEN=any catalog-sync --config {path} discovered list"))?;
+    say(screen, "\nStop it with Ctrl-C; nothing is left behind.")?;
+    loop {
+        tokio::select! {
+            ended = &mut running => return ended,
+            Some(link) = told.recv() => {
+                let new = if is_first { link_words(&link) } else { format!("\nsign in (good once, for ten minutes): {link}") };
+                say(screen, &new)?;
+                is_first = false;
+            }
+        }
+    }
+}
+
 /// Beside a sidecar that listens where sidecars do.
 const ANY_PORT: &str = "127.0.0.1:0";
+/// How often it is asked whether the first sync has ended.
+const ASK_EVERY: Duration = Duration::from_millis(50);
 
-/// Waits until commands can find the sidecar.
-async fn listens(store: &Path) {
-    while RunFile::read(store).is_none() {
-        tokio::time::sleep(Duration::from_millis(20)).await;
+/// Waits until commands can find the sidecar, and there is something to look at.
+async fn first_synced(store: &Path) -> RunFile {
+    let history = Request::SyncHistory { integration: None, limit: 1 };
+    loop {
+        if let Some(run) = RunFile::read(store)
+            && let Some(Ok(Answer::Syncs(records))) = remote::ask(&run, &history, &|_| {}).await
+            && records.first().is_some_and(|record| record.outcome != Outcome::Running)
+        {
+            return run;
+        }
+        tokio::time::sleep(ASK_EVERY).await;
     }
 }
 

@@ -71,6 +71,8 @@ pub struct Discovered {
     pub seen: u64,
     /// Known and hidden by the filters.
     pub hidden: u64,
+    /// Known and forbidden below the list.
+    pub inaccessible: u64,
     /// Met for the first time.
     pub new: u64,
     /// With a changed record, renames included.

@@ -124,6 +124,10 @@ impl Metrics {
             Unit::Seconds,
             self.durations.0.clone(),
         );
+        let is_taken_up = Gauge::<i64, AtomicI64>::default();
+        is_taken_up.set(i64::from(!now.is_config_refused));
+        let help = "1 while the config file is in force, 0 while a changed one is refused and the one before it stays";
+        registry.register("config_last_reload_successful", help, is_taken_up);
         of_integrations(&mut registry, now);
         of_connectors(&mut registry, now);
         let mut text = String::new();
@@ -210,6 +214,8 @@ fn gauge(count: u64) -> i64 {
 /// How things stand at a scrape.
 #[derive(Clone, Debug, Default)]
 pub struct Now {
+    /// The config file is not what is in force.
+    pub is_config_refused: bool,
     /// By name.
     pub integrations: BTreeMap<String, IntegrationNow>,
     /// By name.
@@ -275,8 +281,11 @@ mod tests {
             used: ConnectionUse { sent, refused: 1, remaining: Some(876) },
             expires: "2027-03-31".parse().ok(),
         };
-        let now =
-            Now { integrations: [("acme".to_owned(), acme)].into(), connectors: [("cloud".to_owned(), cloud)].into() };
+        let now = Now {
+            is_config_refused: true,
+            integrations: [("acme".to_owned(), acme)].into(),
+            connectors: [("cloud".to_owned(), cloud)].into(),
+        };
         let told = metrics.render(&now).unwrap();
         let mut lines: Vec<&str> = told.lines().filter(|line| !line.contains("_bucket")).collect();
         lines.retain(|line| !line.starts_with('#'));
@@ -284,6 +293,7 @@ mod tests {
         insta::assert_snapshot!(lines.join("\n"), @r#"
         catalog_sync_backlog_items{integration="acme",kind="commits"} 78
         catalog_sync_build_info{version="0.1.0"} 1
+        catalog_sync_config_last_reload_successful 0
         catalog_sync_credential_expiry_timestamp_seconds{connector="cloud"} 1806451200
         catalog_sync_credentials_refused{connector="cloud"} 1
         catalog_sync_discovered_repositories{integration="acme",action="merge"} 4

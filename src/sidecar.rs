@@ -66,6 +66,24 @@ pub struct Sidecar {
     announced: Mutex<Option<Announced>>,
     /// Webhooks on their way.
     events: Events,
+    /// Where it listens: that of its start, whatever the config says meanwhile.
+    listeners: Listeners,
+}
+
+/// What only a start can change.
+#[derive(PartialEq, Eq)]
+struct Listeners {
+    listen: SocketAddr,
+    webhook_listen: Option<SocketAddr>,
+    health_listen: Option<SocketAddr>,
+    tls: Option<config::Tls>,
+}
+
+impl Listeners {
+    fn of(server: &config::Server) -> Self {
+        let config::Server { listen, webhook_listen, health_listen, tls, .. } = server.clone();
+        Self { listen, webhook_listen, health_listen, tls }
+    }
 }
 
 /// `run.json`, in the store in force and in the one the config names meanwhile.
@@ -126,6 +144,7 @@ pub async fn run(settings: Settings) -> Result<(), Report> {
         is_postponed: AtomicBool::default(),
         announced: Mutex::default(),
         events: Events::default(),
+        listeners: Listeners::of(&server),
     });
 
     let listener = server::bind(server.listen, "server.listen").await?;
@@ -147,7 +166,8 @@ pub async fn run(settings: Settings) -> Result<(), Report> {
     let (waiting, keeper) = queue::queue(sidecar.current().store.clone(), sidecar.events.kept.clone());
     let parts = server::Parts {
         webhooks: webhooks::routes(commands.clone(), waiting),
-        health: health::routes(readiness.clone()).merge(metrics::routes(sidecar.clone())),
+        health: health::routes(readiness.clone(), sidecar.current().reloads.clone())
+            .merge(metrics::routes(sidecar.clone())),
         access: access.clone(),
         run_token: token.clone(),
         commands,
@@ -248,6 +268,7 @@ async fn finish(sidecar: &Sidecar) {
 async fn schedule_until_stopped(sidecar: &Arc<Sidecar>, reload: &Reload, rebuild: &Rebuild, hangup: &Notify) {
     let mut next_look = sidecar.clock.now() + LOOK_AT_CONFIG_EVERY;
     let mut next_expiry = sidecar.clock.now();
+    let reloads = sidecar.current().reloads.clone();
     while !sidecar.stop.is_cancelled() {
         let now = sidecar.clock.now();
         if now >= next_expiry {
@@ -259,6 +280,7 @@ async fn schedule_until_stopped(sidecar: &Arc<Sidecar>, reload: &Reload, rebuild
         tokio::select! {
             () = sidecar.stop.cancelled() => break,
             () = sidecar.woken.notified() => {}
+            () = reloads.wanted() => sidecar.reload(reload, rebuild).await,
             () = hangup.notified() => sidecar.reload(reload, rebuild).await,
             () = sidecar.clock.sleep_until(wake) => {}
         }
@@ -295,20 +317,15 @@ impl Sidecar {
         let mut loaded = match reload() {
             Ok(loaded) => loaded,
             Err(report) => {
-                // Told once: it is looked at again when it changes again.
-                let mut stamp = self.stamp.lock().unwrap_or_else(PoisonError::into_inner);
-                *stamp = stamp.renewed();
-                error!("{}; the old config stays in force", report.one_line());
-                return;
+                let stamp = self.stamp.lock().unwrap_or_else(PoisonError::into_inner).renewed();
+                return self.keep_old(stamp, report);
             }
         };
         let before = self.current();
         self.announce_in(&loaded.config.store, &before.config.store);
         // Until the next start everything goes on with the store in force: also what lies beside the records.
         loaded.config.store.clone_from(&before.config.store);
-        let listeners =
-            |server: &config::Server| (server.listen, server.webhook_listen, server.health_listen, server.tls.clone());
-        if listeners(&loaded.config.server) != listeners(&before.config.server) {
+        if Listeners::of(&loaded.config.server) != self.listeners {
             warn!(
                 "an address or `tls` of `server` changed in the config: it takes effect when catalog-sync is started again"
             );
@@ -325,7 +342,7 @@ impl Sidecar {
                 }
                 return;
             }
-            Err(failure) => return self.keep_old(loaded.stamp, &failure),
+            Err(failure) => return self.keep_old(loaded.stamp, failure.report),
         };
         self.is_postponed.store(false, Ordering::Relaxed);
         let taken_up = match app.read_decisions().await {
@@ -335,17 +352,20 @@ impl Sidecar {
         match taken_up {
             Ok(()) => {
                 *self.stamp.lock().unwrap_or_else(PoisonError::into_inner) = loaded.stamp;
+                app.reloads.take_up();
                 *self.app.write().unwrap_or_else(PoisonError::into_inner) = app;
                 info!("the config was read again");
             }
-            Err(failure) => self.keep_old(loaded.stamp, &failure),
+            Err(failure) => self.keep_old(loaded.stamp, failure.report),
         }
     }
 
-    /// Told once: a config that cannot be taken up is looked at again when it changes again.
-    fn keep_old(&self, stamp: Stamp, failure: &Failure) {
+    /// Logged once: a config that cannot be taken up is looked at again when it changes again. Until then pages, metrics
+    /// and `/readyz` tell of it.
+    fn keep_old(&self, stamp: Stamp, report: Report) {
         *self.stamp.lock().unwrap_or_else(PoisonError::into_inner) = stamp;
-        error!("{}; the old config stays in force", failure.report.one_line());
+        error!("{}; the old config stays in force", report.one_line());
+        self.current().reloads.refuse(self.clock.now(), report);
     }
 
     /// Commands read the config as well: they find us by the store it names, whichever we work on.
@@ -576,8 +596,10 @@ integrations:
         let stop = start.stop.clone();
         let Loaded { config, stamp, .. } = load(&start, clock.now());
         let store = Arc::new(SledStore::temporary().await.unwrap());
+        let listeners = Listeners::of(&config.server);
         let app = local::app(&start, config, store, clock.clone());
         Arc::new(Sidecar {
+            listeners,
             app: RwLock::new(Arc::new(app)),
             work: Mutex::default(),
             clock,

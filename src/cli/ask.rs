@@ -138,6 +138,7 @@ fn of_discovered(discovered: Discovered) -> Request {
                 args::StateFilter::Pending => StateFilter::Pending,
                 args::StateFilter::Ignored => StateFilter::Ignored,
                 args::StateFilter::Hidden => StateFilter::Hidden,
+                args::StateFilter::Inaccessible => StateFilter::Inaccessible,
                 args::StateFilter::All => StateFilter::All,
             }),
             search: of.search,

@@ -143,6 +143,7 @@ pub(super) fn options<'a>(start: &'a Start, listen: Option<&'a str>) -> LoadOpti
 fn in_words(error: ConfigError) -> Failure {
     let mend = error.mend();
     let report = match &error {
+        ConfigError::Listen { .. } => Report::plain(error.to_string(), error.mend()),
         // The report shows each fault with its line; it is the whole message.
         ConfigError::Faulty(faults) => Report { what: format!("{error}\n\n{faults}"), because: Vec::new(), mend: None },
         error => Report::new("there is no usable config", error, mend),
@@ -188,6 +189,7 @@ pub fn app(start: &Start, config: Config, store: Arc<dyn Store>, clock: Clock) -
         stop: start.stop.clone(),
         views: Arc::default(),
         running: Arc::default(),
+        reloads: Arc::default(),
         jobs: Arc::default(),
         job: None,
         names: Arc::default(),
@@ -229,7 +231,7 @@ pub async fn run_with(
     let clock = local.app.clock.clone();
     let store = local.app.store.clone();
     // What runs goes on under a new config; lists are made anew.
-    let (running, jobs) = (local.app.running.clone(), local.app.jobs.clone());
+    let App { running, jobs, reloads, .. } = local.app.clone();
     local.app.views.keep();
     let again = (start.clone(), listen.map(str::to_owned), path);
     let anew = start.clone();
@@ -241,8 +243,8 @@ pub async fn run_with(
             Config::load_file(path, &options(start, listen.as_deref())).map_err(in_a_line)
         }),
         rebuild: Box::new(move |config| {
-            let shared = (running.clone(), jobs.clone());
-            let app = App { running: shared.0, jobs: shared.1, ..app(&anew, config, store.clone(), clock.clone()) };
+            let (running, jobs, reloads) = (running.clone(), jobs.clone(), reloads.clone());
+            let app = App { running, jobs, reloads, ..app(&anew, config, store.clone(), clock.clone()) };
             app.views.keep();
             app
         }),
@@ -340,7 +342,7 @@ pub(super) async fn export_store(start: &Start, screen: &Screen, file: &Path, of
     }
     let path = start.working_directory.join(file);
     let records = match lines {
-        Some(lines) => whole_file(&path, |out| out.write_all(lines.as_bytes()).map(|()| lines.lines().count() as u64))?,
+        Some(lines) => whole_file(&path, |out| out.write_all(lines.as_bytes()).map(|()| records_of(&lines)))?,
         None => {
             let store = SledStore::open(&config.store, &Clock::System).await?;
             let mut kept = whole_file_begun(&path)?;
@@ -359,9 +361,14 @@ fn write_export(start: &Start, screen: &Screen, file: &Path, lines: &str) -> Res
         return printed(io::stdout().lock().write_all(lines.as_bytes()), Exit::Done);
     }
     let path = start.working_directory.join(file);
-    let records = whole_file(&path, |out| out.write_all(lines.as_bytes()).map(|()| lines.lines().count() as u64))?;
+    let records = whole_file(&path, |out| out.write_all(lines.as_bytes()).map(|()| records_of(lines)))?;
     let data = serde_json::json!({ "records": records, "file": path });
     printed(screen.print(&data, |_| format!("wrote {records} records to {}", shown(&path))), Exit::Done)
+}
+
+/// Of an export: its first and last lines are about the others.
+fn records_of(lines: &str) -> u64 {
+    (lines.lines().count() as u64).saturating_sub(2)
 }
 
 async fn local_export(start: &Start, config: Config, of: ExportOf) -> Result<request::Answer, Failure> {

@@ -148,9 +148,14 @@ async fn answered(start: &Start, screen: &Screen, request: Request) -> Result<Ex
             printed(screen.print(rows, |_| render::nothing_matches(search)), Exit::Done)
         }
         (Request::DiscoveredList(DiscoveredFilter { state: Some(state), .. }), Answer::Discovered(rows))
-            if rows.is_empty() && matches!(state, StateFilter::Ignored | StateFilter::Hidden) =>
+            if rows.is_empty()
+                && matches!(state, StateFilter::Ignored | StateFilter::Hidden | StateFilter::Inaccessible) =>
         {
-            let state = if *state == StateFilter::Ignored { "ignored" } else { "hidden by a filter" };
+            let state = match state {
+                StateFilter::Ignored => "ignored",
+                StateFilter::Hidden => "hidden by a filter",
+                _ => "listed and may not be read",
+            };
             printed(screen.print(rows, |_| render::none_in_state(state)), Exit::Done)
         }
         // Not that the config has none: that the token sees none.

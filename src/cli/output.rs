@@ -78,7 +78,10 @@ impl Screen {
         let widths: [usize; N] = std::array::from_fn(widest);
         let needed =
             |shown: &[usize]| shown.iter().map(|column| widths[*column].min(WRAPPED_FROM) + GAP).sum::<usize>();
-        let mut shown: Vec<usize> = (0..N).collect();
+        // What may be left out is, where no row says anything there.
+        let is_void = |column: &usize| self.width.is_some() && rows.iter().all(|row| row[*column].text == NOTHING);
+        let mut shown: Vec<usize> =
+            (0..N).filter(|column| !(less.contains(&headings[*column]) && is_void(column))).collect();
         let mut left_out = Vec::new();
         let room = self.width.map_or(usize::MAX, |width| usize::from(width) + GAP);
         for heading in less {
@@ -208,9 +211,12 @@ impl<T: Into<String>> From<T> for Styled {
     }
 }
 
+/// Stands where there is nothing to say.
+const NOTHING: &str = "–";
+
 /// A dash for what is not there.
 pub fn or_dash<T: ToString>(value: Option<T>) -> String {
-    value.map_or_else(|| "–".to_owned(), |value| value.to_string())
+    value.map_or_else(|| NOTHING.to_owned(), |value| value.to_string())
 }
 
 /// `2026-11-21 09:30` in UTC.

@@ -30,6 +30,8 @@ enum Mode {
 struct Stage {
     bar: ProgressBar,
     last_line: Option<Instant>,
+    /// What that line said.
+    said: Option<(u64, Option<u64>)>,
 }
 
 impl ProgressView {
@@ -55,7 +57,7 @@ impl ProgressView {
             let bar = self.bars.add(ProgressBar::new_spinner());
             bar.set_message(name.clone());
             bar.enable_steady_tick(Duration::from_millis(120));
-            Stage { bar, last_line: None }
+            Stage { bar, last_line: None, said: None }
         });
         if let Some(total) = progress.total {
             if stage.bar.length().is_none()
@@ -67,8 +69,9 @@ impl ProgressView {
         }
         stage.bar.set_position(progress.done);
         let is_due = stage.last_line.is_none_or(|at| at.elapsed() >= LINE_EVERY);
-        if self.mode == Mode::Lines && (is_due || progress.finished) {
-            stage.last_line = Some(Instant::now());
+        let says = (progress.done, progress.total);
+        if self.mode == Mode::Lines && (is_due || progress.finished) && stage.said != Some(says) {
+            (stage.last_line, stage.said) = (Some(Instant::now()), Some(says));
             match progress.total {
                 Some(total) => eprintln!("{name}: {}/{total}", progress.done),
                 None => eprintln!("{name}: {}", progress.done),

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::model::{Action, Repository, SyncRecord, User};
+use crate::model::{Action, KnownRepository, Repository, SyncRecord, User};
 
 /// A repository as other objects name it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -31,6 +31,49 @@ impl From<&Repository> for RepositoryName {
             full_name: repository.full_name.clone(),
             name: repository.name.clone(),
             url: repository.url.clone(),
+        }
+    }
+}
+
+/// What is known of a repository itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct RepositoryDetail {
+    /// Key of its project.
+    pub project: Option<String>,
+    /// Description.
+    pub description: Option<String>,
+    /// Language as Bitbucket names it.
+    pub language: Option<String>,
+    /// Default branch; `None`: it is empty, or lists do not tell (Data Center).
+    pub default_branch: Option<String>,
+    /// Not readable without a credential.
+    pub is_private: bool,
+    /// It has a parent repository.
+    pub is_fork: bool,
+    /// `present`, `archived`, `excluded`, `inaccessible`, `gone`.
+    pub state: String,
+    /// When it was created.
+    pub created_at: Option<DateTime<Utc>>,
+    /// When Bitbucket last saw a change in it; `None` where it does not tell (Data Center).
+    pub last_activity_at: Option<DateTime<Utc>>,
+    /// Former full names, oldest first.
+    pub former_names: Vec<String>,
+}
+
+impl From<&KnownRepository> for RepositoryDetail {
+    fn from(known: &KnownRepository) -> Self {
+        let repository = &known.repository;
+        Self {
+            project: repository.project_key.clone(),
+            description: repository.description.clone(),
+            language: repository.language.clone(),
+            default_branch: repository.default_branch.clone(),
+            is_private: repository.is_private,
+            is_fork: repository.is_fork,
+            state: known.presence.as_str().to_owned(),
+            created_at: repository.created_on,
+            last_activity_at: repository.updated_on,
+            former_names: known.former_names.clone(),
         }
     }
 }
@@ -58,6 +101,8 @@ pub enum DiscoveredState {
     Ignored,
     /// Hidden by a filter of the config.
     Hidden,
+    /// Listed, and may not be read: nothing is decided about it until it may.
+    Inaccessible,
 }
 
 impl DiscoveredState {
@@ -67,6 +112,7 @@ impl DiscoveredState {
             Self::Pending => "pending",
             Self::Ignored => "ignored",
             Self::Hidden => "hidden",
+            Self::Inaccessible => "inaccessible",
         }
     }
 }
@@ -88,7 +134,7 @@ pub struct DiscoveredRow {
     pub owner: Option<String>,
     /// When first seen.
     pub detected_at: DateTime<Utc>,
-    /// Pending, ignored or hidden.
+    /// Pending, ignored, hidden or inaccessible.
     pub state: DiscoveredState,
     /// Why auto-import leaves it to a person; `None`: it may be imported unseen.
     pub needs_review: Option<String>,

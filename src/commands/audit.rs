@@ -50,6 +50,7 @@ impl Request {
                 filter.integration.iter().cloned().collect()
             }
             Self::RulesWrite { integration, .. } => vec![integration.clone()],
+            Self::IntegrationCreate { draft, .. } => vec![draft.name.clone()],
             Self::IntegrationSuspend { name, .. }
             | Self::IntegrationAutoImport { name, .. }
             | Self::IntegrationDelete { name, .. } => vec![name.clone()],

@@ -118,7 +118,13 @@ async fn catalog_rows(config: &Config, assembler: &Assembler, integration: &Inte
     match catalog.read().await {
         Ok(reading) => {
             let entities = reading.entity_refs.len();
-            rows.push(row(&about, "ok", &root, &format!("{entities} entities read"), None));
+            rows.push(row(
+                &about,
+                "ok",
+                &root,
+                &format!("{entities} {} read", if entities == 1 { "entity" } else { "entities" }),
+                None,
+            ));
             for problem in reading.problems.iter().filter(|problem| problem.is_fault) {
                 let line = problem.line.map_or_else(String::new, |line| format!(":{line}"));
                 let place = format!("{}{line}", problem.file.display());

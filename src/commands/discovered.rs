@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::answer::{DiscoveredRow, DiscoveredState, Recommended, RepositoryName};
+use super::answer::{DiscoveredRow, DiscoveredState, Recommended, RepositoryDetail, RepositoryName};
 use super::request::{Answer, DiscoveredFilter, Explained, StateFilter};
 use super::{App, Failure, imported};
 use crate::assemble;
@@ -38,6 +38,7 @@ fn is_wanted(row: &DiscoveredRow, project: Option<&str>, filter: &DiscoveredFilt
         StateFilter::Pending => row.state == DiscoveredState::Pending,
         StateFilter::Ignored => row.state == DiscoveredState::Ignored,
         StateFilter::Hidden => row.state == DiscoveredState::Hidden,
+        StateFilter::Inaccessible => row.state == DiscoveredState::Inaccessible,
     };
     let action = filter.action.is_none_or(|action| action == row.recommendation.action);
     let search = filter.search.as_deref().is_none_or(|search| {
@@ -105,23 +106,27 @@ pub(super) async fn row_now(
     Ok(listed.first().and_then(|listed| row_of(integration, &rules, listed)))
 }
 
-/// One row; `None` for repositories that are gone, moved or inaccessible.
+/// One row; `None` for repositories that are gone or moved.
 fn row(
     integration: &Integration,
     known: &KnownRepository,
     recommendation: Option<&Recommendation>,
     decision: Option<&Decision>,
 ) -> Option<DiscoveredRow> {
-    let hidden_by = match &known.presence {
-        Presence::Excluded { filter } => Some(filter.clone()),
-        presence if presence.is_served() => None,
+    let (hidden_by, forbidden) = match &known.presence {
+        Presence::Excluded { filter } => (Some(filter.clone()), None),
+        Presence::Inaccessible { reason } => (None, Some(reason)),
+        presence if presence.is_served() => (None, None),
         _ => return None,
     };
     let state = match decision.map(|decision| &decision.kind) {
         _ if hidden_by.is_some() => DiscoveredState::Hidden,
         Some(DecisionKind::Ignored) => DiscoveredState::Ignored,
+        _ if forbidden.is_some() => DiscoveredState::Inaccessible,
         _ => DiscoveredState::Pending,
     };
+    // What was recommended when it could be read is not what would be done now.
+    let recommendation = recommendation.filter(|_| forbidden.is_none());
     let tombstone = match decision.map(|decision| &decision.kind) {
         Some(kind @ DecisionKind::Unlinked { .. }) => {
             let left: Vec<&str> = kind.let_go().map(EntityRef::as_str).collect();
@@ -150,9 +155,10 @@ fn row(
             look_first(one, is_decided).map(str::to_owned),
         ),
         None => {
-            let reason = match &hidden_by {
-                Some(filter) => format!("hidden by the filter {filter}"),
-                None => "not judged yet: no sync has got that far since it was discovered".to_owned(),
+            let reason = match (&hidden_by, forbidden) {
+                (Some(filter), _) => format!("hidden by the filter {filter}"),
+                (None, Some(reason)) => format!("it is listed and may not be read: {reason}"),
+                (None, None) => "not judged yet: no sync has got that far since it was discovered".to_owned(),
             };
             let recommended = Recommended { action: Action::None, entity: None, rule: None, reason };
             (recommended, integration.kind.clone(), Some(integration.entity_type.clone()), None, None)
@@ -178,10 +184,16 @@ fn row(
 /// Rules tried, both values, candidates, near misses (P3.6).
 pub(super) async fn show(app: &App, repository: &str, integration: Option<&str>) -> Result<Answer, Failure> {
     let (integration, known) = app.find(repository, integration).await?;
-    let explanation = judge::explain(app, integration, &known).await?;
+    let mut explanation = judge::explain(app, integration, &known).await?;
     let row = row_now(app, integration, &known.repository.key).await?;
+    if let Some(row) = row.as_ref().filter(|row| row.state == DiscoveredState::Inaccessible) {
+        // Nothing is done with it, whatever the rules would say.
+        (explanation.action, explanation.entity, explanation.withheld) = (None, None, None);
+        explanation.reason = Some(row.recommendation.reason.clone());
+    }
     let imported = imported::row_now(app, integration, &known).await?;
-    Ok(Answer::Explained(Box::new(Explained { row, imported, explanation })))
+    let about = RepositoryDetail::from(&known);
+    Ok(Answer::Explained(Box::new(Explained { row, imported, explanation, about })))
 }
 
 /// Sets repositories aside.

@@ -1,5 +1,6 @@
 //! A new integration as a draft: checked as if it stood in the config, against the live connector and catalog, and
-//! given back as the lines to put there. The file itself is written by people alone (P7.11).
+//! given back as the lines to put there. The file itself is written only where `server.edit_config` allows it, and then
+//! nothing but these lines is (P7.11).
 
 use std::sync::Arc;
 
@@ -8,8 +9,10 @@ use serde_yaml::{Mapping, Value};
 
 use super::answer::CheckRow;
 use super::request::Answer;
+use super::rules_file::{replace, version};
 use super::{App, Failure, check};
 use crate::assemble::Assembler;
+use crate::config::insert::{Uninsertable, with_integration};
 use crate::config::{Config, LoadOptions};
 use crate::correlate::BUILTIN;
 use crate::error::{Report, shown};
@@ -65,36 +68,131 @@ pub struct Drafted {
     pub lines: String,
     /// The config's file.
     pub file: String,
+    /// Whether the lines may be written into it from here, for whoever wants that.
+    #[serde(default)]
+    pub is_writable: bool,
+    /// Why they cannot be, where the config allows it.
+    #[serde(default)]
+    pub unwritable: Option<String>,
+    /// Tells the file's text from another: whoever writes says what they saw.
+    #[serde(default)]
+    pub version: String,
 }
 
 pub(super) async fn integration(app: &App, draft: &IntegrationDraft) -> Result<Answer, Failure> {
-    let drafted = |faults, found| {
-        Answer::Drafted(Box::new(Drafted { faults, found, lines: lines(draft), file: shown(&app.config.path) }))
+    let (mut drafted, config) = sketched(app, draft)?;
+    if let Some(config) = config {
+        let secrets = app.assembler.secrets();
+        let lacking = config.lacking_secrets(secrets);
+        let assembler = Assembler::new(Arc::new(config.clone()), secrets.environment.clone(), app.clock.clone());
+        assembler.vault().refresh(app.store.credentials().await?);
+        let named = std::slice::from_ref(&draft.name);
+        drafted.found = check::check(&config, &assembler, named, false, &lacking).await?;
+        // That the file is sound was asked of a text that is not in it.
+        drafted.found.retain(|row| row.about != "config");
+    }
+    Ok(Answer::Drafted(Box::new(drafted)))
+}
+
+/// What can be told without asking anybody, and the config with the draft in it; none where it has faults.
+fn sketched(app: &App, draft: &IntegrationDraft) -> Result<(Drafted, Option<Config>), Failure> {
+    let bytes = read(app)?;
+    let is_allowed = app.config.server.edit_config;
+    let unwritable = unwritable(app, &bytes, draft);
+    let mut drafted = Drafted {
+        faults: Vec::new(),
+        found: Vec::new(),
+        lines: lines(draft),
+        file: shown(&app.config.path),
+        is_writable: is_allowed && unwritable.is_none(),
+        unwritable: unwritable.filter(|_| is_allowed),
+        version: version(&String::from_utf8_lossy(&bytes)),
     };
     if let Some(rules) = draft.rules.as_ref().filter(|rules| !BUILTIN.iter().any(|(name, _)| name == rules)) {
         let names: Vec<&str> = BUILTIN.iter().map(|(name, _)| *name).collect();
-        return Ok(drafted(
-            vec![format!("`rules: {rules}` is no shipped rules file: {}", names.join(", "))],
-            Vec::new(),
+        drafted.faults = vec![format!("`rules: {rules}` is no shipped rules file: {}", names.join(", "))];
+        return Ok((drafted, None));
+    }
+    match loaded(app, &with_it(&bytes, draft)?) {
+        Ok(config) => Ok((drafted, Some(config))),
+        Err(faults) => {
+            drafted.faults = faults;
+            Ok((drafted, None))
+        }
+    }
+}
+
+/// Writes the draft into the config, if the file still says what the writer saw: nothing else of it changes.
+pub(super) async fn create(app: &App, draft: &IntegrationDraft, instead_of: &str) -> Result<Answer, Failure> {
+    let file = shown(&app.config.path);
+    if !app.config.server.edit_config {
+        return Err(Failure::refused(
+            "integrations are not written from here",
+            "set `edit_config: true` under `server` in the config, or put the lines into the file",
         ));
     }
-    let bytes = std::fs::read(&app.config.path).map_err(|error| {
+    let (drafted, _) = sketched(app, draft)?;
+    if let Some(fault) = drafted.faults.first() {
+        return Err(Failure::usage(format!("{file} was not written: {fault}"), "mend the draft, and check it again"));
+    }
+    if drafted.version != instead_of {
+        return Err(Failure::refused(
+            format!("{file} was changed meanwhile, and was not written"),
+            "check the draft again",
+        ));
+    }
+    let text = read(app)?;
+    let text = String::from_utf8_lossy(&text);
+    let refused = |error: Uninsertable| {
+        Failure::refused(format!("{file} was not written: {error}"), "put the lines shown into it by hand")
+    };
+    let text = with_integration(&text, &Value::Mapping(mapping(draft))).map_err(refused)?;
+    if let Err(faults) = loaded(app, &text) {
+        let why = faults.into_iter().next().unwrap_or_default();
+        return Err(Failure::refused(format!("{file} was not written: {why}"), "put the lines shown into it by hand"));
+    }
+    replace(&app.config.path, &text).map_err(|error| {
+        let mend = Some("check permissions and free space of its folder, or put the lines in by hand".to_owned());
+        Failure::failed(Report::new(format!("{file} could not be written"), &error, mend))
+    })?;
+    app.reloads.look_now();
+    Ok(Answer::Drafted(Box::new(drafted)))
+}
+
+fn read(app: &App) -> Result<Vec<u8>, Failure> {
+    std::fs::read(&app.config.path).map_err(|error| {
         let mend = Some("check that the file is there and can be read".to_owned());
         Failure::failed(Report::new(format!("{} cannot be read", shown(&app.config.path)), &error, mend))
-    })?;
-    let text = with_it(&bytes, draft)?;
-    let secrets = app.assembler.secrets();
+    })
+}
+
+/// Why the draft cannot be written into the file; `None`: it can.
+fn unwritable(app: &App, bytes: &[u8], draft: &IntegrationDraft) -> Option<String> {
+    let text = match std::str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(_) => return Some("it is not UTF-8".to_owned()),
+    };
+    if let Err(error) = with_integration(text, &Value::Mapping(mapping(draft))) {
+        return Some(error.to_string());
+    }
+    // Looked at without a change.
+    let opened = std::fs::OpenOptions::new().append(true).open(&app.config.path);
+    opened.err().map(|error| error.to_string())
+}
+
+/// A text as if it were the config's; else its faults, in words.
+fn loaded(app: &App, text: &str) -> Result<Config, Vec<String>> {
     let options = LoadOptions {
         config: Some(&app.config.path),
         // What is overridden by arguments is in force already.
         store: Some(&app.config.store),
         listen: None,
-        environment: &secrets.environment,
+        environment: &app.assembler.secrets().environment,
         working_directory: app.config.path.parent().unwrap_or_else(|| std::path::Path::new("/")),
         now: app.clock.now(),
     };
     let (config, report) = Config::read(text.as_bytes(), &app.config.path, &options);
-    let Some(config) = config else {
+    config.ok_or_else(|| {
         let faults = report.faults.iter().filter(|fault| fault.is_error());
         let told = faults.map(|fault| {
             let mut words = fault.what.clone();
@@ -104,15 +202,8 @@ pub(super) async fn integration(app: &App, draft: &IntegrationDraft) -> Result<A
             }
             words
         });
-        return Ok(drafted(told.collect(), Vec::new()));
-    };
-    let lacking = config.lacking_secrets(secrets);
-    let assembler = Assembler::new(Arc::new(config.clone()), secrets.environment.clone(), app.clock.clone());
-    assembler.vault().refresh(app.store.credentials().await?);
-    let mut found = check::check(&config, &assembler, std::slice::from_ref(&draft.name), false, &lacking).await?;
-    // That the file is sound was asked of a text that is not in it.
-    found.retain(|row| row.about != "config");
-    Ok(drafted(Vec::new(), found))
+        told.collect()
+    })
 }
 
 /// The config's text with the draft at the end of `integrations`.

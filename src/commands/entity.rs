@@ -19,6 +19,8 @@ use crate::plan::{self, FieldPath};
 
 /// At most so many entities are found at once.
 pub const MOST_FOUND: usize = 20;
+/// Of so many that one names, it is looked up whether they are there.
+const MOST_RELATED: usize = 100;
 /// What begins the names of annotations that an import keeps on a Backstage entity.
 const PROPERTIES: &str = "catalog-sync.dev/";
 /// Fields of an entity that name other entities, by format.
@@ -55,6 +57,17 @@ pub struct WrittenLines {
     pub field: String,
 }
 
+/// Another entity that one names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Related {
+    /// The field that names it.
+    pub how: String,
+    /// As it is written.
+    pub named: String,
+    /// Its canonical name, where the catalog has it.
+    pub entity: Option<String>,
+}
+
 /// An entity as it is now.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct EntityDetail {
@@ -80,8 +93,8 @@ pub struct EntityDetail {
     pub place: String,
     /// Whether it may be written.
     pub is_writable: bool,
-    /// Other entities it names: how, and which.
-    pub relations: Vec<(String, String)>,
+    /// Other entities it names.
+    pub relations: Vec<Related>,
     /// What an import keeps on it.
     pub properties: Vec<(String, String)>,
     /// Repositories linked to it, as far as the asker sees them.
@@ -146,6 +159,15 @@ async fn detail(app: &App, integration: &Integration, entity: &str) -> Result<Op
             None => {}
         }
     }
+    let mut related = Vec::new();
+    for (how, named) in relations(&found).into_iter().take(MOST_RELATED) {
+        let mut entity = None;
+        if let Some(meant) = canonical(&how, &named) {
+            let meant = survey.resolve(&EntityRef::from_canonical(&meant));
+            entity = catalog.entity(&meant).await?.map(|_| meant.to_string());
+        }
+        related.push(Related { how, named, entity });
+    }
     let (first_line, text) = text.map_or((1, None), |(line, text)| (line, Some(text)));
     let ours = text.as_deref().map(|text| lines_of(text, first_line, &paths)).unwrap_or_default();
     let field = |keys: &[&str]| FieldPath::of(keys).get(&found.document).and_then(Value::as_str).map(str::to_owned);
@@ -181,7 +203,7 @@ async fn detail(app: &App, integration: &Integration, entity: &str) -> Result<Op
         entity_id: found.entity_id.clone(),
         place: found.place.to_string(),
         is_writable: found.is_writable(),
-        relations: relations(&found),
+        relations: related,
         properties: properties(&found),
         links: shown,
         text,
@@ -250,8 +272,60 @@ fn lines_of(text: &str, first_line: usize, paths: &[(String, FieldPath)]) -> Vec
             Some(WrittenLines { first: first + at, last: ends.max(first) + at, field: field.clone() })
         })
         .collect();
+    lines.extend(parents_of(&root, first_line + skipped - 1, paths));
     lines.sort_by_key(|lines| (lines.first, lines.last));
     lines
+}
+
+/// A map in which nothing is but what an import wrote: its own line is the import's as well.
+fn parents_of(root: &located::Node, at: usize, paths: &[(String, FieldPath)]) -> Vec<WrittenLines> {
+    let mut parents: Vec<WrittenLines> = Vec::new();
+    for (field, path) in paths {
+        let Some((_, before)) = path.0.split_last().filter(|(_, before)| !before.is_empty()) else { continue };
+        let Some((line, entries)) = map_at(root, before) else { continue };
+        let is_written = |key: &str| {
+            let of_it =
+                |other: &FieldPath| other.0.split_last().is_some_and(|(last, rest)| last == key && rest == before);
+            paths.iter().any(|(_, other)| of_it(other))
+        };
+        let line = line + at;
+        if entries.iter().all(|(name, _)| is_written(&name.text)) && parents.iter().all(|one| one.first != line) {
+            parents.push(WrittenLines { first: line, last: line, field: field.clone() });
+        }
+    }
+    parents
+}
+
+/// The map that keys lead to, and the line of its own key.
+fn map_at<'a>(root: &'a located::Node, keys: &[String]) -> Option<(usize, &'a [(located::Key, located::Node)])> {
+    let (mut node, mut line) = (root, None);
+    for key in keys {
+        let located::Value::Map(entries) = &node.value else { return None };
+        let (name, value) = entries.iter().find(|(name, _)| name.text == *key)?;
+        (line, node) = (Some(name.place.line), value);
+    }
+    match &node.value {
+        located::Value::Map(entries) => Some((line?, entries)),
+        _ => None,
+    }
+}
+
+/// `team-a` of an `owner` → `group:default/team-a`; `None`: what kind it is, is not said.
+fn canonical(how: &str, named: &str) -> Option<String> {
+    let kind = match how {
+        "owner" => "group",
+        "system" => "system",
+        "domain" | "subdomainOf" => "domain",
+        "subcomponentOf" => "component",
+        "providesApis" | "consumesApis" => "api",
+        _ => "",
+    };
+    let (kind, name) = named.split_once(':').unwrap_or((kind, named));
+    if kind.is_empty() || name.is_empty() {
+        return None;
+    }
+    let name = if name.contains('/') { name.to_owned() } else { format!("default/{name}") };
+    Some(format!("{kind}:{name}").to_lowercase())
 }
 
 /// Other entities that it names.

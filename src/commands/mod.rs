@@ -18,6 +18,7 @@ pub mod integration;
 pub mod jobs;
 pub mod listing;
 pub mod masked;
+pub mod reloads;
 pub mod report;
 pub mod request;
 pub mod rules;
@@ -82,6 +83,8 @@ pub struct App {
     pub views: Arc<listing::Views>,
     /// Syncs in flight, whatever triggered them.
     pub running: Arc<running::Running>,
+    /// Whether the config in force is the file's.
+    pub reloads: Arc<reloads::Reloads>,
     /// Imports that go on by themselves.
     pub jobs: Arc<jobs::Jobs>,
     /// The import this is done for, where it is one of those.
@@ -229,6 +232,7 @@ async fn carry_out(
             weeks::weeks(app, &repository, integration.as_deref()).await
         }
         Request::IntegrationDraft(draft) => draft::integration(app, &draft).await,
+        Request::IntegrationCreate { draft, instead_of } => draft::create(app, &draft, &instead_of).await,
         Request::EntityShow { entity, integration } => entity::show(app, &entity, integration.as_deref()).await,
         Request::EntitySearch { integration, text } => entity::search(app, &integration, &text).await,
         Request::Webhook { deed, integrations } => webhook::webhook(app, deed, &integrations).await,

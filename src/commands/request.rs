@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::answer::{
     CommitRow, CredentialDeletion, CredentialRow, Deletion, DiscoveredRow, DryRun, ImportReport, ImportedDetail,
-    ImportedRow, IntegrationRow, Page, PullRequestRow, UndoReport, UserRow, WebhookRow,
+    ImportedRow, IntegrationRow, Page, PullRequestRow, RepositoryDetail, UndoReport, UserRow, WebhookRow,
 };
 use super::audit::AuditFilter;
 use super::draft::{Drafted, IntegrationDraft};
@@ -150,6 +150,8 @@ pub enum StateFilter {
     Ignored,
     /// Hidden by a filter.
     Hidden,
+    /// Listed, and may not be read.
+    Inaccessible,
     /// All of them.
     All,
 }
@@ -453,6 +455,13 @@ pub enum Request {
     },
     /// A new integration, checked but not made.
     IntegrationDraft(Box<IntegrationDraft>),
+    /// Writes a new integration into the config; only with `server.edit_config`.
+    IntegrationCreate {
+        /// What to write.
+        draft: Box<IntegrationDraft>,
+        /// The version of the file that the writer saw.
+        instead_of: String,
+    },
     /// What happened in a repository week by week.
     ActivityWeeks {
         /// The repository.
@@ -565,6 +574,7 @@ impl Request {
             | Self::IntegrationAutoImport { .. }
             | Self::IntegrationDelete { .. }
             | Self::IntegrationDraft(_)
+            | Self::IntegrationCreate { .. }
             | Self::Webhook { .. }
             | Self::RulesWrite { .. }
             | Self::CredentialChange { .. }
@@ -582,6 +592,7 @@ impl Request {
     pub fn is_about_all(&self) -> bool {
         match self {
             Self::IntegrationDraft(_)
+            | Self::IntegrationCreate { .. }
             | Self::StoreCheck
             | Self::StoreExport { .. }
             | Self::CredentialList { .. }
@@ -707,6 +718,7 @@ impl fmt::Display for Request {
             Self::ActivityDetails { .. } => f.write_str("activity"),
             Self::ActivityUsers { .. } => f.write_str("activity users"),
             Self::IntegrationDraft(draft) => write!(f, "integration draft {}", escape_control(&draft.name)),
+            Self::IntegrationCreate { draft, .. } => write!(f, "integration create {}", escape_control(&draft.name)),
             Self::ActivityWeeks { .. } => f.write_str("activity weeks"),
             Self::EntityShow { .. } => f.write_str("entity show"),
             Self::EntitySearch { .. } => f.write_str("entity search"),
@@ -867,4 +879,7 @@ pub struct Explained {
     pub imported: Option<ImportedRow>,
     /// Rules tried, values compared, candidates, near misses.
     pub explanation: Explanation,
+    /// What is known of the repository itself.
+    #[serde(default)]
+    pub about: RepositoryDetail,
 }

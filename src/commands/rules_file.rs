@@ -122,6 +122,7 @@ pub(super) async fn write(app: &App, integration: &str, text: &str, instead_of: 
     })))
 }
 
+<<<<<<< HEAD
 /// Whether an integration that the caller does not see lives by this file as well: then it is not theirs to change.
 fn is_others(app: &App, path: &Path) -> bool {
     let real = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
@@ -133,6 +134,9 @@ fn is_others(app: &App, path: &Path) -> bool {
 }
 
 fn version(text: &str) -> String {
+=======
+pub(super) fn version(text: &str) -> String {
+>>>>>>> 1f1c0ee (ui: nothing untrue, nothing lost from sight, and the config written where it allows that)
     hex::encode(&Sha256::digest(text)[..16])
 }
 
@@ -144,7 +148,7 @@ fn read(path: &Path) -> Result<String, Failure> {
 }
 
 /// Beside its place, then renamed; its mode is kept.
-fn replace(path: &Path, text: &str) -> std::io::Result<()> {
+pub(super) fn replace(path: &Path, text: &str) -> std::io::Result<()> {
     // A link stays one: what it points to is written.
     let path = std::fs::canonicalize(path)?;
     let mode = std::fs::metadata(&path)?.permissions().mode();

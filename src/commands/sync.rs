@@ -544,7 +544,8 @@ pub(super) async fn history(app: &App, name: Option<&str>, limit: usize) -> Resu
         None => None,
     };
     if key.is_some() || matches!(app.caller.sees, Sees::Everything) {
-        return Ok(Answer::Syncs(app.store.syncs(key.as_ref(), limit).await?));
+        let records = app.store.syncs(key.as_ref(), limit).await?;
+        return Ok(Answer::Syncs(records.into_iter().map(|record| so_far(app, record)).collect()));
     }
     let mut all = Vec::new();
     for integration in app.visible() {
@@ -552,19 +553,30 @@ pub(super) async fn history(app: &App, name: Option<&str>, limit: usize) -> Resu
     }
     all.sort_by(|a, b| (b.started_at, &b.id).cmp(&(a.started_at, &a.id)));
     all.truncate(limit);
-    Ok(Answer::Syncs(all))
+    Ok(Answer::Syncs(all.into_iter().map(|record| so_far(app, record)).collect()))
+}
+
+/// Of one that runs, how long it has been running.
+fn so_far(app: &App, record: SyncRecord) -> SyncRecord {
+    if record.outcome != Outcome::Running {
+        return record;
+    }
+    let duration = (app.clock.now() - record.started_at).num_milliseconds();
+    SyncRecord { duration_ms: u64::try_from(duration).unwrap_or_default(), ..record }
 }
 
 /// One sync.
 pub(super) async fn show(app: &App, id: &str) -> Result<Answer, Failure> {
     match app.store.sync(&SyncId(id.to_owned())).await? {
-        Some((_, record)) if app.caller.sees(&record.integration) => return Ok(Answer::Sync(Box::new(record))),
+        Some((_, record)) if app.caller.sees(&record.integration) => {
+            return Ok(Answer::Sync(Box::new(so_far(app, record))));
+        }
         _ => {}
     }
     // Begun, and its record is not written yet; or it came to nothing, and there is none.
     if let Some(flight) = app.running.flight(id).filter(|flight| app.caller.sees(&flight.integration)) {
         let record = SyncRecord::begun(flight.id.clone(), &flight.integration, flight.trigger, flight.started_at);
-        return Ok(Answer::Sync(Box::new(record)));
+        return Ok(Answer::Sync(Box::new(so_far(app, record))));
     }
     match app.running.failure(id) {
         Some((integration, report)) if app.caller.sees(&integration) => {

@@ -74,6 +74,14 @@ pub enum ConfigError {
         #[source]
         source: std::io::Error,
     },
+    /// `--listen` or its variable: the file has nothing to do with it.
+    #[error("{from}: `{value}` is not an address and a port")]
+    Listen {
+        /// The option or the variable.
+        from: &'static str,
+        /// What it says.
+        value: String,
+    },
     /// It has faults; the warnings are among them.
     #[error("{}", count(_0))]
     Faulty(FaultReport),
@@ -87,6 +95,7 @@ impl ConfigError {
                 "write one with `catalog-sync init`, or name one with `--config FILE`; `catalog-sync demo` needs none"
                     .to_owned(),
             ),
+            Self::Listen { .. } => Some("write it like `127.0.0.1:8321`".to_owned()),
             Self::Unreadable { .. } => Some("check the path and its permissions".to_owned()),
             Self::Faulty(_) => None,
         }
@@ -147,6 +156,11 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] with every fault of the file; the old config stays in use then.
     pub fn load_file(path: &Path, options: &LoadOptions<'_>) -> Result<Loaded, ConfigError> {
+        if let Some((from, value)) = given_listen(options)
+            && value.parse::<SocketAddr>().is_err()
+        {
+            return Err(ConfigError::Listen { from, value: fields::cut(value).to_string() });
+        }
         let path = options.working_directory.join(path);
         let before = Stamp::of([path.clone()]);
         let bytes = std::fs::read(&path).map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?;
@@ -385,14 +399,20 @@ fn store(file: &mut Fields<'_>, context: &Context, options: &LoadOptions<'_>, fa
         let first = options.environment.get(STATE_VARIABLE)?.split(':').next()?;
         Some(PathBuf::from(first)).filter(|path| path.is_absolute())
     };
-    let given = given.map(|path| options.working_directory.join(path));
+    // `./` and inner `.` go.
+    let given = given.map(|path| options.working_directory.join(path).components().collect());
     given.or(written).or_else(state).or_else(|| Some(context.resolve("data")))
+}
+
+/// What outranks `server.listen`, and where it is said.
+fn given_listen<'a>(options: &LoadOptions<'a>) -> Option<(&'static str, &'a str)> {
+    let from_variable = || options.environment.get(LISTEN_VARIABLE).map(|value| (LISTEN_VARIABLE, value));
+    options.listen.map(|value| ("--listen", value)).or_else(from_variable)
 }
 
 /// `--listen`, `CATALOG_SYNC_LISTEN`, `server.listen`.
 fn listen(mut server: Server, options: &LoadOptions<'_>, faults: &mut Faults) -> Server {
-    let from_variable = || options.environment.get(LISTEN_VARIABLE).map(|value| (LISTEN_VARIABLE, value));
-    if let Some((from, value)) = options.listen.map(|value| ("--listen", value)).or_else(from_variable) {
+    if let Some((from, value)) = given_listen(options) {
         match value.parse::<SocketAddr>() {
             Ok(address) => server.listen = address,
             Err(_) => {

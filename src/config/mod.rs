@@ -18,6 +18,7 @@ pub mod url;
 mod apart;
 mod catalogs;
 mod connectors;
+pub mod insert;
 mod integrations;
 mod server;
 

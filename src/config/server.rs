@@ -27,6 +27,7 @@ impl Default for Server {
             tokens: Vec::new(),
             identity: None,
             edit_rules: false,
+            edit_config: false,
         }
     }
 }
@@ -44,6 +45,7 @@ pub(super) fn read(node: &Node, context: &Context, faults: &mut Faults) -> Optio
         tokens: map.read("tokens", Vec::new(), faults, |node, faults| tokens(node, context, faults)),
         identity: map.optional("identity", faults, identity),
         edit_rules: map.read("edit_rules", false, faults, fields::boolean),
+        edit_config: map.read("edit_config", false, faults, fields::boolean),
     };
     if server.identity.is_some() && server.behind_proxy.is_empty() {
         let fault =

@@ -30,7 +30,7 @@ pub(super) async fn finish(
             let is_absent = walk.found.swept && !is_seen;
             let hides = (run.behaviour.hides)(&known.repository);
             let was_served = known.presence.is_served();
-            let next = presence_after(&known, is_seen, is_absent, hides);
+            let next = presence_after(&known, is_seen, is_absent, walk.found.swept, hides);
             served_before += usize::from(was_served);
             served += usize::from(next.is_served());
             let is_newly_hidden = was_served && matches!(next, Presence::Excluded { .. });
@@ -38,6 +38,7 @@ pub(super) async fn finish(
                 walk.found.hidden += 1;
                 hiding.get_or_insert_with(|| filter.clone());
             }
+            walk.found.inaccessible += u64::from(matches!(next, Presence::Inaccessible { .. }));
             if !next.is_served() && !is_newly_hidden {
                 walk.found.unserved.insert(known.repository.key.clone());
             }
@@ -91,6 +92,7 @@ pub(super) fn presence_after(
     known: &KnownRepository,
     is_seen: bool,
     is_absent: bool,
+    asks_again: bool,
     hides: Option<String>,
 ) -> Presence {
     match (&known.presence, hides) {
@@ -99,8 +101,8 @@ pub(super) fn presence_after(
         (_, Some(filter)) => Presence::Excluded { filter },
         (Presence::MissingOnce, None) if !is_seen => Presence::MissingOnce,
         (_, None) if is_absent => Presence::MissingOnce,
-        // Listed again: the next backfill asks again whether it may be read.
-        (Presence::Inaccessible { .. }, None) if !is_seen => known.presence.clone(),
+        // That it is listed says nothing: it always was. What asks again whether it may be read makes it known.
+        (Presence::Inaccessible { .. }, None) if !is_seen || !asks_again => known.presence.clone(),
         (_, None) if known.repository.is_archived => Presence::Archived,
         (_, None) => Presence::Present,
     }

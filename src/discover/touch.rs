@@ -83,7 +83,7 @@ async fn again(
     let was = before.presence.clone();
     let mut known = updated(before, repository, fingerprint, has_other_record.then_some(run.now));
     let next = if is_ours {
-        presence_after(&known, true, false, (run.behaviour.hides)(&known.repository))
+        presence_after(&known, true, false, true, (run.behaviour.hides)(&known.repository))
     } else {
         Presence::Moved { to: moved_to }
     };

@@ -56,7 +56,7 @@ pub(super) async fn backfilling(
         stages(&last, true);
     }
     unserved.extend(mark_forbidden(run, lease, record, &report.unreadable).await?);
-    for repo in welcome_back(run, lease, &report.readable_again).await? {
+    for repo in welcome_back(run, lease, record, &report.readable_again).await? {
         unserved.remove(&repo);
     }
     note_refused(record, &report.refused);

@@ -44,6 +44,7 @@ pub(super) async fn discovery(run: &Run<'_>, lease: &CrawlLease, record: &mut Sy
     record.sweep = found.swept;
     record.repositories.seen = found.seen;
     record.repositories.hidden = found.hidden;
+    record.repositories.inaccessible = found.inaccessible;
     record.repositories.new = found.new;
     record.repositories.changed = found.changed.len() as u64;
     record.repositories.gone = found.gone.len() as u64;

@@ -34,6 +34,10 @@ pub(super) async fn mark_forbidden(
     for known in known(run, |known| is_there(known) && reasons.contains_key(&known.repository.key)).await? {
         let Some(reason) = reasons.get(&known.repository.key) else { continue };
         record.repositories.failed += 1;
+        if known.presence.is_served() {
+            record.repositories.seen = record.repositories.seen.saturating_sub(1);
+            record.repositories.inaccessible += 1;
+        }
         record.errors.push(SyncError {
             repository: Some(known.repository.full_name.clone()),
             stage: "backfill".to_owned(),
@@ -52,6 +56,7 @@ pub(super) async fn mark_forbidden(
 pub(super) async fn welcome_back(
     run: &Run<'_>,
     lease: &CrawlLease,
+    record: &mut SyncRecord,
     readable: &[RepoKey],
 ) -> Result<Vec<RepoKey>, StoreError> {
     let readable: BTreeSet<&RepoKey> = readable.iter().collect();
@@ -67,7 +72,10 @@ pub(super) async fn welcome_back(
         KnownRepository { presence: if is_archived { Presence::Archived } else { Presence::Present }, ..known }
     };
     let back: Vec<KnownRepository> = back.into_iter().map(served).collect();
-    let keys = back.iter().map(|known| known.repository.key.clone()).collect();
+    let keys: Vec<RepoKey> = back.iter().map(|known| known.repository.key.clone()).collect();
+    let counts = &mut record.repositories;
+    counts.seen += keys.len() as u64;
+    counts.inaccessible = counts.inaccessible.saturating_sub(keys.len() as u64);
     run.store.finish_walk(lease, back, state.discovery.clone()).await?;
     // Its entity was not kept in step meanwhile: the next sync looks again at everything.
     if state.correlated.take().is_some() {

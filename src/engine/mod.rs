@@ -209,6 +209,9 @@ async fn stages(
     run.source.begin_sync().map_err(DiscoverError::Source)?;
     let survey = survey::survey(run, record).await?;
     let mut discovered = discovery(run, lease, record).await?;
+    // Whoever looks while it goes on sees what is counted so far.
+    record.requests = run.source.usage().requests.saturating_sub(run.requests_before);
+    run.store.save_sync(&run.parts.key, record).await?;
     lock(run, lease).await?;
     let unserved = unserved.insert(std::mem::take(&mut discovered.unserved));
 

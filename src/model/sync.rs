@@ -97,6 +97,9 @@ pub struct RepositoryCounts {
     /// Known, listed, and hidden by the filters of the config; not among the seen.
     #[serde(default, skip_serializing_if = "is_none")]
     pub hidden: u64,
+    /// Known, listed, and forbidden below the list; not among the seen.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub inaccessible: u64,
     /// Known to be there after the sync, whether listed again or proven unchanged.
     pub seen: u64,
     /// Met for the first time.

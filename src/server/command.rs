@@ -119,7 +119,7 @@ async fn command(
         };
         // What changes something is told in the log; looking is not.
         let is_told = !request.only_reads() && !matches!(&request, Request::IntegrationDelete { dry_run: true, .. });
-        let asked = request.to_string();
+        let asked = request.to_string().trim_end().to_owned();
         let event = match execute(&app, request, &report).await {
             Ok(answer) => {
                 if is_told {

@@ -8,6 +8,8 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
 
+use crate::commands::reloads::Reloads;
+
 /// Whether the sidecar is ready; shared with its loop.
 #[derive(Debug, Default)]
 pub struct Readiness(AtomicBool);
@@ -20,13 +22,23 @@ impl Readiness {
 }
 
 /// The routes.
-pub fn routes(readiness: Arc<Readiness>) -> Router {
-    Router::new().route("/healthz", get(|| async { "ok\n" })).route("/readyz", get(ready)).with_state(readiness)
+pub fn routes(readiness: Arc<Readiness>, reloads: Arc<Reloads>) -> Router {
+    Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .with_state((readiness, reloads))
 }
 
-async fn ready(State(readiness): State<Arc<Readiness>>) -> (StatusCode, &'static str) {
+async fn ready(State((readiness, reloads)): State<(Arc<Readiness>, Arc<Reloads>)>) -> (StatusCode, &'static str) {
     if readiness.0.load(Ordering::SeqCst) {
-        (StatusCode::OK, "ready\n")
+        match reloads.refused() {
+            None => (StatusCode::OK, "ready\n"),
+            // It works on: whoever restarts it for that would be left without any config.
+            Some(_) => (
+                StatusCode::OK,
+                "ready\nthe config file is refused: the config before it stays in force; the log says why\n",
+            ),
+        }
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "not ready: starting or stopping\n")
     }

@@ -46,7 +46,7 @@ async fn metrics(State(commands): State<Arc<dyn Commands>>) -> Response {
 /// # Errors
 /// The store's.
 pub async fn now(app: &App) -> Result<Now, Failure> {
-    let mut now = Now::default();
+    let mut now = Now { is_config_refused: app.reloads.refused().is_some(), ..Now::default() };
     for one in &app.config.integrations {
         let key = one.key();
         let last_success = match app.metrics.last_success(&one.name) {

@@ -114,7 +114,7 @@ impl Parts {
             .merge(command::routes(self.commands.clone(), &self.run_token))
             .merge(api::routes(self.commands.clone()))
             .merge(ui::routes(self.commands.clone()))
-            .fallback(not_found)
+            .fallback_service(ui::missing(self.commands.clone()))
             .method_not_allowed_fallback(not_allowed)
             .layer(from_fn_with_state(self.access.clone(), access::identify));
         // For everybody: the way in, and what its page looks like.
@@ -152,11 +152,6 @@ impl Base {
         parts.path_and_query = Some(path.parse().ok()?);
         Uri::from_parts(parts).ok()
     }
-}
-
-async fn not_found(uri: Uri) -> Response {
-    let what = format!("there is nothing at {}", escape_control(uri.path()));
-    access::answer(uri.path(), Problem::new(StatusCode::NOT_FOUND, what, "check the address"))
 }
 
 async fn not_allowed(method: Method, uri: Uri) -> Response {

@@ -244,6 +244,28 @@ fn a_forbidden_repository_pauses_and_is_named_p2_9() {
     let record = bench.sync_exits(3);
     assert!(record["errors"].to_string().contains("acme/web-shop"), "{record:#}");
     assert_eq!(record["repositories"]["gone"], 0);
+    // Nobody loses sight of it: counts and lists know it, and its page says what it is.
+    let counts = &record["repositories"];
+    assert_eq!([&counts["seen"], &counts["inaccessible"], &counts["new"]], [1, 1, 2], "{record:#}");
+    let again = bench.sync();
+    assert_eq!([&again["repositories"]["seen"], &again["repositories"]["inaccessible"]], [1, 1], "{again:#}");
+    bench.run(&["sync", "show", text(&again, "/id")]).ok().shows(&["1 seen (1 more cannot be read)"]);
+    let listed = |args: &[&str]| bench.json(&[&["discovered", "list"], args].concat());
+    assert_eq!(listed(&[]).as_array().map(Vec::len), Some(1));
+    assert_eq!(listed(&["--state", "all"]).as_array().map(Vec::len), Some(2));
+    let forbidden = listed(&["--state", "inaccessible"]);
+    assert_eq!(forbidden[0]["state"], "inaccessible");
+    assert!(text(&forbidden, "/0/recommendation/reason").contains("may not be read"), "{forbidden:#}");
+    let shown = bench.run(&["discovered", "show", "web-shop"]).ok();
+    assert!(!shown.stdout.contains("becomes"), "nothing is promised: {}", shown.stdout);
+    shown.shows(&["cannot be read", "may not be read: "]);
+    bench.run(&["discovered", "import", "web-shop"]).exits(4);
+    assert_eq!(bench.json(&["discovered", "import", "--all", "--dry-run"])["rows"].as_array().map(Vec::len), Some(1));
+    // Allowed again, it waits like any other.
+    bench.simulator.world().forbid_repository("acme/web-shop", false);
+    let back = bench.json(&["sync", "now", "--full"])[0].take();
+    assert_eq!(back["repositories"]["seen"], 2, "{back:#}");
+    assert_eq!(listed(&[]).as_array().map(Vec::len), Some(2));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! the one the demo prints.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use catalog_sync::cli::args::Cli;
 use catalog_sync::config::{LoadOptions, schema};
@@ -10,6 +10,7 @@ use clap::{CommandFactory, Parser};
 use regex::Regex;
 use serde_json::Value;
 
+use super::harness::Running;
 use super::layout::root;
 
 fn readme() -> String {
@@ -301,4 +302,48 @@ fn the_decision_shown_is_the_demos() {
         let row = Regex::new(&format!(r"(?m)^acme/\S+ +{action} ")).unwrap();
         assert!(row.is_match(&told), "the demo shows no {action} row:\n{told}");
     }
+}
+
+/// The examples of the API are tried as they are printed, on the demo that prints what they need.
+#[test]
+fn examples_of_the_api_work_as_printed_on_the_demo_p7_1() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let mut demo = Command::new(env!("CARGO_BIN_EXE_catalog-sync"));
+    demo.args(["demo", "--serve"]).env_clear().env("TMPDIR", folder.path()).current_dir(folder.path());
+    let told = std::fs::File::create(&out).unwrap();
+    let _demo = Running(Some(demo.stdout(told).stderr(Stdio::null()).spawn().expect("the program")));
+    let begun = std::time::Instant::now();
+    let said = loop {
+        let said = std::fs::read_to_string(&out).unwrap();
+        if said.contains("Ctrl-C") {
+            break said;
+        }
+        assert!(begun.elapsed().as_secs() < 60, "the demo does not say how to look at it: {said}");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    };
+    // Also where nobody looks at a terminal: an address, and the way in.
+    assert!(said.contains("/login?code="), "{said}");
+    let export = said.lines().map(str::trim).find(|line| line.starts_with("export CATALOG_SYNC_API=")).expect("a line");
+    let block = blocks(&readme(), &["sh"]).into_iter().find(|block| block.contains("$api/imports")).expect("examples");
+    assert!(block.matches("curl ").count() >= 6, "{block}");
+    std::fs::write(folder.path().join(".curlrc"), "fail\nmax-time = 60\n").unwrap();
+    // What each line says is parted; the lines are those of the README.
+    let script = format!("set -euo pipefail\n{export}\n{}", block.replace('\n', "\necho; echo @@@\n"));
+    let tried = Command::new("bash")
+        .args(["-c", &script])
+        .env("CURL_HOME", folder.path())
+        .env("no_proxy", "127.0.0.1")
+        .output()
+        .expect("bash runs");
+    let text = String::from_utf8(tried.stdout).unwrap();
+    assert!(tried.status.success(), "{text}\n{}", String::from_utf8_lossy(&tried.stderr));
+    let parts: Vec<&str> = text.split("@@@").map(str::trim).filter(|part| !part.is_empty()).collect();
+    let [list, preview, events, imported, begun] = parts.as_slice() else { panic!("{} parts: {text}", parts.len()) };
+    let json = |part: &str| serde_json::from_str::<Value>(part).unwrap_or_else(|error| panic!("{error}: {part}"));
+    assert!(json(list)["total"].as_u64().is_some_and(|total| total >= 2), "{list}");
+    assert_eq!(json(preview)["rows"][0]["repository"]["full_name"], "acme/payments-api", "{preview}");
+    assert!(events.contains("event: row") && events.contains("event: ended"), "{events}");
+    assert!(json(imported)["total"].as_u64().is_some_and(|total| total >= 1), "{imported}");
+    assert!(json(begun)[0]["id"].is_string(), "{begun}");
 }

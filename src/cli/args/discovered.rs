@@ -76,6 +76,8 @@ pub enum StateFilter {
     Ignored,
     /// Hidden by a filter of the config.
     Hidden,
+    /// Listed, and may not be read.
+    Inaccessible,
     /// All of them.
     All,
 }

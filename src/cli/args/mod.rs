@@ -204,7 +204,7 @@ pub struct Check {
 /// `run`.
 #[derive(Clone, Debug, Args)]
 pub struct Run {
-    /// Address of API and health; outranks `server.listen` [env: CATALOG_SYNC_LISTEN]
+    /// Address of pages, API and health; outranks `server.listen` [env: CATALOG_SYNC_LISTEN]
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub listen: Option<String>,
 }

@@ -8,7 +8,7 @@ use crate::model::Action;
 
 pub(super) fn discovered(screen: &Screen, rows: &[DiscoveredRow]) -> String {
     if rows.is_empty() {
-        return "nothing awaits a decision; `sync now` discovers, `--state all` shows ignored and hidden repositories, too".to_owned();
+        return "nothing awaits a decision; `sync now` discovers, `--state all` shows those that are ignored, hidden or cannot be read, too".to_owned();
     }
     let several = rows.iter().any(|row| row.integration != rows[0].integration);
     let name = |row: &DiscoveredRow| {
@@ -23,8 +23,8 @@ pub(super) fn discovered(screen: &Screen, rows: &[DiscoveredRow]) -> String {
         &["DETECTED AT (UTC)", "OWNER", "KIND", "TYPE", "WHY"],
         rows.iter().map(|row| {
             let tone = match (row.state, row.recommendation.action) {
+                (DiscoveredState::Inaccessible, _) | (_, Action::Conflict) => Tone::Attention,
                 (DiscoveredState::Ignored | DiscoveredState::Hidden, _) | (_, Action::None) => Tone::Faint,
-                (_, Action::Conflict) => Tone::Attention,
                 (_, Action::Register | Action::Merge) => Tone::Good,
             };
             let mut why = vec![row.recommendation.reason.clone()];
@@ -62,7 +62,11 @@ pub(super) fn explain(_screen: &Screen, explained: &Explained) -> String {
     let mut text = Vec::new();
     if let Some(row) = &explained.row {
         let (name, url) = (&row.repository.full_name, &row.repository.url);
-        text.push(format!("{name}  {url}  {} since {} UTC", row.state.as_str(), minute(row.detected_at)));
+        let state = match row.state {
+            DiscoveredState::Inaccessible => "cannot be read; detected at".to_owned(),
+            state => format!("{} since", state.as_str()),
+        };
+        text.push(format!("{name}  {url}  {state} {} UTC", minute(row.detected_at)));
         let label = if row.state == DiscoveredState::Ignored { "set aside" } else { "imported before" };
         text.extend(row.tombstone.iter().map(|tombstone| format!("{label}: {tombstone}")));
     }

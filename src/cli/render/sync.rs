@@ -2,6 +2,7 @@
 
 use crate::cli::output::{Screen, Styled, Tone, count, duration, minute};
 use crate::error::escape_control;
+use crate::model::sync::RepositoryCounts;
 use crate::model::{Outcome, Secondary, SecondaryCounts, SyncError, SyncRecord, Trigger};
 
 pub(super) fn syncs(screen: &Screen, records: &[SyncRecord]) -> String {
@@ -20,6 +21,8 @@ pub fn history(screen: &Screen, records: &[SyncRecord]) -> String {
         return "no sync yet: `catalog-sync sync now`".to_owned();
     }
     let rows = records.iter().map(|record| {
+        // Nothing is counted before it has ended.
+        let counted = |number: String| if record.outcome == Outcome::Running { "…".to_owned() } else { number };
         let backlog = |kind: &Option<SecondaryCounts>| {
             kind.as_ref().map_or_else(String::new, |kind| format!("{} (+{})", kind.stored, kind.backlog))
         };
@@ -30,12 +33,12 @@ pub fn history(screen: &Screen, records: &[SyncRecord]) -> String {
             duration(record.duration_ms).into(),
             record.trigger.as_str().into(),
             Styled::new(record.outcome.as_str(), tone_of(record.outcome)),
-            record.requests.to_string().into(),
-            format!("{} (+{})", record.repositories.seen, record.repositories.new).into(),
-            (record.imported.registered + record.imported.merged).to_string().into(),
-            backlog(&record.secondary.pull_requests).into(),
-            backlog(&record.secondary.commits).into(),
-            record.errors.len().to_string().into(),
+            counted(record.requests.to_string()).into(),
+            counted(format!("{} (+{})", record.repositories.seen, record.repositories.new)).into(),
+            counted((record.imported.registered + record.imported.merged).to_string()).into(),
+            counted(backlog(&record.secondary.pull_requests)).into(),
+            counted(backlog(&record.secondary.commits)).into(),
+            counted(record.errors.len().to_string()).into(),
         ]
     });
     screen.table_of(
@@ -60,6 +63,9 @@ pub fn history(screen: &Screen, records: &[SyncRecord]) -> String {
 
 pub(super) fn sync(screen: &Screen, record: &SyncRecord) -> String {
     let mut text = Vec::new();
+    if record.outcome == Outcome::Running {
+        return running(record);
+    }
     let left = record.requests_remaining.map_or_else(String::new, |left| format!(", {left} left in this hour"));
     let repositories = &record.repositories;
     // What broke off tells by its error how far it came.
@@ -78,12 +84,12 @@ pub(super) fn sync(screen: &Screen, record: &SyncRecord) -> String {
         record.requests,
         if record.requests == 1 { "" } else { "s" },
     ));
-    let hidden = match repositories.hidden {
-        0 => String::new(),
-        hidden => format!(" ({hidden} more hidden by filters)"),
-    };
+    let more = [(repositories.hidden, "more hidden by filters"), (repositories.inaccessible, "more cannot be read")];
+    let more: Vec<String> =
+        more.iter().filter(|(number, _)| *number > 0).map(|(number, what)| format!("{number} {what}")).collect();
+    let more = if more.is_empty() { String::new() } else { format!(" ({})", more.join(", ")) };
     text.push(format!(
-        "repositories   {} seen{hidden}, {} new, {} changed, {} gone, {} failed",
+        "repositories   {} seen{more}, {} new, {} changed, {} gone, {} failed",
         repositories.seen, repositories.new, repositories.changed, repositories.gone, repositories.failed
     ));
     let waiting = &record.recommendations;
@@ -126,6 +132,23 @@ pub(super) fn sync(screen: &Screen, record: &SyncRecord) -> String {
         text.push(format!("all of them    catalog-sync sync show {} --output json", record.id));
     }
     let _ = screen;
+    text.iter().map(|line| escape_control(line)).collect::<Vec<_>>().join("\n")
+}
+
+/// What is known of one that runs: the rest is counted when it has ended.
+fn running(record: &SyncRecord) -> String {
+    let mut text = vec![format!(
+        "{}  {}  running since {} UTC, for {}",
+        record.integration,
+        record.id,
+        minute(record.started_at),
+        duration(record.duration_ms)
+    )];
+    let RepositoryCounts { seen, new, changed, gone, .. } = record.repositories;
+    if record.repositories != RepositoryCounts::default() {
+        text.push(format!("repositories   {seen} seen, {new} new, {changed} changed, {gone} gone"));
+    }
+    text.push("everything else is counted when it has ended".to_owned());
     text.iter().map(|line| escape_control(line)).collect::<Vec<_>>().join("\n")
 }
 

@@ -59,6 +59,7 @@ pub async fn discovered(
             StateFilter::Pending => Some(DiscoveredState::Pending),
             StateFilter::Ignored => Some(DiscoveredState::Ignored),
             StateFilter::Hidden => Some(DiscoveredState::Hidden),
+            StateFilter::Inaccessible => Some(DiscoveredState::Inaccessible),
         };
         let action = filter.action;
         asked.add(

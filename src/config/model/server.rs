@@ -28,6 +28,8 @@ pub struct Server {
     pub identity: Option<Identity>,
     /// Whether the UI may write rules files.
     pub edit_rules: bool,
+    /// Whether the UI may add integrations to the config file.
+    pub edit_config: bool,
 }
 
 /// Certificate and key of the listener.

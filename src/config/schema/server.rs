@@ -26,6 +26,9 @@ blocks! {
         /// Whether the web UI may write rules files.
         #[schemars(extend("default" = false))]
         edit_rules: Option<bool>,
+        /// Whether the web UI may add integrations to this file.
+        #[schemars(extend("default" = false))]
+        edit_config: Option<bool>,
     }
 
     /// Certificate and key of the listener.

@@ -22,7 +22,11 @@ use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::request::Parts;
+<<<<<<< HEAD
 use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+=======
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+>>>>>>> 1f1c0ee (ui: nothing untrue, nothing lost from sight, and the config written where it allows that)
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 
@@ -233,6 +237,11 @@ pub async fn our_host(State(access): State<Arc<Access>>, mut request: Request, n
 /// What the request calls us: an extension of those that were let through.
 #[derive(Clone)]
 struct Authority(String);
+
+/// What a request that was let through calls us: `127.0.0.1:8321`.
+pub fn authority_of(parts: &Parts) -> String {
+    parts.extensions.get::<Authority>().map(|authority| authority.0.clone()).unwrap_or_default()
+}
 
 /// Lets in who is known, as a [`Caller`] on the request.
 pub async fn identify(State(access): State<Arc<Access>>, mut request: Request, next: Next) -> Response {

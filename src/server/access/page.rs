@@ -65,6 +65,10 @@ pub fn problem(problem: &Problem) -> Response {
     (problem.status(), Html(whole("", "It did not work", &body))).into_response()
 }
 
+/// As on every other page.
+const LOGO: &str = "<svg class=\"icon\" viewBox=\"0 0 16 16\" aria-hidden=\"true\" focusable=\"false\"><path \
+                    d=\"M13 6.5A5.2 5.2 0 0 0 3.6 5M3 9.5A5.2 5.2 0 0 0 12.4 11M3.2 2v3.2h3.2M12.8 14v-3.2H9.6\"/></svg>";
+
 fn whole(base: &str, title: &str, body: &str) -> String {
     let (base, style, icon) = (escaped(base), asset_address("style.css"), asset_address("icon.svg"));
     format!(
@@ -73,7 +77,7 @@ fn whole(base: &str, title: &str, body: &str) -> String {
          <meta name=\"color-scheme\" content=\"light dark\">\n\
          <title>{title} · catalog-sync</title>\n<link rel=\"icon\" type=\"image/svg+xml\" href=\"{base}{icon}\">\n\
          <link rel=\"stylesheet\" href=\"{base}{style}\">\n</head>\n<body>\n\
-         <header class=\"top\"><div><a class=\"brand\" href=\"{base}/\">catalog-sync</a></div></header>\n\
+         <header class=\"top\"><div><a class=\"brand\" href=\"{base}/\">{LOGO} catalog-sync</a></div></header>\n\
          <main>\n<section class=\"panel login form\">\n<h1>{title}</h1>\n{body}</section>\n</main>\n</body>\n</html>\n"
     )
 }

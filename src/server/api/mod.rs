@@ -14,7 +14,7 @@ mod imports;
 mod input;
 mod integrations;
 mod openapi;
-mod page;
+pub mod page;
 mod reply;
 mod repositories;
 mod route;
@@ -67,7 +67,6 @@ pub fn routes(commands: Arc<dyn Commands>) -> Router {
     let mut by_path: BTreeMap<&'static str, Vec<Route>> = BTreeMap::new();
     let table = table();
     let document = openapi::document(&table).to_string();
-    let shown = page::page(&table);
     for route in table {
         by_path.entry(route.path).or_default().push(route);
     }
@@ -78,12 +77,8 @@ pub fn routes(commands: Arc<dyn Commands>) -> Router {
         router = router.route(&format!("{BASE}{path}"), method);
     }
     let json = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
-    let html = [(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"))];
-    let css = [(header::CONTENT_TYPE, HeaderValue::from_static("text/css; charset=utf-8"))];
     router
         .route(OPENAPI, get(async move || (json, document)).fallback(only_get))
-        .route("/api", get(async move || (html, shown)).fallback(only_get))
-        .route("/api/page.css", get(async move || (css, page::CSS)).fallback(only_get))
         .route("/api/{*rest}", any(nothing_here))
 }
 

@@ -6,8 +6,8 @@ use schemars::generate::SchemaSettings;
 use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
+use super::BASE;
 use super::route::{For, Route};
-use super::{BASE, OPENAPI};
 use crate::server::problem::Problem;
 
 /// Refusals that any route may give: who asks is not known, may not, is too fast, asks for another host; and what we
@@ -223,6 +223,3 @@ fn without_null(mut schema: Value) -> Value {
     }
     schema
 }
-
-/// Where it is served, for pages that point to it.
-pub(super) const PLACE: &str = OPENAPI;

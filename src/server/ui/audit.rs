@@ -1,7 +1,9 @@
 //! `/audit`: who did what, when, from where, and what came of it.
 
 use askama::Template;
+use askama::filters::Safe;
 
+use super::escape::exact;
 use super::fields::query;
 use super::frame::{Asked, Frame, Page, page_of};
 use super::integration::astray;
@@ -20,6 +22,12 @@ struct Audit {
     rows: Vec<Row>,
     after: Option<String>,
     is_first: bool,
+    /// Whose changes, as it goes back into its field.
+    by: Safe<String>,
+    integration: String,
+    /// Integrations to choose from.
+    names: Vec<String>,
+    is_filtered: bool,
 }
 
 struct Row {
@@ -34,12 +42,14 @@ struct Row {
 
 pub(super) async fn show(asked: Asked) -> Page {
     let before = asked.query.trimmed("before");
-    let filter = AuditFilter { before: before.clone(), by: None, integration: asked.query.trimmed("i"), limit: ROWS };
+    let (by, integration) = (asked.query.trimmed("by"), asked.query.trimmed("i"));
+    let filter = AuditFilter { before: before.clone(), by: by.clone(), integration: integration.clone(), limit: ROWS };
     let Answer::Audit(entries) = asked.ask(Request::AuditList(filter)).await? else {
         return Err(asked.trouble(astray()));
     };
     let after = entries.last().filter(|_| entries.len() == ROWS).map(|last| {
-        let fields = [("before", last.id.as_str()), ("i", asked.query.one("i").unwrap_or_default())];
+        let kept = |name| asked.query.one(name).unwrap_or_default();
+        let fields = [("before", last.id.as_str()), ("by", kept("by")), ("i", kept("i"))];
         format!("{}/audit?{}", asked.base, query(fields))
     });
     let rows = entries.iter().map(|entry| Row {
@@ -57,5 +67,14 @@ pub(super) async fn show(asked: Asked) -> Page {
         },
         detail: entry.detail.clone().unwrap_or_default(),
     });
-    Ok(page_of(&Audit { f: asked.frame("Audit", "audit"), rows: rows.collect(), after, is_first: before.is_none() }))
+    Ok(page_of(&Audit {
+        f: asked.frame("Audit", "audit"),
+        rows: rows.collect(),
+        after,
+        is_first: before.is_none(),
+        is_filtered: by.is_some() || integration.is_some(),
+        by: exact(&by.unwrap_or_default()),
+        integration: integration.unwrap_or_default(),
+        names: asked.app.visible().map(|one| one.name.clone()).collect(),
+    }))
 }

@@ -4,7 +4,7 @@ use askama::Template;
 use axum::extract::Path;
 
 use super::frame::{Asked, Frame, Page, page_of};
-use super::integration::{Head, head, row as integration_row};
+use super::integration::{Head, head, row as integration_row, title};
 use super::words::took;
 use crate::commands::answer::IntegrationRow;
 use crate::config::filters::RepositoryGlob;
@@ -44,7 +44,13 @@ pub(super) async fn show(asked: Asked, Path(name): Path<String>) -> Page {
         None => String::new(),
     };
     let auto_import = integration.map(|_| auto_import(&row));
-    Ok(page_of(&Configuration { f: asked.frame(row.name, "integrations"), h, groups, file, auto_import }))
+    Ok(page_of(&Configuration {
+        f: asked.frame(title("configuration", &row.name), "integrations"),
+        h,
+        groups,
+        file,
+        auto_import,
+    }))
 }
 
 fn auto_import(row: &IntegrationRow) -> AutoImport {

@@ -1,12 +1,14 @@
 //! `/i/NAME/discovered`: what awaits a decision. The address holds the whole state of the list, so that it can be shared.
 
 use askama::Template;
+use askama::filters::Safe;
 use axum::body::Bytes;
 use axum::extract::Path;
 
+use super::escape::exact;
 use super::fields::{Fields, query, with_query};
 use super::frame::{Asked, Frame, Page, Trouble, page_of};
-use super::integration::{Confirm, Head, astray, head, row as integration_row};
+use super::integration::{Confirm, Head, astray, head, points, row as integration_row, title};
 use super::words::{Moment, Sums, count, outside, thousands};
 use crate::commands::answer::{DiscoveredRow, DiscoveredState, Page as Rows};
 use crate::commands::request::{Answer, DiscoveredFilter, DiscoveredSort, Paging, Request, StateFilter};
@@ -21,7 +23,7 @@ pub(super) struct Query {
     pub(super) search: String,
     /// `register`, `merge`, `conflict`, `none`, or nothing.
     pub(super) action: &'static str,
-    /// `ignored`, `hidden`, or nothing: pending.
+    /// `ignored`, `hidden`, `inaccessible`, or nothing: pending.
     pub(super) state: &'static str,
     pub(super) project: String,
     pub(super) sort: &'static str,
@@ -33,6 +35,8 @@ pub(super) struct Query {
     pub(super) text: String,
 }
 
+/// State of those that are listed and may not be read.
+const INACCESSIBLE: &str = "inaccessible";
 const ACTIONS: [Action; 4] = [Action::Register, Action::Merge, Action::Conflict, Action::None];
 const SORTS: [(&str, &str); 5] = [
     ("", "By name"),
@@ -48,7 +52,7 @@ impl Query {
         let mut query = Self {
             search: fields.trimmed("q").unwrap_or_default(),
             action: ACTIONS.map(Action::as_str).into_iter().find(|word| Some(*word) == said).unwrap_or_default(),
-            state: ["ignored", "hidden"]
+            state: ["ignored", "hidden", INACCESSIBLE]
                 .into_iter()
                 .find(|word| Some(*word) == fields.one("state"))
                 .unwrap_or_default(),
@@ -84,6 +88,7 @@ impl Query {
             state: Some(match self.state {
                 "ignored" => StateFilter::Ignored,
                 "hidden" => StateFilter::Hidden,
+                INACCESSIBLE => StateFilter::Inaccessible,
                 _ => StateFilter::Pending,
             }),
             search: Some(self.search.clone()).filter(|search| !search.is_empty()),
@@ -110,6 +115,7 @@ struct Discovered {
     f: Frame,
     h: Head,
     query: Query,
+    searched: Safe<String>,
     projects: Vec<String>,
     sorts: [(&'static str, &'static str); 5],
     segments: Vec<Segment>,
@@ -170,7 +176,7 @@ pub(super) async fn show(asked: Asked, Path(name): Path<String>) -> Page {
     let page = asked.page(query.filter(&h.name), query.paging(ROWS)).await?;
     // What the other segments hold, with the same search: a look at each, without rows.
     let mut numbers = Vec::new();
-    for state in ["", "ignored", "hidden"] {
+    for state in ["", "ignored", "hidden", INACCESSIBLE] {
         let other = Query { action: "", state, ..query.clone() };
         let of_it = asked.page(other.filter(&h.name), Paging { limit: 1, ..Paging::default() }).await?;
         numbers.push((Sums::of_counts(&of_it.counts), of_it.total));
@@ -189,14 +195,15 @@ pub(super) async fn show(asked: Asked, Path(name): Path<String>) -> Page {
     });
     let is_filtered = query.text != super::fields::query([("state", query.state)]);
     let nothing = numbers.iter().all(|(_, number)| *number == 0) && query.search.is_empty() && query.project.is_empty();
-    let segments = segments(&path, &query, numbers[0].0, numbers[1].1, numbers[2].1);
+    let segments = segments(&path, &query, numbers[0].0, [numbers[1].1, numbers[2].1, numbers[3].1]);
     let of_filter = Sums::of_counts(&page.counts);
     let sums = ACTIONS
         .into_iter()
         .find(|action| action.as_str() == query.action)
         .map_or(of_filter, |action| of_filter.only(action));
     Ok(page_of(&Discovered {
-        f: asked.frame(h.name.clone(), "integrations"),
+        f: asked.frame(title("discovered", &h.name), "integrations"),
+        searched: exact(&query.search),
         nothing_yet: nothing_yet(&integration, nothing),
         projects: page.projects,
         sorts: SORTS,
@@ -235,6 +242,7 @@ fn none_words(query: &Query, is_filtered: bool) -> String {
     match (query.state, is_filtered) {
         (_, true) => "No repository fits this search and these filters.".to_owned(),
         ("ignored", _) => "Nobody has set a repository aside.".to_owned(),
+        (INACCESSIBLE, _) => "Every repository of the list may be read.".to_owned(),
         ("hidden", _) => "No filter of the config hides a repository.".to_owned(),
         _ => "Every repository is imported, ignored or hidden. The next sync brings what is new.".to_owned(),
     }
@@ -263,7 +271,7 @@ fn nothing_yet(integration: &crate::commands::answer::IntegrationRow, is_empty: 
     })
 }
 
-fn segments(path: &str, query: &Query, sums: Sums, ignored: u64, hidden: u64) -> Vec<Segment> {
+fn segments(path: &str, query: &Query, sums: Sums, [ignored, hidden, forbidden]: [u64; 3]) -> Vec<Segment> {
     let segment = |word: &'static str, label, number: u64, action: &'static str, state: &'static str| Segment {
         word,
         label,
@@ -280,6 +288,9 @@ fn segments(path: &str, query: &Query, sums: Sums, ignored: u64, hidden: u64) ->
     }
     segments.push(segment("ignored", "", ignored, "", "ignored"));
     segments.push(segment("hidden", "", hidden, "", "hidden"));
+    if forbidden > 0 || query.state == INACCESSIBLE {
+        segments.push(segment(INACCESSIBLE, "", forbidden, "", INACCESSIBLE));
+    }
     segments
 }
 
@@ -289,6 +300,7 @@ fn shown(asked: &Asked, h: &Head, at: usize, row: &DiscoveredRow) -> Row {
         DiscoveredState::Pending => recommendation.action.as_str(),
         state => state.as_str(),
     };
+    let (rule, becomes) = by_rule(&recommendation.reason);
     let exists = recommendation.action != Action::Register;
     // That a person decides is what a conflict means.
     let weak = row.needs_review.as_ref().filter(|_| recommendation.action != Action::Conflict);
@@ -302,13 +314,13 @@ fn shown(asked: &Asked, h: &Head, at: usize, row: &DiscoveredRow) -> Row {
         out: outside(&row.repository.url),
         action: recommendation.action.as_str(),
         word,
-        entity: recommendation.entity.clone().unwrap_or_default(),
+        entity: recommendation.entity.clone().or(becomes).unwrap_or_default(),
         entity_href: recommendation
             .entity
             .as_deref()
             .filter(|_| exists)
             .map(|entity| asked.entity_path(entity, &h.name)),
-        rule: by_rule(&recommendation.reason),
+        rule,
         reason: recommendation.reason.clone(),
         kind: row.kind.clone(),
         type_: row.r#type.clone().unwrap_or_default(),
@@ -317,10 +329,16 @@ fn shown(asked: &Asked, h: &Head, at: usize, row: &DiscoveredRow) -> Row {
     }
 }
 
-/// `rule 6: name equals metadata.name` → `name equals metadata.name`: of a list, the rule is what counts.
-fn by_rule(reason: &str) -> String {
-    let rule = reason.strip_prefix("rule ").and_then(|rest| rest.split_once(": "));
-    rule.map_or_else(|| reason.to_owned(), |(_, says)| says.to_owned())
+/// `rule 6: name equals metadata.name` → `name equals metadata.name`: of a list, the rule is what counts. What it becomes
+/// stands where entities stand.
+fn by_rule(reason: &str) -> (String, Option<String>) {
+    if let Some((_, says)) = reason.strip_prefix("rule ").and_then(|rest| rest.split_once(": ")) {
+        return (says.to_owned(), None);
+    }
+    let Some((before, rest)) = reason.split_once("becomes ") else { return (reason.to_owned(), None) };
+    let (entity, behind) = rest.split_once("; ").unwrap_or((rest, ""));
+    let why = [before.trim_end_matches("; ").trim(), behind].into_iter().find(|part| !part.is_empty());
+    (why.unwrap_or_default().to_owned(), Some(entity.to_owned()))
 }
 
 /// Back to the list as it was.
@@ -348,7 +366,7 @@ pub(super) async fn ignore(asked: Asked, Path(name): Path<String>, body: Bytes) 
             lines: vec![
                 "They leave the list, are never imported by themselves, and can be taken back at any time.".to_owned(),
             ],
-            points: Vec::new(),
+            points: points(&fields.names()),
             action: format!("{at}/discovered/ignore"),
             fields: hidden,
             wants_reason: true,
@@ -373,4 +391,22 @@ pub(super) async fn restore(asked: Asked, Path(name): Path<String>, body: Bytes)
     let request = Request::DiscoveredRestore { repositories: repositories.clone(), integration: Some(name.clone()) };
     asked.carry_out(request).await?;
     Ok(back(&asked, &name, &fields, &format!("restored-{}", repositories.len())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::by_rule;
+
+    // P4.1: what a new entity will be called is seen before anybody opens the row.
+    #[test]
+    fn a_row_tells_what_a_repository_becomes_p4_1() {
+        let check = |reason: &str, why: &str, entity: Option<&str>| {
+            assert_eq!(by_rule(reason), (why.to_owned(), entity.map(str::to_owned)), "{reason}");
+        };
+        check("rule 6: name equals metadata.name", "name equals metadata.name", None);
+        let web = Some("component:default/web");
+        check("no entity matches; becomes component:default/web", "no entity matches", web);
+        check("becomes component:default/web; registration is register", "registration is register", web);
+        check("two repositories claim it", "two repositories claim it", None);
+    }
 }

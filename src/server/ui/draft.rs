@@ -1,8 +1,10 @@
 //! `/new`: a new integration by a form. It is looked at live, and then shown as the lines to put into the file (P7.11).
 
 use askama::Template;
+use askama::filters::Safe;
 use axum::body::Bytes;
 
+use super::escape::exact;
 use super::fields::Fields;
 use super::frame::{Asked, Frame, Page, page_of, sentence};
 use super::integration::astray;
@@ -37,21 +39,26 @@ struct New {
     is_sound: bool,
     lines: String,
     file: String,
+    /// The config allows it at all.
+    may_write: bool,
+    is_writable: bool,
+    unwritable: Option<String>,
+    version: String,
 }
 
 /// The draft as the form shows it.
 struct Shown {
-    name: String,
+    name: Safe<String>,
     connector: String,
     catalog: String,
-    workspace: String,
-    description: String,
-    include: String,
-    exclude: String,
-    projects: String,
+    workspace: Safe<String>,
+    description: Safe<String>,
+    include: Safe<String>,
+    exclude: Safe<String>,
+    projects: Safe<String>,
     registration: String,
     kind: String,
-    type_: String,
+    type_: Safe<String>,
     rules: String,
     every: String,
     start_date: String,
@@ -83,13 +90,35 @@ pub(super) async fn form(asked: Asked) -> Page {
 
 pub(super) async fn check(asked: Asked, body: Bytes) -> Page {
     asked.wants_edit()?;
+    let draft = read(&Fields::parse(&body));
+    let Answer::Drafted(drafted) = asked.carry_out(Request::IntegrationDraft(Box::new(draft.clone()))).await? else {
+        return Err(asked.trouble(astray()));
+    };
+    Ok(page(&asked, &draft, Some(*drafted)))
+}
+
+/// Writes what was checked into the config, where that is allowed.
+pub(super) async fn write(asked: Asked, body: Bytes) -> Page {
+    asked.wants_edit()?;
     let fields = Fields::parse(&body);
+    let draft = Box::new(read(&fields));
+    let (name, instead_of) = (draft.name.clone(), fields.one("version").unwrap_or_default().to_owned());
+    asked.carry_out(Request::IntegrationCreate { draft, instead_of }).await?;
+    // Read again at once: whoever wrote it is led to it.
+    let at = asked.integration_path(&name);
+    match asked.is_in_config(&name).await {
+        true => Ok(asked.to(&format!("{at}/discovered"), "done=created")),
+        false => Ok(asked.to(&format!("{}/", asked.base), "done=created")),
+    }
+}
+
+fn read(fields: &Fields) -> IntegrationDraft {
     let list = |name: &str| {
         let text = fields.trimmed(name).unwrap_or_default();
         let parts = text.split([',', ' ', '\n']).map(str::trim).filter(|part| !part.is_empty());
         parts.map(str::to_owned).collect::<Vec<_>>()
     };
-    let draft = IntegrationDraft {
+    IntegrationDraft {
         name: fields.trimmed("name").unwrap_or_default(),
         connector: fields.trimmed("connector").unwrap_or_default(),
         catalog: fields.trimmed("catalog").unwrap_or_default(),
@@ -107,11 +136,7 @@ pub(super) async fn check(asked: Asked, body: Bytes) -> Page {
         update_every: fields.trimmed("every"),
         start_date: fields.trimmed("start_date"),
         auto_import: fields.has("auto_import"),
-    };
-    let Answer::Drafted(drafted) = asked.carry_out(Request::IntegrationDraft(Box::new(draft.clone()))).await? else {
-        return Err(asked.trouble(astray()));
-    };
-    Ok(page(&asked, &draft, Some(*drafted)))
+    }
 }
 
 fn page(asked: &Asked, draft: &IntegrationDraft, drafted: Option<Drafted>) -> axum::response::Response {
@@ -134,19 +159,23 @@ fn page(asked: &Asked, draft: &IntegrationDraft, drafted: Option<Drafted>) -> ax
         faults: drafted.iter().flat_map(|drafted| drafted.faults.iter().cloned().map(sentence)).collect(),
         found,
         lines: drafted.as_ref().map(|drafted| drafted.lines.clone()).unwrap_or_default(),
+        may_write: config.server.edit_config,
+        is_writable: drafted.as_ref().is_some_and(|drafted| drafted.is_writable),
+        unwritable: drafted.as_ref().and_then(|drafted| drafted.unwritable.clone()),
+        version: drafted.as_ref().map(|drafted| drafted.version.clone()).unwrap_or_default(),
         file: drafted.map(|drafted| drafted.file).unwrap_or_default(),
         draft: Shown {
-            name: draft.name.clone(),
+            name: exact(&draft.name),
             connector: draft.connector.clone(),
             catalog: draft.catalog.clone(),
-            workspace: or_nothing(&draft.workspace),
-            description: or_nothing(&draft.description),
-            include: draft.include.join(", "),
-            exclude: draft.exclude.join(", "),
-            projects: draft.projects.join(", "),
+            workspace: exact(&or_nothing(&draft.workspace)),
+            description: exact(&or_nothing(&draft.description)),
+            include: exact(&draft.include.join(", ")),
+            exclude: exact(&draft.exclude.join(", ")),
+            projects: exact(&draft.projects.join(", ")),
             registration: draft.registration.clone().unwrap_or_else(|| "register_and_merge".to_owned()),
             kind: or_nothing(&draft.kind),
-            type_: or_nothing(&draft.r#type),
+            type_: exact(&or_nothing(&draft.r#type)),
             rules: or_nothing(&draft.rules),
             every: or_nothing(&draft.update_every),
             start_date: or_nothing(&draft.start_date),

@@ -79,14 +79,10 @@ pub(super) async fn show(asked: Asked, Path(entity): Path<String>) -> Page {
         by: link.imported_by.clone(),
         is_missing: link.link_state != "active",
     });
-    let relations = e.relations.iter().map(|(how, entity)| Relation {
-        how: in_words(how),
-        entity: entity.clone(),
-        // `team-a` alone names a group that may be anything.
-        href: entity.contains(':').then(|| {
-            let full = if entity.contains('/') { entity.clone() } else { entity.replacen(':', ":default/", 1) };
-            asked.entity_path(&full, &e.integration)
-        }),
+    let relations = e.relations.iter().map(|one| Relation {
+        how: in_words(&one.how),
+        entity: one.named.clone(),
+        href: one.entity.as_deref().map(|entity| asked.entity_path(entity, &e.integration)),
     });
     let name = e.title.clone().unwrap_or_else(|| e.entity.rsplit('/').next().unwrap_or_default().to_owned());
     Ok(page_of(&EntityPage {

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-use askama::filters::{Escaper, Html};
+use askama::filters::{Escaper, Html, Safe};
 
 use crate::error::is_invisible;
 
@@ -28,6 +28,14 @@ impl Escaper for Shown {
     }
 }
 
+/// What a form sends back to us as it was: HTML alone is escaped, for `\u{…}` would come back as these very letters.
+pub(super) fn exact(text: &str) -> Safe<String> {
+    let mut escaped = String::with_capacity(text.len());
+    // Writing into a text cannot fail.
+    let _ = Html.write_escaped_str(&mut escaped, text);
+    Safe(escaped)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -46,5 +54,17 @@ mod tests {
         check("a\u{202e}b\u{200b}", "a\\u{202e}b\\u{200b}");
         check("a\u{1b}[31m\r\nb\tc", "a\\u{1b}[31m\\u{d}\nb\tc");
         check("größer", "größer");
+    }
+
+    // P7.3: what a form takes back comes back as it was, invisible characters included.
+    #[test]
+    fn what_is_sent_back_is_not_changed_by_showing_it_p7_3() {
+        #[derive(askama::Template)]
+        #[template(source = "<textarea>{{ text }}</textarea>", ext = "html")]
+        struct Box {
+            text: Safe<String>,
+        }
+        let shown = askama::Template::render(&Box { text: exact("\u{200d}</textarea>&\u{202e}") }).unwrap();
+        assert_eq!(shown, "<textarea>\u{200d}&#60;/textarea&#62;&#38;\u{202e}</textarea>");
     }
 }

@@ -4,11 +4,11 @@
 use askama::Template;
 use axum::extract::Path;
 
-use super::fields::query;
+use super::fields::{NO_VERSION, query};
 use super::frame::{Asked, Frame, Page, page_of, sentence};
 use super::integration::astray;
 use super::words::{Moment, outside};
-use crate::commands::answer::DiscoveredState;
+use crate::commands::answer::{DiscoveredRow, DiscoveredState};
 use crate::commands::request::{Answer, Explained, Request};
 use crate::config::Registration;
 use crate::correlate::{Explanation, Tried};
@@ -22,6 +22,10 @@ pub(super) struct Why {
     /// Path of the integration.
     at: String,
     id: String,
+    /// The same as a list selects it: with the version that is shown, and the full name.
+    picked: String,
+    /// What to do, where the rules know.
+    recommended: Option<AsRecommended>,
     /// Tells its fields from those of another explanation on the page.
     tag: String,
     back: String,
@@ -44,6 +48,12 @@ pub(super) struct Why {
     kinds: [&'static str; 4],
     kind: String,
     type_: String,
+}
+
+/// What is recommended, as a button.
+struct AsRecommended {
+    words: String,
+    verb: &'static str,
 }
 
 pub(super) struct Named {
@@ -84,6 +94,8 @@ struct Repository {
     f: Frame,
     w: Why,
     name: String,
+    /// Project, language and the like.
+    lead: String,
     integration: String,
     out: Option<String>,
     facts: Vec<(&'static str, String)>,
@@ -111,16 +123,41 @@ pub(super) async fn show(asked: Asked, Path(id): Path<String>) -> Page {
     };
     // However it was named in the address.
     let id = row.or(imported).map_or(id, |(repository, _)| repository.id.clone());
-    let w = why(&asked, &id, &integration, &explained);
+    let w = why(&asked, &id, &name, &integration, &explained);
     if asked.query.one("in") == Some("row") {
         return Ok(page_of(&InRow { f: asked.frame(name, "integrations"), w }));
     }
+    let about = &explained.about;
     let mut facts = vec![("Integration", integration.clone())];
+    facts.extend(about.description.clone().map(|text| ("Description", text)));
+    facts.extend(about.project.clone().map(|key| ("Project", key)));
+    facts.extend(about.language.clone().map(|language| ("Language", language)));
+    facts.extend(about.default_branch.clone().map(|branch| ("Default branch", branch)));
+    facts.push(("Visibility", if about.is_private { "private" } else { "public" }.to_owned()));
+    if about.is_fork {
+        facts.push(("Fork", "yes".to_owned()));
+    }
+    let told = |at| {
+        let Moment { exact, ago, .. } = Moment::new(asked.now(), at);
+        if ago.starts_with("20") { exact } else { format!("{ago} ({exact})") }
+    };
+    facts.extend(about.last_activity_at.map(|at| ("Last activity", told(at))));
+    facts.extend(about.created_at.map(|at| ("Created", told(at))));
+    if !about.former_names.is_empty() {
+        facts.push(("Formerly", about.former_names.join(", ")));
+    }
     if let Some(row) = &explained.row {
-        facts.push(("State", row.state.as_str().to_owned()));
+        let state = match row.state {
+            DiscoveredState::Inaccessible => "cannot be read",
+            state => state.as_str(),
+        };
+        facts.push(("State", state.to_owned()));
         facts.extend(row.owner.clone().map(|owner| ("Owner", owner)));
         facts.extend(row.tombstone.clone().map(|tombstone| ("Before", tombstone)));
         facts.extend(row.hidden_by.clone().map(|filter| ("Hidden by", filter)));
+    }
+    if explained.row.is_none() {
+        facts.push(("State", about.state.clone()));
     }
     facts.push(("Id", id));
     let links = explained.imported.iter().map(|link| LinkRow {
@@ -132,6 +169,7 @@ pub(super) async fn show(asked: Asked, Path(id): Path<String>) -> Page {
     });
     Ok(page_of(&Repository {
         f: asked.frame(name.clone(), "integrations"),
+        lead: about.description.clone().unwrap_or_default(),
         detected: explained.row.as_ref().map(|row| Moment::new(asked.now(), row.detected_at)),
         links: links.collect(),
         w,
@@ -146,7 +184,7 @@ fn named(asked: &Asked, entity: &str, integration: &str) -> Named {
     Named { text: entity.to_owned(), href: asked.entity_path(entity, integration) }
 }
 
-fn why(asked: &Asked, id: &str, integration: &str, explained: &Explained) -> Why {
+fn why(asked: &Asked, id: &str, name: &str, integration: &str, explained: &Explained) -> Why {
     let explanation: &Explanation = &explained.explanation;
     let row = explained.row.as_ref();
     let entity_of = |entity: &crate::model::EntityRef| named(asked, entity.as_str(), integration);
@@ -155,7 +193,10 @@ fn why(asked: &Asked, id: &str, integration: &str, explained: &Explained) -> Why
     if action != Action::Conflict {
         reasons.extend(explanation.withheld.iter().map(|because| format!("Never unseen: {because}.")));
     }
+    let version = row.map_or(NO_VERSION, |row| row.version.as_str());
     Why {
+        picked: format!("{id} {version} {name}"),
+        recommended: row.and_then(as_recommended),
         at: asked.integration_path(integration),
         id: id.to_owned(),
         tag: id.chars().filter(char::is_ascii_alphanumeric).collect(),
@@ -163,6 +204,7 @@ fn why(asked: &Asked, id: &str, integration: &str, explained: &Explained) -> Why
         word: match row.map(|row| row.state) {
             Some(DiscoveredState::Ignored) => "ignored",
             Some(DiscoveredState::Hidden) => "hidden",
+            Some(DiscoveredState::Inaccessible) => "inaccessible",
             _ => action.as_str(),
         },
         entity: explanation.entity.as_ref().filter(|_| action != Action::Register).map(entity_of),
@@ -197,12 +239,29 @@ fn why(asked: &Asked, id: &str, integration: &str, explained: &Explained) -> Why
             .map(|near| Near { entity: entity_of(&near.entity), why: near.why.clone() })
             .collect(),
         rules: explanation.rules.iter().map(rule).collect(),
-        is_open: row.is_some_and(|row| row.state != DiscoveredState::Hidden),
+        is_open: row.is_some_and(|row| matches!(row.state, DiscoveredState::Pending | DiscoveredState::Ignored)),
         is_ignored: row.is_some_and(|row| row.state == DiscoveredState::Ignored),
         can_register: asked.app.integration(integration).is_ok_and(|one| one.registration != Registration::Merge),
         kinds: KINDS,
         kind: row.map_or_else(|| "Component".to_owned(), |row| row.kind.clone()),
         type_: row.and_then(|row| row.r#type.clone()).unwrap_or_default(),
+    }
+}
+
+/// Of one that waits and for which the rules found an answer.
+fn as_recommended(row: &DiscoveredRow) -> Option<AsRecommended> {
+    let name = &row.repository.full_name;
+    let entity = row.recommendation.entity.as_deref();
+    match (row.state, row.recommendation.action) {
+        (DiscoveredState::Pending, Action::Merge) => Some(AsRecommended {
+            words: format!("Links {name} to {}, and fills in what is missing there.", entity.unwrap_or("the entity")),
+            verb: "Preview the merge",
+        }),
+        (DiscoveredState::Pending, Action::Register) => Some(AsRecommended {
+            words: format!("Makes a new {} of {name}, in a file of its own.", row.kind),
+            verb: "Preview the registration",
+        }),
+        _ => None,
     }
 }
 

@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 
 use url::form_urlencoded;
 
+/// Stands where a selected repository has no version.
+pub(super) const NO_VERSION: &str = "-";
+
 /// Fields in the order they came.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Fields(Vec<(String, String)>);
@@ -36,6 +39,12 @@ impl Fields {
         self.0.iter().filter(move |(of, _)| of == name).map(|(_, value)| value.as_str())
     }
 
+    /// Full names of the repositories that were selected, where the page told them.
+    pub(super) fn names(&self) -> Vec<String> {
+        let named = self.all("repository").filter_map(|value| value.splitn(3, ' ').nth(2));
+        named.filter(|name| !name.is_empty()).map(str::to_owned).collect()
+    }
+
     /// Ids of the repositories that were selected.
     pub(super) fn repositories(&self) -> Vec<String> {
         self.all("repository").map(|value| value.split(' ').next().unwrap_or_default().to_owned()).collect()
@@ -43,9 +52,12 @@ impl Fields {
 
     /// Of those that name it, the version of the row that somebody looked at, by id.
     pub(super) fn versions(&self) -> BTreeMap<String, String> {
-        let named = self.all("repository").filter_map(|value| value.split_once(' '));
+        let named = self.all("repository").filter_map(|value| {
+            let mut parts = value.splitn(3, ' ');
+            Some((parts.next()?, parts.next()?))
+        });
         named
-            .filter(|(_, version)| !version.is_empty())
+            .filter(|(_, version)| !matches!(*version, "" | NO_VERSION))
             .map(|(id, version)| (id.to_owned(), version.to_owned()))
             .collect()
     }

@@ -1,24 +1,31 @@
 //! What surrounds every page, and how a request becomes a page: who asks, what they may, what went wrong.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use askama::Template;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use tokio::sync::oneshot;
 
 use super::fields::Fields;
+use super::words::Moment;
 use super::{Ui, assets};
-use crate::commands::caller::Caller;
+use crate::commands::caller::{Caller, Sees};
 use crate::commands::request::{Answer, Request};
 use crate::commands::{App, Exit, Failure, execute};
 use crate::config::Role;
-use crate::error::Report;
+use crate::error::{Report, escape_control};
 use crate::server::Base;
-use crate::server::access::Via;
+use crate::server::access::{self, Via};
+use crate::server::problem::Problem;
+
+/// How often, and after which time each, it is looked whether a config that was written is in force.
+const LOOKS: usize = 60;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
 
 /// What the frame of a page shows.
 #[derive(Clone, Debug)]
@@ -35,6 +42,16 @@ pub(super) struct Frame {
     pub(super) can_leave: bool,
     /// What was just done.
     pub(super) said: Option<String>,
+    /// The config file is not what is in force.
+    pub(super) refused: Option<Refused>,
+}
+
+/// A config file that was refused.
+#[derive(Clone, Debug)]
+pub(super) struct Refused {
+    pub(super) at: Moment,
+    /// For whoever sees all of it.
+    pub(super) because: Vec<String>,
 }
 
 impl Frame {
@@ -53,6 +70,8 @@ pub(super) struct Asked {
     pub(super) app: App,
     pub(super) base: String,
     via: Option<Via>,
+    /// What the request calls us.
+    host: String,
     /// What stands behind the `?`.
     pub(super) query: Fields,
 }
@@ -71,6 +90,7 @@ impl FromRequestParts<Arc<Ui>> for Asked {
             app,
             ui: ui.clone(),
             via: parts.extensions.get::<Via>().copied(),
+            host: access::authority_of(parts),
             query: Fields::parse(parts.uri.query().unwrap_or_default().as_bytes()),
         })
     }
@@ -83,6 +103,15 @@ impl Asked {
 
     pub(super) fn now(&self) -> DateTime<Utc> {
         self.app.clock.now()
+    }
+
+    /// Where we are, as whoever asks reaches us: with the path of `public_url`.
+    pub(super) fn origin(&self) -> String {
+        let server = &self.app.config.server;
+        match &server.public_url {
+            Some(url) => url.as_str().trim_end_matches('/').to_owned(),
+            None => format!("{}://{}", if server.tls.is_some() { "https" } else { "http" }, self.host),
+        }
     }
 
     /// Path of an integration's pages.
@@ -110,7 +139,20 @@ impl Asked {
             may_edit: self.may_edit(),
             can_leave: self.via == Some(Via::Session),
             said: self.query.one("done").and_then(said),
+            refused: self.refused(),
         }
+    }
+
+    /// Everybody is told that the file is refused; of whose lines it speaks, only who sees all of it.
+    fn refused(&self) -> Option<Refused> {
+        let refused = self.app.reloads.refused()?;
+        let report = refused.report;
+        let because = match self.app.caller.sees {
+            Sees::Matching(_) => Vec::new(),
+            Sees::Everything if report.because.is_empty() => vec![sentence(report.what)],
+            Sees::Everything => report.because,
+        };
+        Some(Refused { at: Moment::new(self.now(), refused.at), because })
     }
 
     /// Carries out what only reads.
@@ -135,6 +177,17 @@ impl Asked {
         }
     }
 
+    /// Whether an integration is in the config in force; one that was just written is there in a moment.
+    pub(super) async fn is_in_config(&self, name: &str) -> bool {
+        for _ in 0..LOOKS {
+            if self.ui.commands.app().config.integrations.iter().any(|one| one.name == name) {
+                return true;
+            }
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+        }
+        false
+    }
+
     /// Carries work to its end, whoever waits for it.
     pub(super) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         self.ui.commands.spawn(Box::pin(work));
@@ -142,7 +195,14 @@ impl Asked {
 
     /// A failure as a page.
     pub(super) fn trouble(&self, failure: Failure) -> Trouble {
-        let mut frame = self.frame("Not done", "");
+        let head = match failure.exit {
+            Exit::Unknown => "Not found",
+            Exit::Usage => "That cannot be done",
+            Exit::Forbidden => "That is not allowed",
+            Exit::Refused => "Not done",
+            Exit::Done | Exit::Failed | Exit::Partly => "It did not work",
+        };
+        let mut frame = self.frame(head, "");
         frame.said = None;
         let status = match failure.exit {
             Exit::Unknown => StatusCode::NOT_FOUND,
@@ -191,6 +251,7 @@ fn said(code: &str) -> Option<String> {
         "approved" => "What was held has been applied, as far as it still holds.".to_owned(),
         "deleted" => "Deleted. Entities and files stay as they are.".to_owned(),
         "undone" => format!("The import of {repositories} was taken back."),
+        "created" => "The integration is in the config now. Its first sync begins by itself.".to_owned(),
         "rules" => "The rules file was written. The next sync judges by it.".to_owned(),
         _ => return None,
     })
@@ -207,6 +268,7 @@ pub(super) struct Trouble {
 #[template(path = "failure.html")]
 struct FailurePage {
     f: Frame,
+    head: String,
     what: String,
     because: Vec<String>,
     mend: Option<String>,
@@ -215,7 +277,8 @@ struct FailurePage {
 impl IntoResponse for Trouble {
     fn into_response(self) -> Response {
         let Report { what, because, mend } = self.report;
-        let page = FailurePage { f: *self.frame, what: sentence(what), because, mend: mend.map(sentence) };
+        let head = self.frame.title.clone();
+        let page = FailurePage { f: *self.frame, head, what: sentence(what), because, mend: mend.map(sentence) };
         let mut response = page_of(&page);
         *response.status_mut() = self.status;
         response
@@ -232,6 +295,16 @@ pub(super) fn sentence(text: String) -> String {
         Some(first) if first.is_lowercase() && is_word => first.to_uppercase().chain(letters).collect(),
         _ => text,
     }
+}
+
+/// There is nothing at this address.
+pub(super) async fn missing(uri: Uri, asked: Asked) -> Response {
+    let what = format!("there is nothing at {}", escape_control(uri.path()));
+    if uri.path().starts_with("/api/") {
+        let problem = Problem::new(StatusCode::NOT_FOUND, what, "check the address");
+        return access::answer(uri.path(), problem);
+    }
+    asked.trouble(Failure::unknown(what, "check the address, or begin at the integrations")).into_response()
 }
 
 /// A page as an answer.

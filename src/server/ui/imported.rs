@@ -1,12 +1,14 @@
 //! `/i/NAME/imported`: what is linked, unlink, undo.
 
 use askama::Template;
+use askama::filters::Safe;
 use axum::body::Bytes;
 use axum::extract::Path;
 
+use super::escape::exact;
 use super::fields::{Fields, query, with_query};
 use super::frame::{Asked, Frame, Page, page_of};
-use super::integration::{Confirm, Head, astray, open};
+use super::integration::{Confirm, Head, astray, open, points};
 use super::words::{Chip, Moment, count, outside, thousands};
 use crate::commands::answer::ImportedRow;
 use crate::commands::request::{Answer, ImportedFilter, Paging, Request};
@@ -28,6 +30,7 @@ struct Imported {
     f: Frame,
     h: Head,
     query: Query,
+    searched: Safe<String>,
     rows: Vec<Row>,
     range_words: String,
     before: Option<String>,
@@ -81,7 +84,8 @@ pub(super) async fn show(asked: Asked, Path(name): Path<String>) -> Page {
         total => format!("{} to {} of {}", thousands(query.from + 1), thousands(last), thousands(total)),
     };
     let before = (query.from > 0).then(|| with_query(&path, &query.text));
-    Ok(page_of(&Imported { f, rows, range_words, before, after, query, h }))
+    let searched = exact(&query.search);
+    Ok(page_of(&Imported { f, rows, range_words, before, after, query, searched, h }))
 }
 
 fn shown(asked: &Asked, row: &ImportedRow) -> Row {
@@ -122,7 +126,7 @@ pub(super) async fn unlink(asked: Asked, Path(name): Path<String>, body: Bytes) 
             f: asked.frame("Unlink", "integrations"),
             question: format!("Unlink {}?", count(repositories.len() as u64, "repository", "repositories")),
             lines: vec!["The sync of these links ends. Entities and their data stay as they are, and auto-import does not bring the links back.".to_owned()],
-            points: Vec::new(),
+            points: points(&fields.names()),
             action: format!("{at}/imported/unlink"),
             fields: hidden,
             wants_reason: false,

@@ -20,7 +20,7 @@ use crate::model::Action;
 /// Of many rows, so many are shown; the rest is counted.
 const SHOWN: usize = 500;
 /// Diffs of so few rows are open.
-const OPEN: usize = 3;
+const OPEN: usize = 10;
 
 /// One repository of an import.
 pub(super) struct Row {
@@ -152,7 +152,6 @@ pub(super) async fn import(asked: Asked, Path(name): Path<String>, body: Bytes) 
 
 /// An import as it stands: rows report one by one.
 pub(super) async fn watch(asked: Asked, Path((name, id)): Path<(String, String)>) -> Page {
-    let (f, h) = open(&asked, &name, "discovered").await?;
     let list = Query::of(&Fields::parse(asked.query.one("back").unwrap_or_default().as_bytes()));
     let Some(job) = asked.app.jobs.job(&id, &asked.app.caller) else {
         return Err(asked.trouble(Failure::unknown(
@@ -161,6 +160,8 @@ pub(super) async fn watch(asked: Asked, Path((name, id)): Path<(String, String)>
         )));
     };
     let report = job.report(0, usize::MAX);
+    // Counted behind it: when it has ended, the tabs tell what came of it.
+    let (f, h) = open(&asked, &name, "discovered").await?;
     let is_running = report.state == JobState::Running;
     let as_import =
         ImportReport { import_id: Some(report.import_id), plan_id: None, dry_run: false, rows: report.rows };

@@ -11,6 +11,8 @@ use crate::commands::Failure;
 use crate::commands::answer::IntegrationRow;
 use crate::commands::request::{Answer, DiscoveredFilter, Paging, Request};
 
+/// So many are named in a question.
+const NAMED: usize = 12;
 /// State of an integration that left the config.
 const ORPHANED: &str = "orphaned";
 
@@ -103,11 +105,18 @@ pub(super) async fn head(asked: &Asked, row: &IntegrationRow, tab: &'static str)
     })
 }
 
+/// What a browser's tab is called: the page first, for of several tabs little is seen.
+pub(super) fn title(tab: &str, name: &str) -> String {
+    let mut letters = tab.chars();
+    let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{} · {name}", letters.as_str())
+}
+
 /// Row and head at once.
 pub(super) async fn open(asked: &Asked, name: &str, tab: &'static str) -> Result<(Frame, Head), Trouble> {
     let row = row(asked, name).await?;
     let head = head(asked, &row, tab).await?;
-    Ok((asked.frame(row.name, "integrations"), head))
+    Ok((asked.frame(title(tab, &row.name), "integrations"), head))
 }
 
 /// `/i/NAME`: the main page.
@@ -115,6 +124,14 @@ pub(super) async fn enter(asked: Asked, Path(name): Path<String>) -> Page {
     let row = row(&asked, &name).await?;
     let tab = if row.state == ORPHANED { "configuration" } else { "discovered" };
     Ok(asked.to(&format!("{}/{tab}", asked.integration_path(&name)), ""))
+}
+
+/// Names of what is chosen, the first of many.
+pub(super) fn points(names: &[String]) -> Vec<String> {
+    let mut points: Vec<String> = names.iter().take(NAMED).cloned().collect();
+    let more = names.len().saturating_sub(NAMED) as u64;
+    points.extend((more > 0).then(|| format!("and {} more", thousands(more))));
+    points
 }
 
 /// A question before something that cannot simply be taken back: a page of its own, or in a dialog.

@@ -6,6 +6,7 @@
 //! [`escape::Shown`]. Without the right to change things nobody is shown a button that does; the command would refuse
 //! it anyway.
 
+mod api;
 mod assets;
 mod audit;
 mod cards;
@@ -29,7 +30,7 @@ mod words;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, any, get, post};
 
 use super::Commands;
 
@@ -40,12 +41,19 @@ struct Ui {
     commands: Arc<dyn Commands>,
 }
 
+/// What answers where there is nothing: a page with the way on, and to programs a problem.
+pub fn missing(commands: Arc<dyn Commands>) -> MethodRouter {
+    any(frame::missing).with_state(Arc::new(Ui { commands }))
+}
+
 /// Pages for whoever is known: every request bears its `Caller`.
 pub fn routes(commands: Arc<dyn Commands>) -> Router {
     Router::new()
         .route("/", get(cards::show))
+        .route("/api", get(api::show))
         .route("/audit", get(audit::show))
         .route("/new", get(draft::form).post(draft::check))
+        .route("/new/write", post(draft::write))
         .route("/i/{name}", get(integration::enter))
         .route("/i/{name}/discovered", get(discovered::show))
         .route("/i/{name}/discovered/preview", post(importing::preview))

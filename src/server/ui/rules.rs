@@ -2,9 +2,11 @@
 //! allows it, writing them.
 
 use askama::Template;
+use askama::filters::Safe;
 use axum::body::Bytes;
 use axum::extract::Path;
 
+use super::escape::exact;
 use super::fields::Fields;
 use super::frame::{Asked, Frame, Page, Trouble, page_of, sentence};
 use super::importing::{Line, diff};
@@ -27,10 +29,12 @@ struct RulesPage {
     now: RulesText,
     /// In the box: as it stands, or as somebody changed it.
     text: String,
+    /// The same, to be sent back.
+    exact: Safe<String>,
     rows: usize,
     /// Every rule in words.
     rules: Vec<String>,
-    fields: usize,
+    fields: String,
     faults: Vec<Fault>,
     findings: Vec<Found>,
     preview: Option<Shown>,
@@ -158,9 +162,10 @@ fn page(
         f,
         h,
         rows: text.lines().count().clamp(12, 32),
+        exact: exact(&text),
         text,
         rules: report.rules.clone(),
-        fields: report.fields,
+        fields: super::words::count(report.fields as u64, "rule about fields", "rules about fields"),
         faults: report.faults.iter().map(fault).collect(),
         findings: report.findings.iter().map(found).collect(),
         now,

@@ -1,5 +1,7 @@
 //! `/i/NAME/syncs`: history, live progress, errors with their mend, what is held.
 
+use std::collections::BTreeMap;
+
 use askama::Template;
 use axum::extract::Path;
 
@@ -9,8 +11,8 @@ use super::integration::{Confirm, Head, astray, open};
 use super::words::{Chip, Moment, count, segment, thousands, took};
 use crate::commands::request::{Answer, Request};
 use crate::commands::sync;
-use crate::model::sync::SecondaryCounts;
-use crate::model::{Outcome, Secondary, SyncRecord};
+use crate::model::sync::{RepositoryCounts, SecondaryCounts};
+use crate::model::{Outcome, Secondary, SyncRecord, Trigger};
 
 /// How many past syncs the page lists.
 const LISTED: usize = 50;
@@ -61,23 +63,26 @@ pub(super) async fn list(asked: Asked, Path(name): Path<String>) -> Page {
     };
     let rows = records.iter().map(|record| row(&asked, &h, record)).collect();
     let last = records.iter().find(|record| record.requests_remaining.is_some());
-    let forecast = records.first().map(waiting).unwrap_or_default();
+    let ended = records.iter().find(|record| record.outcome != Outcome::Running);
+    let forecast = ended.map(waiting).unwrap_or_default();
     Ok(page_of(&Syncs { f, spark: spark(&records), budget: last.and_then(budget), forecast, h, rows }))
 }
 
 fn row(asked: &Asked, h: &Head, record: &SyncRecord) -> Row {
+    // Of one that runs, nothing is counted yet.
+    let counted = |number| if record.outcome == Outcome::Running { "…".to_owned() } else { thousands(number) };
     Row {
         href: format!("{}/syncs/{}", h.at, segment(&record.id.0)),
         at: Moment::new(asked.now(), record.started_at),
         outcome: Chip::outcome(record.outcome),
         trigger: record.trigger.as_str(),
-        took: if record.outcome == Outcome::Running { "–".to_owned() } else { took(record.duration_ms) },
-        requests: thousands(record.requests),
-        seen: thousands(record.repositories.seen),
-        new: thousands(record.repositories.new),
-        imported: thousands(record.imported.registered + record.imported.merged),
-        updated: thousands(record.imported.updated),
-        errors: thousands(record.errors.len() as u64),
+        took: took(record.duration_ms),
+        requests: counted(record.requests),
+        seen: counted(record.repositories.seen),
+        new: counted(record.repositories.new),
+        imported: counted(record.imported.registered + record.imported.merged),
+        updated: counted(record.imported.updated),
+        errors: counted(record.errors.len() as u64),
     }
 }
 
@@ -142,6 +147,8 @@ struct Sync {
     s: Shown,
     /// Where its progress comes from, while it runs.
     events: Option<String>,
+    /// What its stages do, in words, for the script that shows them.
+    stages: String,
 }
 
 /// A sync as a page shows it.
@@ -158,6 +165,10 @@ struct Shown {
     can_approve: bool,
     repositories: Vec<(&'static str, String)>,
     secondary: Vec<(String, String)>,
+    /// Which kinds it fetches.
+    fetches: String,
+    /// Why there is nothing of any kind.
+    no_secondary: &'static str,
     held: Vec<Told>,
     held_more: Option<String>,
     errors: Vec<Told>,
@@ -172,14 +183,15 @@ struct Told {
 }
 
 pub(super) async fn show(asked: Asked, Path((name, id)): Path<(String, String)>) -> Page {
-    let (f, h) = open(&asked, &name, "syncs").await?;
+    let (mut f, h) = open(&asked, &name, "syncs").await?;
     let Answer::Sync(record) = asked.ask(Request::SyncShow { id }).await? else { return Err(asked.trouble(astray())) };
+    f.title = format!("Sync of {} · {}", record.started_at.format("%Y-%m-%d %H:%M"), h.name);
     let mut s = shown(&asked, &record);
     let mut events = None;
     if let Some(flight) = asked.app.running.flight(&record.id.0) {
         s.can_cancel = true;
         if let Some(progress) = flight.progress() {
-            s.stage = stage(&progress.stage);
+            s.stage = stage(&progress.stage).to_owned();
             s.progress = progress.total.map(|total| (progress.done, total));
             s.told = match progress.total {
                 Some(total) => format!("{} of {}", thousands(progress.done), thousands(total)),
@@ -188,17 +200,36 @@ pub(super) async fn show(asked: Asked, Path((name, id)): Path<(String, String)>)
         }
         events = Some(format!("{}/api/v1/syncs/{}/events", asked.base, segment(&record.id.0)));
     }
-    Ok(page_of(&Sync { events, f, h, s }))
+    let stages = serde_json::to_string(&BTreeMap::from(STAGES)).unwrap_or_default();
+    Ok(page_of(&Sync { events, stages, f, h, s }))
 }
 
-/// What a stage does, for people; `assets/ui.js` says the same.
-fn stage(name: &str) -> String {
-    match name {
-        "discover" => "Listing repositories".to_owned(),
-        "correlate" => "Comparing with the catalog".to_owned(),
-        "apply" | "import" => "Writing to the catalog".to_owned(),
-        other => format!("Fetching {}", other.replace('_', " ")),
-    }
+/// What stages do, for people.
+const STAGES: [(&str, &str); 7] = [
+    ("discover", "Listing repositories"),
+    ("correlate", "Comparing with the catalog"),
+    ("apply", "Writing to the catalog"),
+    ("import", "Writing to the catalog"),
+    ("backfill", "Fetching pull requests and commits"),
+    ("details", "Fetching reviews, files and builds"),
+    (OTHER, "Under way"),
+];
+/// Any other stage.
+const OTHER: &str = "other";
+
+fn stage(name: &str) -> &'static str {
+    let words = |wanted: &str| STAGES.iter().find(|(stage, _)| *stage == wanted).map(|(_, words)| *words);
+    words(name).or_else(|| words(OTHER)).unwrap_or_default()
+}
+
+/// Kinds that an integration keeps of each repository, in words.
+fn fetches(asked: &Asked, integration: &str) -> String {
+    let Ok(integration) = asked.app.integration(integration) else { return String::new() };
+    let kinds = integration.secondary_kinds.keys().map(|kind| kind.as_str());
+    let kinds = kinds.chain(integration.details.keys().map(|kind| kind.as_str()));
+    let kinds = kinds.chain(integration.users.map(|_| "users"));
+    let kinds: Vec<String> = kinds.map(|kind| kind.replace('_', " ")).collect();
+    sentence(kinds.join(", "))
 }
 
 fn shown(asked: &Asked, record: &SyncRecord) -> Shown {
@@ -216,27 +247,22 @@ fn shown(asked: &Asked, record: &SyncRecord) -> Shown {
             count(record.requests, "request", "requests")
         ),
     };
-    let more = |all: usize| match all.saturating_sub(MOST_LISTED) {
-        0 => None,
-        more => Some(format!("and {} more", thousands(more as u64))),
-    };
-    Shown {
-        id: record.id.to_string(),
-        at: Moment::new(asked.now(), record.started_at),
-        outcome: Chip::outcome(record.outcome),
-        lead,
-        is_running,
-        stage: "Under way".to_owned(),
-        told: String::new(),
-        progress: None,
-        can_cancel: false,
-        can_approve: record.held.iter().any(|held| held.approvable),
-        repositories: vec![
-            ("Seen", thousands(repositories.seen)),
-            ("New", thousands(repositories.new)),
-            ("Changed", thousands(repositories.changed)),
-            ("Gone", thousands(repositories.gone)),
-            ("Hidden by filters", thousands(repositories.hidden)),
+    let mut found = vec![
+        ("Seen", thousands(repositories.seen)),
+        ("New", thousands(repositories.new)),
+        ("Changed", thousands(repositories.changed)),
+        ("Gone", thousands(repositories.gone)),
+        ("Hidden by filters", thousands(repositories.hidden)),
+    ];
+    if repositories.inaccessible > 0 {
+        found.push(("Cannot be read", thousands(repositories.inaccessible)));
+    }
+    if is_running && *repositories == RepositoryCounts::default() {
+        // The list has not been walked yet.
+        found.clear();
+    }
+    if !is_running {
+        found.extend([
             ("Failed", thousands(repositories.failed)),
             (
                 "To decide",
@@ -257,8 +283,32 @@ fn shown(asked: &Asked, record: &SyncRecord) -> Shown {
                     thousands(record.imported.failed)
                 ),
             ),
-        ],
+        ]);
+    }
+    let fetches = fetches(asked, &record.integration);
+    let more = |all: usize| match all.saturating_sub(MOST_LISTED) {
+        0 => None,
+        more => Some(format!("and {} more", thousands(more as u64))),
+    };
+    Shown {
+        id: record.id.to_string(),
+        at: Moment::new(asked.now(), record.started_at),
+        outcome: Chip::outcome(record.outcome),
+        lead,
+        is_running,
+        stage: "Under way".to_owned(),
+        told: String::new(),
+        progress: None,
+        can_cancel: false,
+        can_approve: record.held.iter().any(|held| held.approvable),
+        repositories: found,
         secondary: secondary(record),
+        no_secondary: match record.trigger {
+            _ if fetches.is_empty() => "No secondary kind is selected.",
+            Trigger::Approval => "An approval only writes to the catalog.",
+            _ => "It did not get so far.",
+        },
+        fetches,
         held: record
             .held
             .iter()
@@ -296,10 +346,10 @@ fn shown(asked: &Asked, record: &SyncRecord) -> Shown {
 
 fn by(record: &SyncRecord) -> &'static str {
     match record.trigger {
-        crate::model::Trigger::Schedule => "the schedule",
-        crate::model::Trigger::Manual => "hand",
-        crate::model::Trigger::Webhook => "a webhook",
-        crate::model::Trigger::Approval => "an approval",
+        Trigger::Schedule => "the schedule",
+        Trigger::Manual => "hand",
+        Trigger::Webhook => "a webhook",
+        Trigger::Approval => "an approval",
     }
 }
 

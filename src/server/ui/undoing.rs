@@ -5,7 +5,7 @@ use axum::body::Bytes;
 use axum::extract::Path;
 
 use super::fields::Fields;
-use super::frame::{Asked, Frame, Page, Trouble, page_of, sentence};
+use super::frame::{Asked, Frame, Page, page_of, sentence};
 use super::importing::{File, file};
 use super::integration::{Head, astray, open};
 use super::words::{Chip, count};
@@ -26,8 +26,10 @@ struct Undo {
     rows: Vec<Row>,
     more: usize,
     is_open: bool,
-    /// Imports to be taken back.
+    /// Imports to be taken back whole.
     ids: Vec<String>,
+    /// Repositories whose last import is.
+    repositories: Vec<String>,
     can: bool,
 }
 
@@ -48,18 +50,18 @@ pub(super) async fn undo(asked: Asked, Path(name): Path<String>, body: Bytes) ->
     asked.wants_edit()?;
     let (f, h) = open(&asked, &name, "imported").await?;
     let fields = Fields::parse(&body);
-    let mut ids: Vec<String> = fields.all("import").map(str::to_owned).collect();
-    for repository in fields.repositories() {
-        ids.push(import_of(&asked, &repository, &h.name).await?);
-    }
-    ids.sort();
-    ids.dedup();
-    if ids.is_empty() {
+    let ids: Vec<String> = fields.all("import").map(str::to_owned).collect();
+    let repositories = fields.repositories();
+    if ids.is_empty() && repositories.is_empty() {
         return Err(asked.trouble(Failure::refused("nothing is selected", "go back, and select repositories first")));
     }
     let is_preview = !fields.has("sure");
     let request = Request::ImportedUndo {
-        which: UndoSelection::Imports { ids: ids.clone() },
+        which: match ids.is_empty() {
+            // Those that were selected, whatever else came in with them.
+            true => UndoSelection::Repositories { repositories: repositories.clone() },
+            false => UndoSelection::Imports { ids: ids.clone() },
+        },
         integration: Some(h.name.clone()),
         dry_run: is_preview,
     };
@@ -73,23 +75,14 @@ pub(super) async fn undo(asked: Asked, Path(name): Path<String>, body: Bytes) ->
         can: report.rows.iter().any(|row| row.change.is_some()),
         is_preview,
         ids,
+        repositories,
         h,
     }))
 }
 
-/// The import that linked a repository.
-async fn import_of(asked: &Asked, repository: &str, integration: &str) -> Result<String, Trouble> {
-    let request =
-        Request::ImportedShow { repository: repository.to_owned(), integration: Some(integration.to_owned()) };
-    match asked.ask(request).await? {
-        Answer::Link(detail) => Ok(detail.row.import_id),
-        _ => Err(asked.trouble(astray())),
-    }
-}
-
 fn words(report: &UndoReport) -> String {
     let done = report.rows.iter().filter(|row| matches!(row.result, RowResult::Done | RowResult::Unchanged)).count();
-    let imports = count(done as u64, "import", "imports");
+    let imports = format!("The import of {}", count(done as u64, "repository", "repositories"));
     let left = report.rows.iter().filter(|row| !row.left.is_empty()).count() as u64;
     let theirs = match left {
         0 => String::new(),
@@ -98,8 +91,8 @@ fn words(report: &UndoReport) -> String {
         }
     };
     match report.dry_run {
-        true => format!("{imports} would be taken back. Nothing has been written.{theirs}"),
-        false => format!("{imports} taken back; what they concerned waits under Discovered again.{theirs}"),
+        true => format!("{imports} would be taken back, nothing else. Nothing has been written.{theirs}"),
+        false => format!("{imports} was taken back; it waits under Discovered again.{theirs}"),
     }
 }
 

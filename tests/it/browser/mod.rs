@@ -2,6 +2,8 @@
 //! without a serious violation that axe-core finds; and pictures of every page in `target/screenshots/`.
 
 mod accessible;
+mod config;
+mod deciding;
 mod driver;
 mod pictures;
 mod scripts_off;
@@ -29,13 +31,31 @@ pub struct Desk {
 }
 
 impl Desk {
+    /// Over a config that may be written.
+    pub fn editing_config(bench: Bench, window: Window) -> Option<Self> {
+        Self::of(bench, window, "  edit_config: true\n")
+    }
+
+    /// Over a Bitbucket that takes its time.
+    pub fn slow(bench: Bench, window: Window, latency: Duration) -> Option<Self> {
+        bench.simulator.set_latency(latency);
+        Self::of(bench, window, "")
+    }
+
     /// Begins a sidecar over a bench that was prepared; `None` where no browser is installed.
-    pub fn open(mut bench: Bench, window: Window) -> Option<Self> {
+    pub fn open(bench: Bench, window: Window) -> Option<Self> {
+        Self::of(bench, window, "")
+    }
+
+    fn of(mut bench: Bench, window: Window, more: &str) -> Option<Self> {
         let browser = Browser::open(window)?;
         let config = bench.read("catalog-sync.yaml");
         if !config.contains("server:") {
             let tokens = "server:\n  edit_rules: true\n  tokens:\n    - { name: ops, role: edit, integrations: [\"*\"], token: { env: OPS_TOKEN } }\n    - { name: looker, role: view, integrations: [\"*\"], token: { env: LOOKER_TOKEN } }\n";
-            bench.file("catalog-sync.yaml", &format!("{tokens}{config}"));
+            bench.file(
+                "catalog-sync.yaml",
+                &format!("{}{config}", tokens.replace("  tokens:", &format!("{more}  tokens:"))),
+            );
         }
         bench.env.push(("OPS_TOKEN".to_owned(), OPS.to_owned()));
         bench.env.push(("LOOKER_TOKEN".to_owned(), LOOKER.to_owned()));

@@ -46,7 +46,7 @@ fn a_repository_is_explained_merged_elsewhere_imported_unlinked_and_undone_p7_3(
     into.write(DOWN);
     into.write(ENTER);
     assert_eq!(into.property("value").as_deref(), Some("component:default/storefront"));
-    browser.named("button", "Preview the merge").click();
+    browser.named("button", "Preview this merge").click();
     browser.says("Nothing has been written");
     browser.says("catalog-sync.dev/repository");
     assert_eq!(desk.bench.texts("catalog"), before, "a preview writes nothing");
@@ -69,6 +69,7 @@ fn a_repository_is_explained_merged_elsewhere_imported_unlinked_and_undone_p7_3(
     browser.find("tr.row input[type=checkbox]").click();
     browser.named("button", "Unlink").click();
     browser.says("Unlink 1 repository?");
+    assert!(browser.find("#confirm").text().contains("acme/web"), "whom it is about");
     browser.named("#confirm button", "Unlink").click();
     browser.says("1 repository unlinked");
     assert!(desk.bench.read("catalog/storefront.yaml").contains("catalog-sync.dev/repository"), "the data stays");

@@ -258,13 +258,21 @@ fn the_config_is_read_again_and_a_bad_one_is_not_taken_p7_2() {
     for part in ["auto_imprt", "auto_import", &format!(":{line}")] {
         assert!(log.contains(part), "`{part}`: {log}");
     }
-    assert_eq!(http(&sidecar.address(), "GET /readyz").0, 200, "it goes on with the old one");
+    let (status, ready) = http(&sidecar.address(), "GET /readyz");
+    assert!(status == 200 && ready.contains("the config file is refused"), "it goes on with the old one: {ready}");
+    let metric = |value: u8| {
+        let text = http(&sidecar.address(), "GET /metrics").1;
+        assert!(text.contains(&format!("catalog_sync_config_last_reload_successful {value}\n")), "{text}");
+    };
+    metric(0);
     bench.run(&["sync", "now"]).exits(2);
 
     bench.simulator.world().add_repository("acme", NewRepository::named("before"));
     bench.file("catalog-sync.yaml", &config);
     sidecar.signal("HUP");
     sidecar.until("it is taken", || sidecar.log().contains("the config was read again"));
+    metric(1);
+    assert_eq!(http(&sidecar.address(), "GET /readyz"), (200, "ready\n".to_owned()));
     assert_eq!(number(&bench.sync_exits(0), "/imported/registered"), 0, "auto-import is off");
 
     // Without a signal: the file is looked at every few seconds.
@@ -284,7 +292,14 @@ fn the_config_is_read_again_and_a_bad_one_is_not_taken_p7_2() {
         &format!("{config}    auto_import: true\nserver: {{ health_listen: 127.0.0.1:9999 }}\n"),
     );
     sidecar.signal("HUP");
-    sidecar.until("it says what needs a restart", || sidecar.log().contains("`server` changed in the config"));
+    let warned = || sidecar.log().matches("`server` changed in the config").count();
+    sidecar.until("it says what needs a restart", || warned() == 1);
+    // Put back, it is what runs: there is nothing to say.
+    bench.file("catalog-sync.yaml", &config);
+    let read = sidecar.log().matches("the config was read again").count();
+    sidecar.signal("HUP");
+    sidecar.until("it is taken", || sidecar.log().matches("the config was read again").count() > read);
+    assert_eq!(warned(), 1, "{}", sidecar.log());
     sidecar.stopped();
 }
 
