@@ -119,7 +119,7 @@ async fn first_synced(store: &Path) -> RunFile {
     let history = Request::SyncHistory { integration: None, limit: 1 };
     loop {
         if let Some(run) = RunFile::read(store)
-            && let Some(Ok(Answer::Syncs(records))) = remote::ask(&run, &history, &|_| {}).await
+            && let Some(Ok(Answer::Syncs(records))) = remote::ask(&run, None, &history, &|_| {}).await
             && records.first().is_some_and(|record| record.outcome != Outcome::Running)
         {
             return run;

@@ -2,7 +2,7 @@
 //! given back as the lines to put there. The file itself is written only where `server.edit_config` allows it, and then
 //! nothing but these lines is (P7.11).
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use serde_yaml::{Mapping, Value};
@@ -16,6 +16,9 @@ use crate::config::insert::{Uninsertable, with_integration};
 use crate::config::{Config, LoadOptions};
 use crate::correlate::BUILTIN;
 use crate::error::{Report, shown};
+
+/// Held while the file is compared and written.
+static WRITING: Mutex<()> = Mutex::new(());
 
 /// A new integration: names and values only, never a place, an address or a secret.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -131,6 +134,8 @@ pub(super) async fn create(app: &App, draft: &IntegrationDraft, instead_of: &str
             "set `edit_config: true` under `server` in the config, or put the lines into the file",
         ));
     }
+    // Of two who saw the same, one is told that it is another by now.
+    let _turn = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
     let (drafted, _) = sketched(app, draft)?;
     if let Some(fault) = drafted.faults.first() {
         return Err(Failure::usage(format!("{file} was not written: {fault}"), "mend the draft, and check it again"));

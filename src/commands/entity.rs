@@ -58,7 +58,7 @@ pub struct WrittenLines {
 }
 
 /// Another entity that one names.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Related {
     /// The field that names it.
     pub how: String,

@@ -122,7 +122,6 @@ pub(super) async fn write(app: &App, integration: &str, text: &str, instead_of: 
     })))
 }
 
-<<<<<<< HEAD
 /// Whether an integration that the caller does not see lives by this file as well: then it is not theirs to change.
 fn is_others(app: &App, path: &Path) -> bool {
     let real = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
@@ -133,10 +132,7 @@ fn is_others(app: &App, path: &Path) -> bool {
     })
 }
 
-fn version(text: &str) -> String {
-=======
 pub(super) fn version(text: &str) -> String {
->>>>>>> 1f1c0ee (ui: nothing untrue, nothing lost from sight, and the config written where it allows that)
     hex::encode(&Sha256::digest(text)[..16])
 }
 

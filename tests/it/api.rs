@@ -2,11 +2,7 @@
 
 mod client;
 mod credentials;
-<<<<<<< HEAD
 mod entities;
-mod examples;
-=======
->>>>>>> 1f1c0ee (ui: nothing untrue, nothing lost from sight, and the config written where it allows that)
 mod following;
 mod fuzzed;
 mod importing;

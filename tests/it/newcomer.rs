@@ -273,3 +273,17 @@ fn a_sync_that_asked_for_nothing_does_not_say_what_it_asked_for() {
     let failed = bench.run(&["sync", "now"]).exits(1);
     assert!(!failed.stdout.contains("asked for"), "{}", failed.stdout);
 }
+
+#[test]
+fn an_option_with_a_fault_is_named_and_not_the_file() {
+    let bench = Bench::of(&["payments-api"]);
+    let refused = bench.run(&["run", "--listen", "nope"]).exits(2);
+    assert!(refused.stderr.contains("--listen: `nope` is not an address and a port"), "{}", refused.stderr);
+    assert!(!refused.stderr.contains("catalog-sync.yaml"), "{}", refused.stderr);
+}
+
+#[test]
+fn webhooks_that_cannot_be_are_none() {
+    let bench = Bench::of(&["payments-api"]);
+    assert_eq!(bench.json(&["webhook", "list"]), json!([]), "nobody is told where we are");
+}

@@ -22,11 +22,7 @@ use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::request::Parts;
-<<<<<<< HEAD
 use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
-=======
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
->>>>>>> 1f1c0ee (ui: nothing untrue, nothing lost from sight, and the config written where it allows that)
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 
