@@ -22,6 +22,13 @@ pub(super) fn routes() -> Vec<Route> {
     vec![
         get("/integrations", list).does(TAG, "Every integration: state, schedule, next run, counts, the last sync.", "integration list"),
         get("/integrations/{name}", show).does(TAG, "One integration.", "integration show"),
+        route(Method::PUT, "/integrations/{name}", create)
+            .does(
+                TAG,
+                "Writes a new integration of this name into the config file, where `server.edit_config` allows it and the file still says what the draft was checked against. Nothing else of the file changes.",
+                "",
+            )
+            .only_for(For::EditorsOfAll),
         route(Method::DELETE, "/integrations/{name}", delete).does(
             TAG,
             "Forgets an integration and its history. Entities, files and people's decisions stay. With `dry_run=true`, tells what would be lost.",
@@ -207,45 +214,68 @@ fn yes() -> bool {
     true
 }
 
+impl Draft {
+    fn named(self, name: String) -> Box<IntegrationDraft> {
+        let Draft {
+            connector,
+            catalog,
+            workspace,
+            description,
+            include,
+            exclude,
+            projects,
+            registration,
+            kind,
+            r#type,
+            rules,
+            pull_requests,
+            commits,
+            update_every,
+            start_date,
+            auto_import,
+        } = self;
+        Box::new(IntegrationDraft {
+            name,
+            connector,
+            catalog,
+            workspace,
+            description,
+            include,
+            exclude,
+            projects,
+            registration,
+            kind,
+            r#type,
+            rules,
+            pull_requests,
+            commits,
+            update_every,
+            start_date,
+            auto_import,
+        })
+    }
+}
+
 async fn draft(call: Call, Json(of): Json<Draft>) -> Result<Done<Drafted>, Problem> {
-    let Draft {
-        connector,
-        catalog,
-        workspace,
-        description,
-        include,
-        exclude,
-        projects,
-        registration,
-        kind,
-        r#type,
-        rules,
-        pull_requests,
-        commits,
-        update_every,
-        start_date,
-        auto_import,
-    } = of;
-    let draft = IntegrationDraft {
-        name: call.path("name"),
-        connector,
-        catalog,
-        workspace,
-        description,
-        include,
-        exclude,
-        projects,
-        registration,
-        kind,
-        r#type,
-        rules,
-        pull_requests,
-        commits,
-        update_every,
-        start_date,
-        auto_import,
-    };
-    only!(call.ask(Request::IntegrationDraft(Box::new(draft))).await?, Answer::Drafted).map(|drafted| Done(*drafted))
+    let draft = of.named(call.path("name"));
+    only!(call.ask(Request::IntegrationDraft(draft)).await?, Answer::Drafted).map(|drafted| Done(*drafted))
+}
+
+/// A draft that was checked.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Checked {
+    /// As it was checked.
+    draft: Draft,
+    /// `version` of the answer to that: where the file says something else by now, nothing is written (409).
+    instead_of: String,
+}
+
+async fn create(call: Call, Json(of): Json<Checked>) -> Result<Done<Drafted>, Problem> {
+    let Checked { draft, instead_of } = of;
+    let draft = draft.named(call.path("name"));
+    only!(call.ask(Request::IntegrationCreate { draft, instead_of }).await?, Answer::Drafted)
+        .map(|drafted| Done(*drafted))
 }
 
 async fn rules(call: Call, _: Nothing) -> Result<Done<RulesText>, Problem> {

@@ -111,6 +111,7 @@ const REQUESTS: &[(&str, Result<&str, &str>)] = &[
     ("activity_commits", Ok("GET /repositories/{repository}/commits")),
     ("activity_details", Ok("GET /repositories/{repository}/details/{kind}")),
     ("activity_users", Ok("GET /users")),
+    ("integration_create", Ok("PUT /integrations/{name}")),
     ("integration_draft", Ok("POST /integrations/{name}/draft")),
     ("activity_weeks", Ok("GET /repositories/{repository}/activity/weeks")),
     ("entity_show", Ok("GET /entities/{entity}")),

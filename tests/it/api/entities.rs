@@ -50,6 +50,9 @@ fn entities_rules_and_drafts_are_asked_by_the_api_p7_2() {
     assert!(!twice["faults"].as_array().expect("faults").is_empty(), "one per workspace and catalog: {twice:#}");
     assert!(text(&twice, "/lines").contains("name: shop"), "{twice:#}");
     assert_eq!(bench.read("catalog-sync.yaml").matches("shop").count(), 0, "nothing is made");
+    // Written only where the config says so.
+    let body = json!({"draft": {"connector": "acme", "catalog": "main"}, "instead_of": twice["version"]});
+    client.send(client.request("PUT", "/integrations/shop").json(&body)).problem(409);
     client.with(Some(EYES)).post("/integrations/shop/draft", &json!({})).problem(403);
     sidecar.stopped();
 }
