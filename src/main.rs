@@ -11,6 +11,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
+/// A sync takes and gives back millions of small pieces on several threads, and the system's allocator keeps much of
+/// what is given back: a sweep over 100,000 repositories held up to 290 MiB with it, and holds 190 so. Bounds are set in
+/// `.cargo/config.toml`.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// The store, files and the reading of JSON. None waits for another; each thread holds memory of its own.
 const BLOCKING_THREADS: usize = 4;
 
