@@ -1,5 +1,5 @@
-//! Steps → outcomes, each by itself. The file is written first, then link and journal in one store
-//! write: a kill between the two leaves a document with our mark, which the next sync adopts.
+//! Steps → outcomes, each by itself. What makes a link is noted first, then the file is written, then link and journal
+//! in one store write: a kill between leaves a document with our mark, which the next sync adopts as what it was to be.
 
 use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
@@ -9,6 +9,9 @@ use crate::error::{Report, escape_control};
 use crate::model::{Entity, EntityRef, ImportAction, ImportId, Link, LinkState, RepoKey, SyncId};
 use crate::plan::{EditPurpose, Step, Work};
 use crate::store::{CatalogLease, JournalEntry, LinkChange, Store, StoreError};
+
+/// Steps noted at once before they are carried out: one write of the store for so many.
+const NOTED: usize = 50;
 
 /// Everything applying works with.
 pub struct Applying<'a> {
@@ -80,9 +83,12 @@ pub enum StepResult {
 pub async fn apply(applying: &Applying<'_>, steps: &[Step]) -> Result<Vec<StepOutcome>, StoreError> {
     let mut outcomes = Vec::with_capacity(steps.len());
     let mut left: Option<String> = None;
-    for step in steps {
+    for (at, step) in steps.iter().enumerate() {
         if left.is_none() && applying.stop.is_cancelled() {
             left = Some("stopped before it began; the next sync goes on".to_owned());
+        }
+        if left.is_none() && at % NOTED == 0 {
+            intend(applying, &steps[at..steps.len().min(at + NOTED)]).await?;
         }
         let result = match &left {
             Some(reason) => StepResult::Left { reason: reason.clone() },
@@ -96,6 +102,36 @@ pub async fn apply(applying: &Applying<'_>, steps: &[Step]) -> Result<Vec<StepOu
         outcomes.push(outcome);
     }
     Ok(outcomes)
+}
+
+/// Notes what steps are going to write that make links: undo needs what was there before, whenever we are killed (P4.11).
+async fn intend(applying: &Applying<'_>, steps: &[Step]) -> Result<(), StoreError> {
+    let mut intents = Vec::new();
+    for step in steps {
+        let makes_a_link = match &step.work {
+            Work::Register(_) => true,
+            Work::Edit(edit) => edit.purpose == EditPurpose::Merge,
+        };
+        // What cannot be said now fails in a moment, and leaves nothing.
+        if makes_a_link && let Ok(applied) = applying.catalog.diff(step).await {
+            intents.push(journal(applying, step, applying.import_id, &applied));
+        }
+    }
+    if intents.is_empty() { Ok(()) } else { applying.store.intend(applying.lease, intents).await }
+}
+
+fn journal(applying: &Applying<'_>, step: &Step, import_id: &ImportId, applied: &Applied) -> JournalEntry {
+    JournalEntry {
+        import_id: import_id.clone(),
+        catalog: applying.catalog.name().to_owned(),
+        sync_id: applying.sync_id.cloned(),
+        at: applying.now,
+        by: applying.by.to_owned(),
+        step: step.clone(),
+        fields: applied.fields.clone(),
+        files: applied.files.clone(),
+        is_undo: false,
+    }
 }
 
 /// What steps would do, without doing it.
@@ -171,22 +207,33 @@ async fn record(applying: &Applying<'_>, step: &Step, applied: Applied) -> Resul
         Err(error) => return Ok(StepResult::Failed { reason: in_words(&error), is_transient: true }),
     };
     let before = applying.links.iter().find(|link| link.repo == step.repo && link.entity == step.entity);
-    let link = linked(applying, step, before, &entity, &applied);
-    let journal = JournalEntry {
-        // An update belongs to the import that made the link: undo takes both back.
-        import_id: link.import_id.clone(),
-        catalog: applying.catalog.name().to_owned(),
-        sync_id: applying.sync_id.cloned(),
-        at: applying.now,
-        by: applying.by.to_owned(),
-        step: step.clone(),
-        fields: applied.fields,
-        files: applied.files.clone(),
-        is_undo: false,
-    };
+    let mut link = linked(applying, step, before, &entity, &applied);
+    let mut entries = Vec::new();
+    let is_adopted = matches!(&step.work, Work::Edit(edit) if edit.purpose == EditPurpose::Adopt);
+    if is_adopted
+        && before.is_none()
+        && let Some(begun) = applying.store.intended(applying.catalog.name(), &step.repo, &step.entity).await?
+    {
+        // Its mark is of an import that was killed before it made the link: it goes on.
+        go_on(&mut link, &begun, step);
+        entries.push(begun);
+    }
+    // An update belongs to the import that made the link: undo takes both back.
+    entries.push(journal(applying, step, &link.import_id, &applied));
     let change = LinkChange::Make(Box::new(link));
-    applying.store.change_links(applying.lease, vec![change], vec![journal]).await?;
+    applying.store.change_links(applying.lease, vec![change], entries).await?;
     Ok(if applied.files.is_empty() { StepResult::Unchanged } else { StepResult::Done(applied.files) })
+}
+
+/// The link that an import would have made, had it not been killed.
+fn go_on(link: &mut Link, begun: &JournalEntry, step: &Step) {
+    link.import_id = begun.import_id.clone();
+    link.imported_at = begun.at;
+    link.imported_by.clone_from(&begun.by);
+    link.action = begun.step.action;
+    link.written.clear();
+    begun.step.remember(&mut link.written);
+    step.remember(&mut link.written);
 }
 
 fn linked(applying: &Applying<'_>, step: &Step, before: Option<&Link>, entity: &Entity, applied: &Applied) -> Link {

@@ -309,6 +309,7 @@ async fn sweep(run: &Discovery<'_>, discovery: &mut DiscoveryState, walk: &mut W
     discovery.watermark = Some(checkpoint.began_at - WATERMARK_OVERLAP);
     discovery.expected_count = Some(checkpoint.size.unwrap_or(walk.seen.len() as u64));
     discovery.last_sweep_at = Some(run.now);
+    discovery.moved_unswept = 0;
     discovery.last_walk_at = Some(run.now);
     walk.found.swept = true;
     Ok(())

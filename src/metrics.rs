@@ -56,9 +56,23 @@ struct Answered {
     status: String,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Received {
+    product: &'static str,
+    answer: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Worked {
+    connector: String,
+    outcome: &'static str,
+}
+
 /// Counted since the process started.
 #[derive(Clone, Debug, Default)]
 pub struct Metrics {
+    received: Family<Received, Counter>,
+    worked: Family<Worked, Counter>,
     syncs: Family<Ended, Counter>,
     durations: Durations,
     last_success: std::sync::Arc<Mutex<BTreeMap<String, DateTime<Utc>>>>,
@@ -95,6 +109,18 @@ impl Metrics {
         }
     }
 
+    /// A webhook of this product was answered.
+    pub fn webhook_received(&self, product: &'static str, answer: &'static str) {
+        self.received.get_or_create(&Received { product, answer }).inc();
+    }
+
+    /// Nothing is left to do for a webhook that these connectors' secrets signed.
+    pub fn webhook_worked(&self, connectors: &[String], outcome: &'static str) {
+        for connector in connectors {
+            self.worked.get_or_create(&Worked { connector: connector.clone(), outcome }).inc();
+        }
+    }
+
     /// When a whole sync last succeeded, as far as this process knows.
     pub fn last_success(&self, integration: &str) -> Option<DateTime<Utc>> {
         self.last_success.lock().unwrap_or_else(PoisonError::into_inner).get(integration).copied()
@@ -128,8 +154,12 @@ impl Metrics {
         is_taken_up.set(i64::from(!now.is_config_refused));
         let help = "1 while the config file is in force, 0 while a changed one is refused and the one before it stays";
         registry.register("config_last_reload_successful", help, is_taken_up);
+        registry.register("webhooks_received", "Webhooks by how they were answered", self.received.clone());
+        let help = "Webhooks for which nothing is left to do, by what came of them";
+        registry.register("webhooks_worked", help, self.worked.clone());
         of_integrations(&mut registry, now);
         of_connectors(&mut registry, now);
+        of_webhooks(&mut registry, now);
         let mut text = String::new();
         encode(&mut text, &registry)?;
         Ok(text)
@@ -207,6 +237,20 @@ fn of_connectors(registry: &mut Registry, now: &Now) {
     registry.register_with_unit("credential_expiry_timestamp", help, Unit::Seconds, expiry);
 }
 
+fn of_webhooks(registry: &mut Registry, now: &Now) {
+    let waiting = Gauges::<OfConnector>::default();
+    let oldest = Family::<OfConnector, Gauge<f64, AtomicU64>>::default();
+    for (connector, one) in &now.connectors {
+        let Some(webhooks) = &one.webhooks else { continue };
+        let of = OfConnector { connector: connector.clone() };
+        waiting.get_or_create(&of).set(gauge(webhooks.waiting));
+        oldest.get_or_create(&of).set(webhooks.oldest_s);
+    }
+    registry.register("webhooks_waiting", "Webhooks that wait to be worked", waiting);
+    let help = "How long the oldest webhook has waited; 0: none waits";
+    registry.register_with_unit("webhooks_oldest_waiting", help, Unit::Seconds, oldest);
+}
+
 fn gauge(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
@@ -244,6 +288,17 @@ pub struct ConnectorNow {
     pub used: ConnectionUse,
     /// The first day a credential of it ends.
     pub expires: Option<NaiveDate>,
+    /// Of those it signs; `None`: it takes none.
+    pub webhooks: Option<WebhooksNow>,
+}
+
+/// Webhooks that wait.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct WebhooksNow {
+    /// How many.
+    pub waiting: u64,
+    /// For how long the oldest has, in seconds.
+    pub oldest_s: f64,
 }
 
 #[cfg(test)]
@@ -280,7 +335,10 @@ mod tests {
         let cloud = ConnectorNow {
             used: ConnectionUse { sent, refused: 1, remaining: Some(876) },
             expires: "2027-03-31".parse().ok(),
+            webhooks: Some(WebhooksNow { waiting: 2, oldest_s: 1.5 }),
         };
+        metrics.webhook_received("bitbucket_cloud", "queued");
+        metrics.webhook_worked(&["cloud".to_owned()], "synced");
         let now = Now {
             is_config_refused: true,
             integrations: [("acme".to_owned(), acme)].into(),
@@ -307,6 +365,10 @@ mod tests {
         catalog_sync_sync_duration_seconds_sum{integration="acme"} 2.2
         catalog_sync_syncs_total{integration="acme",outcome="completed"} 2
         catalog_sync_syncs_total{integration="acme",outcome="failed"} 1
+        catalog_sync_webhooks_oldest_waiting_seconds{connector="cloud"} 1.5
+        catalog_sync_webhooks_received_total{product="bitbucket_cloud",answer="queued"} 1
+        catalog_sync_webhooks_waiting{connector="cloud"} 2
+        catalog_sync_webhooks_worked_total{connector="cloud",outcome="synced"} 1
         "#);
         assert!(told.contains("# TYPE catalog_sync_sync_duration_seconds histogram"), "{told}");
         assert!(told.contains(r#"catalog_sync_sync_duration_seconds_bucket{le="1.0",integration="acme"} 1"#), "{told}");

@@ -10,6 +10,7 @@ use super::args::{
 };
 use crate::commands::Failure;
 use crate::commands::audit::AuditFilter;
+use crate::commands::deliveries::{DeliveryFilter, DeliveryStatus};
 use crate::commands::request::{
     DiscoveredFilter, ImportOptions, Request, Selection, StateFilter, UndoSelection, WebhookDeed,
 };
@@ -64,6 +65,14 @@ pub(super) fn request(cli: &Cli) -> Result<Request, Failure> {
                 Webhook::Create(of) => (WebhookDeed::Create, of),
                 Webhook::List(of) => (WebhookDeed::List, of),
                 Webhook::Delete(of) => (WebhookDeed::Delete, of),
+                Webhook::Deliveries(of) => {
+                    return Ok(Request::WebhookDeliveries(DeliveryFilter {
+                        integration: of.integration,
+                        state: of.waiting.then_some(DeliveryStatus::Waiting),
+                        cursor: None,
+                        limit: of.limit,
+                    }));
+                }
             };
             Request::Webhook { deed, integrations: of.integrations }
         }

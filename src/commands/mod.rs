@@ -8,6 +8,7 @@ pub mod caller;
 pub mod check;
 pub mod credential;
 pub mod decisions;
+pub mod deliveries;
 pub mod discovered;
 pub mod draft;
 pub mod entity;
@@ -26,6 +27,7 @@ pub mod rules_file;
 pub mod running;
 pub mod store;
 pub mod sync;
+pub mod touched;
 pub mod undo;
 pub mod webhook;
 pub mod weeks;
@@ -236,6 +238,7 @@ async fn carry_out(
         Request::EntityShow { entity, integration } => entity::show(app, &entity, integration.as_deref()).await,
         Request::EntitySearch { integration, text } => entity::search(app, &integration, &text).await,
         Request::Webhook { deed, integrations } => webhook::webhook(app, deed, &integrations).await,
+        Request::WebhookDeliveries(filter) => deliveries::list(app, &filter).await,
         Request::AuditList(filter) => audit::list(app, &filter).await,
         Request::StoreCheck => store::check(app).await,
         Request::StoreExport { of } => store::export(app, of).await,

@@ -12,6 +12,7 @@ use super::answer::{
     ImportedRow, IntegrationRow, Page, PullRequestRow, RepositoryDetail, UndoReport, UserRow, WebhookRow,
 };
 use super::audit::AuditFilter;
+use super::deliveries::{DeliveryFilter, DeliveryPage};
 use super::draft::{Drafted, IntegrationDraft};
 use super::entity::{EntityDetail, FoundEntity};
 use super::report::IntegrationReport;
@@ -523,6 +524,8 @@ pub enum Request {
         /// Empty: of all that have webhook secrets.
         integrations: Vec<String>,
     },
+    /// `webhook deliveries`.
+    WebhookDeliveries(DeliveryFilter),
     /// `credential delete`.
     CredentialDelete {
         /// Which.
@@ -561,6 +564,7 @@ impl Request {
             | Self::StoreExport { .. }
             | Self::CredentialList { .. }
             | Self::Webhook { deed: WebhookDeed::List, .. }
+            | Self::WebhookDeliveries(_)
             | Self::CredentialRecords => true,
             Self::SyncNow { .. }
             | Self::SyncApprove { .. }
@@ -630,6 +634,7 @@ impl Request {
             | Self::ActivityDetails { .. }
             | Self::ActivityUsers { .. }
             | Self::Webhook { .. }
+            | Self::WebhookDeliveries(_)
             | Self::ActivityWeeks { .. }
             | Self::EntityShow { .. }
             | Self::EntitySearch { .. }
@@ -722,6 +727,7 @@ impl fmt::Display for Request {
             Self::ActivityWeeks { .. } => f.write_str("activity weeks"),
             Self::EntityShow { .. } => f.write_str("entity show"),
             Self::EntitySearch { .. } => f.write_str("entity search"),
+            Self::WebhookDeliveries(_) => f.write_str("webhook deliveries"),
             Self::AuditList(_) => f.write_str("audit list"),
             Self::StoreCheck => f.write_str("store check"),
             Self::StoreExport { .. } => f.write_str("store export"),
@@ -866,6 +872,8 @@ pub enum Answer {
     CredentialRenewed(Box<Renewed>),
     /// Of `webhook create`, `list`, `delete`.
     Webhooks(Vec<WebhookRow>),
+    /// Of `webhook deliveries`.
+    Deliveries(Box<DeliveryPage>),
     /// Of `credential delete`.
     CredentialDeleted(CredentialDeletion),
 }

@@ -17,7 +17,7 @@ use crate::assemble::login::is_login;
 use crate::config::{Cadence, Integration, Secret, SecretFrom};
 use crate::engine::{self, EngineError, Progress, Run};
 use crate::error::{Report, shown};
-use crate::model::{Action, ImportAction, Outcome, Presence, Scope, SyncError, SyncId, SyncRecord, Touched, Trigger};
+use crate::model::{Action, ImportAction, Outcome, Presence, SyncError, SyncId, SyncRecord, Trigger};
 use crate::plan::EditPurpose;
 use crate::schedule;
 use crate::source::{Source, expiry_in_words, unused_in_words};
@@ -290,55 +290,6 @@ struct Begun<'a> {
     stop: &'a CancellationToken,
 }
 
-/// A look at single repositories, because events say that something happened there: what it found, and which of them
-/// are worth another look soon. One that rests is not looked at: its next sync brings everything.
-///
-/// # Errors
-/// [`Failure`] when it was not begun.
-pub async fn touched(
-    app: &App,
-    integration: &Integration,
-    touched: Vec<Touched>,
-) -> Result<Option<(SyncRecord, Vec<Touched>)>, Failure> {
-    let switches = app.store.switches(&integration.key()).await?;
-    if integration::is_suspended(integration, &switches) {
-        return Ok(None);
-    }
-    let parts = app.assembler.parts(integration).await?;
-    let source = app.assembler.source(integration, Some(&app.store)).await?;
-    let synced = engine::sync(&Run {
-        parts: &parts,
-        source: source.as_ref(),
-        requests_before: source.usage().requests,
-        store: app.store.as_ref(),
-        clock: &app.clock,
-        ids: &app.ids,
-        id: SyncId(app.ids.next()),
-        trigger: Trigger::Webhook,
-        scope: Scope::Repositories(touched),
-        dry_run: false,
-        full: false,
-        auto_import: integration::auto_import_in_force(integration, &switches),
-        has_decisions_file: app.knows_decisions().await,
-        interval: interval(app, integration),
-        notes: Vec::new(),
-        stop: &app.stop,
-        progress: &|_| {},
-    })
-    .await
-    .map_err(|error| {
-        let mend = error.mend();
-        match error {
-            EngineError::Store(error) => error.into(),
-            error => Failure::refused(error.to_string(), mend.unwrap_or_default()),
-        }
-    })?;
-    if !synced.outcomes.is_empty() {
-        app.write_decisions().await?;
-    }
-    Ok(Some((synced.record, synced.again)))
-}
-
 async fn dry(
     app: &App,
     integration: &Integration,
@@ -378,7 +329,6 @@ async fn run(
         ids: &app.ids,
         id: begun.id,
         trigger: begun.trigger,
-        scope: Scope::Whole,
         dry_run: options.dry_run,
         full: options.full,
         auto_import: integration::auto_import_in_force(integration, &switches),
@@ -486,7 +436,7 @@ async fn unused_logins(app: &App, integration: &Integration) -> Result<Vec<Strin
 }
 
 /// How long until the next sync by itself: what `complete_by` is estimated with.
-fn interval(app: &App, integration: &Integration) -> Duration {
+pub(super) fn interval(app: &App, integration: &Integration) -> Duration {
     match &integration.update_every {
         Cadence::Every(every) => *every,
         Cadence::Cron { .. } => {

@@ -25,6 +25,14 @@ pub enum Looked {
         /// Its full name.
         full_name: String,
     },
+    /// It is elsewhere now, as are so many others that the name of the whole workspace may have changed: that is for a
+    /// walk to say. Nothing was recorded.
+    Elsewhere {
+        /// As it was called.
+        full_name: String,
+        /// As it is called now.
+        now: String,
+    },
     /// It is none of this integration's, or cannot be told which one it is.
     NotOurs,
 }
@@ -36,6 +44,9 @@ pub enum Looked {
 pub async fn touch(run: &Discovery<'_>, touched: &Touched) -> Result<Looked, DiscoverError> {
     let integration = &run.lease.integration;
     let before = known_as(run, touched).await?;
+    if before.is_none() && is_elsewhere(&integration.workspace, touched) {
+        return Ok(Looked::NotOurs);
+    }
     let Some(place) = place(&integration.instance, before.as_ref(), touched) else { return Ok(Looked::NotOurs) };
     let mut found = run.source.repository(&place).await?;
     if let (None, Some(before)) = (&found, &before)
@@ -73,11 +84,24 @@ async fn again(
     run: &Discovery<'_>,
     found: IngestedRecord,
     before: KnownRepository,
-    discovery: DiscoveryState,
+    mut discovery: DiscoveryState,
 ) -> Result<Looked, DiscoverError> {
     let is_ours = is_ours(&run.lease.integration.workspace, &found);
     let IngestedRecord { repository, fingerprint, raw } = found;
     let moved_to = repository.full_name.clone();
+    if !is_ours && before.presence.is_served() {
+        // One workspace renamed looks like every repository moved: P2.9's caution, between two sweeps.
+        let known = usize::try_from(discovery.expected_count.unwrap_or_default()).unwrap_or(usize::MAX);
+        let moved = usize::try_from(discovery.moved_unswept).unwrap_or(usize::MAX).saturating_add(1);
+        if run.behaviour.guard.is_passed(moved, known) {
+            if !discovery.sweep_next {
+                discovery.sweep_next = true;
+                record(run, Vec::new(), Vec::new(), discovery).await?;
+            }
+            return Ok(Looked::Elsewhere { full_name: before.repository.full_name, now: moved_to });
+        }
+        discovery.moved_unswept += 1;
+    }
     let has_other_record = before.fingerprint != fingerprint;
     let is_touched = before.repository.updated_on != repository.updated_on;
     let was = before.presence.clone();
@@ -159,6 +183,13 @@ fn place(instance: &InstanceId, known: Option<&KnownRepository>, touched: &Touch
     })
 }
 
+/// Whether an event is about another workspace than the one configured, as far as names tell: then an id that nobody
+/// knows here is not asked for. One that came from there has an event, or a sweep, of its own.
+fn is_elsewhere(workspace: &str, touched: &Touched) -> bool {
+    let has_name = !matches!(workspace, "" | "*") && !workspace.starts_with('{');
+    has_name && !touched.workspace.is_empty() && !touched.workspace.eq_ignore_ascii_case(workspace)
+}
+
 /// Whether a record lies in the workspace as configured: a slug, a uuid, or all there is.
 fn is_ours(workspace: &str, found: &IngestedRecord) -> bool {
     if matches!(workspace, "" | "*") {
@@ -202,6 +233,24 @@ mod tests {
         let new = place(&cloud, None, &touched(Some("{2}"), "api")).unwrap();
         assert_eq!((new.key.id.as_str(), new.slug.as_str()), ("{2}", "api"));
         assert_eq!(place(&cloud, None, &touched(None, "api")), None, "nobody knows which one that is");
+    }
+
+    #[track_caller]
+    fn check_elsewhere(workspace: &str, named: &str, elsewhere: bool) {
+        let touched = Touched { workspace: named.to_owned(), ..touched(Some("{1}"), "web") };
+        assert_eq!(is_elsewhere(workspace, &touched), elsewhere, "{workspace} {named}");
+    }
+
+    // P6.12: an event costs a request in the integrations it may be about.
+    #[test]
+    fn an_event_of_another_workspace_is_not_asked_about_p6_12() {
+        check_elsewhere("acme", "labs", true);
+        check_elsewhere("acme", "ACME", false);
+        check_elsewhere("acme", "", false);
+        check_elsewhere("{ab}", "labs", false);
+        check_elsewhere("*", "PAY", false);
+        check_elsewhere("", "PAY", false);
+        check_elsewhere("PAY", "~ann", true);
     }
 
     #[track_caller]

@@ -36,12 +36,13 @@ use crate::clock::Clock;
 use crate::discover::DiscoverError;
 use crate::error::Report;
 use crate::ids::Ids;
-use crate::model::{Outcome, RepoKey, Scope, SyncId, SyncRecord, Touched, Trigger};
+use crate::model::{Outcome, RepoKey, SyncId, SyncRecord, Touched, Trigger};
 use crate::source::Source;
 use crate::store::{CrawlLease, Store, StoreError};
 
 pub use self::locked::refuse_locked;
 pub use self::stop::Stop;
+pub use self::touched::{MayWrite, lease_to_look, look};
 
 /// Looks at single repositories are kept as one record an hour, of which some may be newer than the sync before.
 const NEWEST_SYNCS: usize = 32;
@@ -82,8 +83,6 @@ pub struct Run<'a> {
     pub id: SyncId,
     /// What started it.
     pub trigger: Trigger,
-    /// How much of the workspace it looks at.
-    pub scope: Scope,
     /// Write no entity; the store is a scratch copy.
     pub dry_run: bool,
     /// Sweep the whole list.
@@ -152,19 +151,16 @@ pub struct Synced {
     pub record: SyncRecord,
     /// What became of the plan's steps.
     pub outcomes: Vec<StepOutcome>,
-    /// Of the repositories of its scope, those that are worth another look soon.
+    /// Of the repositories looked at alone, those that are worth another look soon.
     pub again: Vec<Touched>,
 }
 
-/// Runs one sync to its end, whatever that is, and records it.
+/// Runs one sync of the whole to its end, whatever that is, and records it.
 ///
 /// # Errors
 /// [`EngineError`] when it was not begun; everything later is in the record.
 pub async fn sync(run: &Run<'_>) -> Result<Synced, EngineError> {
     let key = &run.parts.key;
-    if let Scope::Repositories(touched) = &run.scope {
-        return touched::sync(run, touched).await;
-    }
     let lease = lease(run).await?;
     let started_at = run.clock.now();
     let mut record = SyncRecord::begun(run.id.clone(), &run.parts.integration.name, run.trigger, started_at);

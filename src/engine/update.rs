@@ -26,8 +26,12 @@ pub(super) const UNCONFIRMED: &str = "auto_import_unconfirmed";
 /// them, whenever they can be.
 const UNLOOKED: &str = "unlooked_under_rules";
 
+/// State note: documents of others that looks at single repositories changed, or wanted to, since the last sync of the
+/// whole planned (P4.14).
+const LOOKED: &str = "changed_by_looks";
+
 /// A link: which repository, which entity.
-type LinkKey = (RepoKey, EntityRef);
+pub(super) type LinkKey = (RepoKey, EntityRef);
 
 /// Plans and applies.
 pub(super) async fn update(
@@ -66,6 +70,8 @@ pub(super) async fn update(
     );
     let unlooked_before = state.as_ref().map(unlooked_of).unwrap_or_default();
     plan::hold_unlooked(&mut plan, &unlooked_before);
+    let looked = state.as_ref().map(looked_of).unwrap_or_default();
+    plan::hold_beyond(&mut plan, survey.reading.entity_refs.len(), Guard::BLAST_RADIUS, &looked);
     let mut unlooked = unlooked(&plan, &links, &known);
     if !rules_changed {
         unlooked.retain(|link| unlooked_before.contains(link));
@@ -112,11 +118,16 @@ pub(super) async fn update(
     count(record, &outcomes);
     settle(run, &decisions, &outcomes).await?;
     hold(run, record, &plan, &unlooked).await?;
+    let Some(before) = run.store.integration(&run.parts.key).await? else { return Ok(outcomes) };
+    let mut state = before.clone();
+    // Counted from here on anew: what went too far waits for a person now.
+    state.notes.remove(LOOKED);
     if plan.approvable().next().is_none()
-        && let Some(mut state) = run.store.integration(&run.parts.key).await?
         && (state.rules_hash.as_ref() != Some(&rules_hash) || unlooked_of(&state) != unlooked)
     {
         accept_rules(&mut state, Some(rules_hash), unlooked.into_iter().collect());
+    }
+    if state != before {
         run.store.save_integration(lease, &state).await?;
     }
     Ok(outcomes)
@@ -141,6 +152,15 @@ fn unlooked(plan: &Plan, links: &[Link], known: &[KnownRepository]) -> BTreeSet<
 pub(super) fn unlooked_of(state: &IntegrationState) -> BTreeSet<LinkKey> {
     let noted = state.notes.get(UNLOOKED).cloned();
     noted.and_then(|noted| serde_json::from_value(noted).ok()).unwrap_or_default()
+}
+
+pub(super) fn looked_of(state: &IntegrationState) -> BTreeSet<LinkKey> {
+    let noted = state.notes.get(LOOKED).cloned();
+    noted.and_then(|noted| serde_json::from_value(noted).ok()).unwrap_or_default()
+}
+
+pub(super) fn remember_looked(state: &mut IntegrationState, looked: &BTreeSet<LinkKey>) {
+    state.notes.insert(LOOKED.to_owned(), json!(looked));
 }
 
 /// Rules are in force, for all but these links.

@@ -7,16 +7,6 @@ use serde::{Deserialize, Serialize};
 
 use super::SecondaryKind;
 
-/// How much of a workspace a sync looks at.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Scope {
-    /// All of it.
-    #[default]
-    Whole,
-    /// These repositories alone.
-    Repositories(Vec<Touched>),
-}
-
 /// Where an event says to look: one repository, and which of its kinds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Touched {
@@ -88,6 +78,31 @@ pub struct Delivery {
     pub received_at: DateTime<Utc>,
     /// What became of it.
     pub state: DeliveryState,
+    /// Names of integrations that have looked there, while others have not yet.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub looked: BTreeSet<String>,
+}
+
+/// Where a delivery lies among all: by when it came, who signed it, and its id.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct DeliveryPlace {
+    /// When it came.
+    pub received_at: DateTime<Utc>,
+    /// Who signed it.
+    pub connectors: Vec<String>,
+    /// Its number.
+    pub id: String,
+}
+
+/// Deliveries of the same signers that wait.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WaitingDeliveries {
+    /// Who signed them, sorted.
+    pub connectors: Vec<String>,
+    /// How many there are.
+    pub count: u64,
+    /// When the oldest came.
+    pub oldest: DateTime<Utc>,
 }
 
 /// What became of a delivery.
@@ -111,6 +126,11 @@ pub enum DeliveryState {
 }
 
 impl Delivery {
+    /// Where it lies.
+    pub fn place(&self) -> DeliveryPlace {
+        DeliveryPlace { received_at: self.received_at, connectors: self.connectors.clone(), id: self.id.clone() }
+    }
+
     /// Whether it is still to be worked.
     pub fn is_waiting(&self) -> bool {
         matches!(self.state, DeliveryState::Waiting { .. })

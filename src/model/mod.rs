@@ -22,7 +22,7 @@ pub(crate) fn present<'de, T: serde::Deserialize<'de>, D: serde::Deserializer<'d
 
 pub use coverage::Coverage;
 pub use decision::{Decision, DecisionKind};
-pub use delivery::{Delivery, DeliveryState, Scope, Touched};
+pub use delivery::{Delivery, DeliveryPlace, DeliveryState, Touched, WaitingDeliveries};
 pub use detail::{Build, Detail, DetailBody, DetailCoverage, DetailKind, FileChange, Review, ReviewAction};
 pub use entity::{ClaimedName, Entity, EntityFormat, EntityRef, Mark, Place};
 pub use link::{ImportAction, ImportId, Link, LinkState, WrittenField};

@@ -212,6 +212,46 @@ pub fn hold_unlooked(plan: &mut Plan, of: &BTreeSet<(RepoKey, EntityRef)>) {
     plan.sort();
 }
 
+/// The documents of others that a plan changes, or would change were it not held.
+pub fn of_others(plan: &Plan) -> BTreeSet<(RepoKey, EntityRef)> {
+    let steps = plan.steps.iter().chain(plan.approvable());
+    steps.filter(|step| changes_theirs(step)).map(|step| (step.repo.clone(), step.entity.clone())).collect()
+}
+
+/// P4.14 over several plans: many documents of others are not changed one by one either. Holds what would change them
+/// where they pass the guard together with those that looks at single repositories changed, or wanted to, `before`.
+pub fn hold_beyond(plan: &mut Plan, catalog_size: usize, guard: Guard, before: &BTreeSet<(RepoKey, EntityRef)>) {
+    let here = plan.steps.iter().filter(|step| changes_theirs(step));
+    let here: BTreeSet<(RepoKey, EntityRef)> = here.map(|step| (step.repo.clone(), step.entity.clone())).collect();
+    let more = before.difference(&here).count();
+    if here.is_empty() || more == 0 || !guard.is_passed(here.len() + more, catalog_size) {
+        return;
+    }
+    hold(plan, changes_theirs, |_| {
+        format!(
+            "this would change {} documents we did not create, beside {more} that webhooks brought since the last sync: \
+             together more than {} % of the catalog's {catalog_size} entities and more than {}: look at the diffs, then \
+             `sync approve`",
+            here.len(),
+            guard.percent,
+            guard.at_least
+        )
+    });
+    plan.sort();
+}
+
+/// P4.14: holds what waits for a person already: nothing that a guard held is done meanwhile by another way.
+pub fn hold_waiting(plan: &mut Plan, waiting: &Plan, id: &str) {
+    let asked: BTreeSet<(&RepoKey, &EntityRef)> = waiting.approvable().map(|step| (&step.repo, &step.entity)).collect();
+    let id = escape_control(id);
+    hold(
+        plan,
+        |step| asked.contains(&(&step.repo, &step.entity)),
+        |_| format!("a change of it waits for a person: look at the diff, then `sync approve {id}`"),
+    );
+    plan.sort();
+}
+
 /// Makes an import; adoption only remembers one.
 fn is_import(step: &Step) -> bool {
     match &step.work {

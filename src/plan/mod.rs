@@ -24,7 +24,7 @@ use crate::model::{ClaimedName, Decision, Entity, EntityRef, Link, RepoKey, Repo
 
 pub use check::check;
 pub use fields::{Mapped, Mode, When};
-pub use guard::{Guard, catalog_shrunk, hold_unlooked, tombstone, would_stop};
+pub use guard::{Guard, catalog_shrunk, hold_beyond, hold_unlooked, hold_waiting, of_others, tombstone, would_stop};
 pub use note::{About, Note};
 pub use register::{Unregistrable, would_register};
 pub use step::{Change, Edit, EditPurpose, FieldChange, FieldPath, Held, NewEntity, Plan, Step, Work};

@@ -1,5 +1,6 @@
 //! `GET /metrics`: how things stand, for Prometheus.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Router;
@@ -11,7 +12,7 @@ use tracing::warn;
 
 use super::Commands;
 use crate::commands::{App, Failure, integration};
-use crate::metrics::{CONTENT_TYPE, ConnectorNow, IntegrationNow, Now};
+use crate::metrics::{CONTENT_TYPE, ConnectorNow, IntegrationNow, Now, WebhooksNow};
 use crate::model::{Outcome, SyncRecord, Trigger};
 
 /// How many syncs are looked through, once, for the last that succeeded before this process began.
@@ -66,11 +67,30 @@ pub async fn now(app: &App) -> Result<Now, Failure> {
         now.integrations.insert(one.name.clone(), of_one);
     }
     let mut used = app.assembler.connections().await;
+    let mut waiting = waiting(app).await?;
     for (name, connector) in &app.config.connectors {
         let expires = connector.auth.iter().filter_map(|credential| app.assembler.expiry(credential)).min();
-        now.connectors.insert(name.clone(), ConnectorNow { used: used.remove(name).unwrap_or_default(), expires });
+        let waits = waiting.remove(name);
+        let webhooks = if connector.webhook_secrets.is_empty() { waits } else { Some(waits.unwrap_or_default()) };
+        let of_one = ConnectorNow { used: used.remove(name).unwrap_or_default(), expires, webhooks };
+        now.connectors.insert(name.clone(), of_one);
     }
     Ok(now)
+}
+
+/// Webhooks that wait, by connector.
+async fn waiting(app: &App) -> Result<BTreeMap<String, WebhooksNow>, Failure> {
+    let now = app.clock.now();
+    let mut all: BTreeMap<String, WebhooksNow> = BTreeMap::new();
+    for one in app.store.waiting_deliveries().await? {
+        let age_s = ((now - one.oldest).num_milliseconds() as f64 / 1000.0).max(0.0);
+        for connector in one.connectors {
+            let of_one = all.entry(connector).or_default();
+            of_one.waiting += one.count;
+            of_one.oldest_s = of_one.oldest_s.max(age_s);
+        }
+    }
+    Ok(all)
 }
 
 fn of_record(record: &SyncRecord) -> IntegrationNow {

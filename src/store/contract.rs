@@ -71,7 +71,7 @@ macro_rules! contract {
             }
             deliveries::{
                 a_delivery_is_kept_once_by_id_and_by_body,
-                waiting_deliveries_come_oldest_first,
+                deliveries_wait_until_they_are_due,
                 old_deliveries_go_once_they_are_done,
             }
             people::{

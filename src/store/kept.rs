@@ -55,6 +55,14 @@ pub struct DiscoveryState {
     pub sweep_next: bool,
     /// A sweep under way.
     pub sweep: Option<SweepCheckpoint>,
+    /// Repositories that looks at them alone found moved away since the last complete sweep.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub moved_unswept: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde hands over a reference
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// An integration as the store knows it. Written under the crawl lease.

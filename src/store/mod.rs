@@ -21,9 +21,9 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use crate::model::{
-    Action, Coverage, Decision, Delivery, Detail, DetailCoverage, DetailKind, EntityRef, ImportId, IngestedRecord,
-    IntegrationKey, Item, KnownRepository, Link, Recommendation, RepoKey, SecondaryKind, SyncId, SyncRecord, User,
-    UserCoverage,
+    Action, Coverage, Decision, Delivery, DeliveryPlace, Detail, DetailCoverage, DetailKind, EntityRef, ImportId,
+    IngestedRecord, IntegrationKey, Item, KnownRepository, Link, Recommendation, RepoKey, SecondaryKind, SyncId,
+    SyncRecord, User, UserCoverage, WaitingDeliveries,
 };
 
 pub use self::error::StoreError;
@@ -183,6 +183,16 @@ pub trait Store: Send + Sync {
         changes: Vec<LinkChange>,
         journal: Vec<JournalEntry>,
     ) -> Result<(), StoreError>;
+    /// Notes what is about to be written to make links, before it is: whoever was killed between the file and the link
+    /// can go on where they were. Making the link takes the note away.
+    async fn intend(&self, lease: &CatalogLease, intents: Vec<JournalEntry>) -> Result<(), StoreError>;
+    /// What was about to be written for a repository into an entity, and is linked to it by nothing yet.
+    async fn intended(
+        &self,
+        catalog: &str,
+        repo: &RepoKey,
+        entity: &EntityRef,
+    ) -> Result<Option<JournalEntry>, StoreError>;
     /// The journal of one import, in order.
     async fn journal(&self, import_id: &ImportId) -> Result<Vec<JournalEntry>, StoreError>;
     /// Part of it: at most `limit` entries with their numbers, those behind the number `after`. Numbers rise and
@@ -295,12 +305,23 @@ pub trait Store: Send + Sync {
     /// was there before, or came earlier among these, and is not kept again. Durable when it returns, as is what they
     /// are the same as. Takes no lease.
     async fn keep_deliveries(&self, deliveries: Vec<Delivery>) -> Result<Vec<bool>, StoreError>;
-    /// Webhooks that wait to be worked, oldest first, at most `limit`.
-    async fn waiting_deliveries(&self, limit: usize) -> Result<Vec<Delivery>, StoreError>;
+    /// Who signed webhooks that wait to be worked, with when the first of theirs is due; cheap, however many wait.
+    async fn signers_waiting(&self) -> Result<Vec<(Vec<String>, DateTime<Utc>)>, StoreError>;
+    /// How many wait, by who signed them.
+    async fn waiting_deliveries(&self) -> Result<Vec<WaitingDeliveries>, StoreError>;
+    /// Webhooks of these signers that wait and are due: not before `now`, or so far ahead (from `beyond`) that the clock
+    /// must have jumped back. The longest due first, at most `limit`.
+    async fn due_deliveries(
+        &self,
+        signers: &[String],
+        now: DateTime<Utc>,
+        beyond: DateTime<Utc>,
+        limit: usize,
+    ) -> Result<Vec<Delivery>, StoreError>;
     /// Replaces what is known of webhooks that were kept.
     async fn save_deliveries(&self, deliveries: Vec<Delivery>) -> Result<(), StoreError>;
-    /// Webhooks, newest first, at most `limit`.
-    async fn deliveries(&self, limit: usize) -> Result<Vec<Delivery>, StoreError>;
+    /// Webhooks, newest first, at most `limit`; before the place `before`, where there need be none.
+    async fn deliveries(&self, before: Option<&DeliveryPlace>, limit: usize) -> Result<Vec<Delivery>, StoreError>;
     /// Drops webhooks that came before an instant and wait no more; returns how many went.
     async fn expire_deliveries(&self, before: DateTime<Utc>) -> Result<u64, StoreError>;
 

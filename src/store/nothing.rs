@@ -14,9 +14,9 @@ use super::{
     Session, Store, StoreError, StoreReport, StoredCandidates, StoredPlan, Switches, UserBatch,
 };
 use crate::model::{
-    Action, Coverage, Decision, Delivery, Detail, DetailCoverage, DetailKind, EntityRef, ImportId, IngestedRecord,
-    IntegrationKey, Item, KnownRepository, Link, Recommendation, RepoKey, SecondaryKind, SyncId, SyncRecord, User,
-    UserCoverage,
+    Action, Coverage, Decision, Delivery, DeliveryPlace, Detail, DetailCoverage, DetailKind, EntityRef, ImportId,
+    IngestedRecord, IntegrationKey, Item, KnownRepository, Link, Recommendation, RepoKey, SecondaryKind, SyncId,
+    SyncRecord, User, UserCoverage, WaitingDeliveries,
 };
 
 /// Knows nothing and keeps nothing.
@@ -281,6 +281,14 @@ impl Store for NothingStore {
         Err(nothing_is_kept())
     }
 
+    async fn intend(&self, _: &CatalogLease, _: Vec<JournalEntry>) -> Result<(), StoreError> {
+        Err(nothing_is_kept())
+    }
+
+    async fn intended(&self, _: &str, _: &RepoKey, _: &EntityRef) -> Result<Option<JournalEntry>, StoreError> {
+        Ok(None)
+    }
+
     async fn decide(&self, _: &str, _: &Decision) -> Result<(), StoreError> {
         Err(nothing_is_kept())
     }
@@ -341,7 +349,21 @@ impl Store for NothingStore {
         Err(nothing_is_kept())
     }
 
-    async fn waiting_deliveries(&self, _: usize) -> Result<Vec<Delivery>, StoreError> {
+    async fn signers_waiting(&self) -> Result<Vec<(Vec<String>, DateTime<Utc>)>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn waiting_deliveries(&self) -> Result<Vec<WaitingDeliveries>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn due_deliveries(
+        &self,
+        _: &[String],
+        _: DateTime<Utc>,
+        _: DateTime<Utc>,
+        _: usize,
+    ) -> Result<Vec<Delivery>, StoreError> {
         Ok(Vec::new())
     }
 
@@ -349,7 +371,7 @@ impl Store for NothingStore {
         Err(nothing_is_kept())
     }
 
-    async fn deliveries(&self, _: usize) -> Result<Vec<Delivery>, StoreError> {
+    async fn deliveries(&self, _: Option<&DeliveryPlace>, _: usize) -> Result<Vec<Delivery>, StoreError> {
         Ok(Vec::new())
     }
 

@@ -1,6 +1,6 @@
 //! The REST API as programs use it: the built binary, over real HTTP (P4.1, P4.3, P4.5, P7.2, P7.4).
 
-mod client;
+pub mod client;
 mod credentials;
 mod entities;
 mod following;

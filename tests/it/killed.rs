@@ -264,6 +264,7 @@ fn killed_between_file_and_link_the_mark_is_adopted_p2_12() {
     };
     for files in [4, 7, total - 2] {
         let bench = bench();
+        let before = catalog(&bench);
         if !kill_at_file(&bench, files) {
             println!("it was done before it could be killed");
         }
@@ -273,5 +274,10 @@ fn killed_between_file_and_link_the_mark_is_adopted_p2_12() {
         assert_eq!(catalog(&bench), catalog(&reference), "killed at {files} files");
         let record = bench.sync_exits(0);
         assert_eq!(number(&record, "/imported/updated"), 0, "settled: {record}");
+        // P4.11: what was written when it was killed is taken back like the rest.
+        let undone = bench.json(&["imported", "undo", "--since", "2020-01-01T00:00:00Z", "--yes"]);
+        let rows = undone["rows"].as_array().expect("rows");
+        assert!(rows.iter().all(|row| row["result"] == "done"), "killed at {files} files: {undone:#}");
+        assert_eq!(catalog(&bench), before, "killed at {files} files");
     }
 }

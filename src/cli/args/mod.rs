@@ -37,7 +37,7 @@ pub use self::rules::{Rules, RulesCheck, RulesPreview};
 pub use self::simulate::Simulate;
 pub use self::store::Store;
 pub use self::sync::{Sync, SyncHistory, SyncNow};
-pub use self::webhook::{Integrations, Webhook};
+pub use self::webhook::{Deliveries, Integrations, Webhook};
 
 /// Keeps a software catalog and Bitbucket together.
 ///
@@ -113,7 +113,8 @@ Examples:
         after_help = "\
 Example:
   catalog-sync webhook create               make them, in each workspace or project of the config
-  catalog-sync webhook list                 which of them point to this sidecar"
+  catalog-sync webhook list                 which of them point to this sidecar
+  catalog-sync webhook deliveries --waiting what came and is not worked yet"
     )]
     Webhook(Webhook),
     /// Rules files

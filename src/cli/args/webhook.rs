@@ -14,6 +14,22 @@ pub enum Webhook {
     List(Integrations),
     /// Remove them
     Delete(Integrations),
+    /// What Bitbucket sent, newest first: where each says to look, and what became of it
+    Deliveries(Deliveries),
+}
+
+/// `webhook deliveries`.
+#[derive(Clone, Debug, Args)]
+pub struct Deliveries {
+    /// Only what is about repositories of this integration
+    #[arg(long, short = 'i', value_name = "NAME")]
+    pub integration: Option<String>,
+    /// Only those that wait to be worked
+    #[arg(long)]
+    pub waiting: bool,
+    /// At most this many
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub limit: usize,
 }
 
 /// Some integrations.

@@ -26,7 +26,7 @@ use self::report::reports;
 use self::store::store;
 use self::sync::{sync, syncs};
 use self::undo::undo;
-use self::webhook::webhooks;
+use self::webhook::{deliveries, webhooks};
 use super::output::Screen;
 use crate::commands::request::Answer;
 
@@ -77,6 +77,7 @@ pub fn print(screen: &Screen, answer: &Answer) -> std::io::Result<()> {
         Answer::Audit(rows) => screen.print(rows, |screen| audit(screen, rows)),
         Answer::Store(report) => screen.print(report, |screen| store(screen, report)),
         Answer::Webhooks(rows) => screen.print(rows, |screen| webhooks(screen, rows)),
+        Answer::Deliveries(page) => screen.print(&page.rows, |screen| deliveries(screen, page)),
         Answer::Credentials(rows) => screen.print(rows, |screen| credentials(screen, rows)),
         Answer::Credential(row) => screen.print(row, |_| credential(row)),
         Answer::CredentialRecords(records) => {

@@ -19,6 +19,16 @@ pub enum ConnectorType {
     BitbucketDataCenter,
 }
 
+impl ConnectorType {
+    /// As the config has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::BitbucketCloud => "bitbucket_cloud",
+            Self::BitbucketDataCenter => "bitbucket_data_center",
+        }
+    }
+}
+
 /// A proxy's URL, which may hold a password: shown without userinfo.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Proxy(Url);

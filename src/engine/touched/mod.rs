@@ -12,13 +12,16 @@ mod updating;
 
 use std::time::Duration;
 
+use futures::future::BoxFuture;
+use tokio_util::sync::CancellationToken;
+
 use super::{EngineError, Run, Stop, Synced, stop_if_asked, survey};
 use crate::apply::{StepOutcome, StepResult};
 use crate::discover::{self, Behaviour, DiscoverError, Discovery, Looked};
 use crate::error::Report;
-use crate::model::{KnownRepository, Repository, SyncError, SyncRecord, Touched};
+use crate::model::{IntegrationKey, KnownRepository, Repository, SyncError, SyncRecord, Touched};
 use crate::plan::guard;
-use crate::store::CrawlLease;
+use crate::store::{CrawlLease, Store, StoreError};
 
 /// How often it is asked whether to stop while a crawl is waited for.
 const ASK_EVERY: Duration = Duration::from_secs(1);
@@ -37,36 +40,71 @@ impl Look<'_> {
     }
 }
 
+/// Tells whether the catalog may be written still: whoever suspended the integration a moment ago is obeyed (P2.7).
+pub type MayWrite<'a> = &'a (dyn Fn() -> BoxFuture<'static, Result<bool, StoreError>> + Sync + Send);
+
+/// Waits until no crawl of the integration runs, which may be hours: what the config and people say is to be read after
+/// that. `None`: asked to stop.
+///
+/// # Errors
+/// The store's.
+pub async fn lease_to_look(
+    store: &dyn Store,
+    key: &IntegrationKey,
+    stop: &CancellationToken,
+) -> Result<Option<CrawlLease>, StoreError> {
+    loop {
+        if let Some(lease) = store.crawl_lease(key, ASK_EVERY).await? {
+            return Ok(Some(lease));
+        }
+        if stop.is_cancelled() {
+            return Ok(None);
+        }
+    }
+}
+
 /// Looks at these repositories, and records it.
-pub(super) async fn sync(run: &Run<'_>, touched: &[Touched]) -> Result<Synced, EngineError> {
-    let key = &run.parts.key;
-    let lease = loop {
-        if let Some(lease) = run.store.crawl_lease(key, ASK_EVERY).await? {
-            break lease;
-        }
-        if run.stop.is_cancelled() {
-            return Err(EngineError::Running(run.parts.integration.name.clone()));
-        }
-    };
+///
+/// # Errors
+/// The store's; everything else is in the record.
+pub async fn look(
+    run: &Run<'_>,
+    lease: &CrawlLease,
+    touched: &[Touched],
+    may_write: MayWrite<'_>,
+) -> Result<Synced, EngineError> {
     let started_at = run.clock.now();
-    let mut record = SyncRecord::begun(run.id.clone(), &run.parts.integration.name, run.trigger, started_at);
+    let open = recording::open(run, started_at).await?;
+    // What is done in the hour of a record is found by its id: journal and record tell the same (P4.11).
+    let id = open.as_ref().map_or_else(|| run.id.clone(), |open| open.id.clone());
+    let mut record = SyncRecord::begun(id, &run.parts.integration.name, run.trigger, started_at);
     let (mut outcomes, mut again) = (Vec::new(), Vec::new());
-    let ended = stages(run, &lease, touched, &mut record, &mut outcomes, &mut again).await;
+    let looking = Looking { run, lease, may_write, open: open.as_ref() };
+    let ended = stages(&looking, touched, &mut record, &mut outcomes, &mut again).await;
     if ended.is_err() {
         again = touched.to_vec();
     }
-    recording::conclude(run, &mut record, touched.len(), ended).await?;
+    recording::conclude(run, open, &mut record, touched.len(), ended).await?;
     Ok(Synced { record, outcomes, again })
 }
 
+/// What a look works with.
+struct Looking<'a> {
+    run: &'a Run<'a>,
+    lease: &'a CrawlLease,
+    may_write: MayWrite<'a>,
+    /// The record that it will be part of, where there is one.
+    open: Option<&'a SyncRecord>,
+}
+
 async fn stages(
-    run: &Run<'_>,
-    lease: &CrawlLease,
+    looking: &Looking<'_>,
     touched: &[Touched],
     record: &mut SyncRecord,
     outcomes: &mut Vec<StepOutcome>,
     again: &mut Vec<Touched>,
 ) -> Result<(), Stop> {
+    let Looking { run, lease, .. } = *looking;
     let state = run.store.integration(&run.parts.key).await?;
     let Some(state) = state.filter(|state| state.discovery.last_sweep_at.is_some()) else {
         record.notes.push("nothing is known yet: the first sync brings it".to_owned());
@@ -86,7 +124,7 @@ async fn stages(
             due.iter().filter(|look| look.is_changed).map(|look| &look.known).collect();
         let recommended = judging::judge(run, lease, &survey, &changed).await?;
         let known: Vec<KnownRepository> = due.iter().map(|look| look.known.clone()).collect();
-        let updated = updating::update(run, record, &survey, &state, &recommended, &known).await?;
+        let updated = updating::update(looking, record, &survey, &recommended, &known).await?;
         outcomes.extend(updated);
         again.extend(left(&due, outcomes));
     }
@@ -133,6 +171,9 @@ async fn look<'a>(
             Ok(Looked::NotFound { full_name }) => {
                 record.notes.push(format!("{full_name} was not found by its id: the next sync lists all and tells"));
             }
+            Ok(Looked::Elsewhere { full_name, now }) => record
+                .notes
+                .push(format!("{full_name} is {now} now, as are many others: the next sync lists all and tells")),
             Ok(Looked::NotOurs) => {}
             Err(DiscoverError::Source(error)) if !error.ends_sync() => {
                 let mend = error.mend();

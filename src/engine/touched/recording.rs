@@ -1,7 +1,7 @@
 //! How a look at single repositories ended. Thousands of them a day must not bury the history of syncs: those of an
 //! hour are one record.
 
-use chrono::Duration;
+use chrono::{DateTime, Duration, Utc};
 
 use crate::engine::{Run, Stop};
 use crate::model::{Outcome, SecondaryCounts, SyncError, SyncRecord, Trigger};
@@ -14,9 +14,23 @@ const NEWEST: usize = 8;
 /// So many errors and notes are kept in a record of many looks.
 const TOLD: usize = 20;
 
+/// The record that takes a look which begins now; `None`: one of its own.
+pub(super) async fn open(run: &Run<'_>, now: DateTime<Utc>) -> Result<Option<SyncRecord>, StoreError> {
+    let newest = run.store.syncs(Some(&run.parts.key), NEWEST).await?;
+    Ok(newest
+        .into_iter()
+        .find(|sync| sync.trigger == Trigger::Webhook && (sync.started_at..sync.started_at + OPEN).contains(&now)))
+}
+
+/// Before anything is written: killed from here on, what the journal tells is of a sync that is known (P4.11).
+pub(super) async fn begin(run: &Run<'_>, record: &SyncRecord) -> Result<(), StoreError> {
+    run.store.save_sync(&run.parts.key, &SyncRecord { outcome: Outcome::Interrupted, ..record.clone() }).await
+}
+
 /// Writes down how it ended: in the open record, where there is one. `record` tells of this look alone.
 pub(super) async fn conclude(
     run: &Run<'_>,
+    open: Option<SyncRecord>,
     record: &mut SyncRecord,
     looks: usize,
     ended: Result<(), Stop>,
@@ -43,10 +57,6 @@ pub(super) async fn conclude(
     record.requests_remaining = usage.remaining;
     record.duration_ms = u64::try_from((run.clock.now() - record.started_at).num_milliseconds()).unwrap_or(0);
     run.store.save_budget(&run.parts.integration.connector, &run.source.budget_snapshot()).await?;
-    let newest = run.store.syncs(Some(&run.parts.key), NEWEST).await?;
-    let open = newest.into_iter().find(|sync| {
-        sync.trigger == Trigger::Webhook && (sync.started_at..sync.started_at + OPEN).contains(&record.started_at)
-    });
     let kept = open.map_or_else(|| record.clone(), |open| joined(open, record));
     run.store.save_sync(&run.parts.key, &kept).await
 }
@@ -95,7 +105,7 @@ fn tell<T: Clone + PartialEq>(told: &mut Vec<T>, more: &[T]) {
 fn severity(outcome: Outcome) -> u8 {
     match outcome {
         Outcome::Failed => 3,
-        Outcome::Partial => 2,
+        Outcome::Partial | Outcome::Interrupted => 2,
         Outcome::RateLimited | Outcome::Cancelled => 1,
         _ => 0,
     }

@@ -28,7 +28,6 @@ use axum::response::{IntoResponse, Redirect, Response};
 
 use self::attempts::Attempts;
 use self::link::Links;
-use self::peer::Proxies;
 use self::session::{CookieName, Sessions};
 use self::tokens::{Digest, Known, Tokens};
 use super::problem::Problem;
@@ -39,7 +38,7 @@ use crate::config::{Role, Server};
 use crate::store::{KnownBy, SessionOf, StoreError};
 
 pub use self::link::Terminal;
-pub use self::peer::household;
+pub use self::peer::{Proxies, household};
 
 /// Whoever came by the sign-in link, as history and audit name them.
 const BY_LINK: &str = "browser";

@@ -5,6 +5,7 @@
 mod audit;
 mod call;
 mod credentials;
+mod deliveries;
 mod discovered;
 mod entities;
 mod events;
@@ -54,6 +55,7 @@ fn table() -> Vec<Route> {
         entities::routes(),
         rules::routes(),
         hooks::routes(),
+        deliveries::routes(),
         credentials::routes(),
         audit::routes(),
         store::routes(),

@@ -3,26 +3,27 @@
 //!
 //! Until a body is proved to be signed, nothing of it is parsed, stored or logged.
 
+mod bodies;
 pub mod event;
 pub mod queue;
 pub mod signature;
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use secrecy::SecretString;
 use sha2::{Digest, Sha256};
-use tokio::sync::Semaphore;
 use tracing::{debug, warn};
 
+use self::bodies::{BODY_BYTES, Bodies, Unread};
 use self::queue::{Kept, Queue};
 use super::Commands;
+use super::access::Proxies;
 use crate::commands::App;
 use crate::config::{Connector, ConnectorType, SecretFrom};
 use crate::error::escape_control;
@@ -33,19 +34,13 @@ pub const CLOUD: &str = "/webhooks/bitbucket_cloud";
 /// Where Data Center sends to.
 pub const DATA_CENTER: &str = "/webhooks/bitbucket_data_center";
 
-/// Cloud sends at most a quarter of this.
-const BODY_BYTES: usize = 1024 * 1024;
-/// A body that takes longer is not Bitbucket's.
-const BODY_WITHIN: Duration = Duration::from_secs(10);
-/// Bodies read at once: what strangers can make us hold.
-const BODIES: usize = 64;
 /// Delivery ids are shorter.
 const ID_BYTES: usize = 128;
 
 struct Routes {
     commands: Arc<dyn Commands>,
     queue: Queue,
-    bodies: Semaphore,
+    bodies: Bodies,
 }
 
 /// Where webhooks of a product arrive.
@@ -58,56 +53,120 @@ pub fn path(product: ConnectorType) -> &'static str {
 
 /// Both routes. They need no token: a webhook proves itself.
 pub fn routes(commands: Arc<dyn Commands>, queue: Queue) -> Router {
-    let state = Arc::new(Routes { commands, queue, bodies: Semaphore::new(BODIES) });
+    let state = Arc::new(Routes { commands, queue, bodies: Bodies::default() });
     let cloud = |State(routes): State<Arc<Routes>>, request: Request| async move {
-        routes.receive(ConnectorType::BitbucketCloud, request).await
+        routes.answered(ConnectorType::BitbucketCloud, request).await
     };
     let data_center = |State(routes): State<Arc<Routes>>, request: Request| async move {
-        routes.receive(ConnectorType::BitbucketDataCenter, request).await
+        routes.answered(ConnectorType::BitbucketDataCenter, request).await
     };
     Router::new().route(CLOUD, post(cloud)).route(DATA_CENTER, post(data_center)).with_state(state)
 }
 
-fn answer(status: StatusCode, words: &'static str) -> Response {
-    (status, words).into_response()
+/// How a webhook is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answered {
+    Queued,
+    Known,
+    Nothing,
+    Pong,
+    Unsigned,
+    Invalid,
+    TooLarge,
+    TooSlow,
+    TooMany,
+    NotKept,
+}
+
+impl Answered {
+    /// How a metric calls it.
+    fn label(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Known => "known",
+            Self::Nothing => "nothing_to_look_at",
+            Self::Pong => "pong",
+            Self::Unsigned => "unsigned",
+            Self::Invalid => "invalid",
+            Self::TooLarge => "too_large",
+            Self::TooSlow => "too_slow",
+            Self::TooMany => "too_many",
+            Self::NotKept => "not_kept",
+        }
+    }
+}
+
+impl IntoResponse for Answered {
+    fn into_response(self) -> Response {
+        let (status, words) = match self {
+            Self::Queued => (StatusCode::ACCEPTED, "queued\n"),
+            Self::Known => (StatusCode::OK, "known already\n"),
+            Self::Nothing => (StatusCode::OK, "nothing to look at\n"),
+            Self::Pong => (StatusCode::OK, "pong\n"),
+            Self::Unsigned => (
+                StatusCode::UNAUTHORIZED,
+                "no signature by a secret that is configured for webhooks (`webhook_secrets` of the connector)\n",
+            ),
+            Self::Invalid => (StatusCode::BAD_REQUEST, "the body is no JSON object\n"),
+            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "larger than 1 MiB\n"),
+            Self::TooSlow => (StatusCode::REQUEST_TIMEOUT, "the body took too long\n"),
+            Self::TooMany => (StatusCode::SERVICE_UNAVAILABLE, "too much at once: send it again\n"),
+            Self::NotKept => (StatusCode::SERVICE_UNAVAILABLE, "it could not be kept: send it again\n"),
+        };
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            return (status, [(header::RETRY_AFTER, "30")], words).into_response();
+        }
+        (status, words).into_response()
+    }
 }
 
 impl Routes {
-    async fn receive(&self, product: ConnectorType, request: Request) -> Response {
-        let (parts, body) = request.into_parts();
-        let body = match self.whole(&parts.headers, body).await {
-            Ok(body) => body,
-            Err(refused) => return refused,
-        };
+    async fn answered(&self, product: ConnectorType, request: Request) -> Answered {
         let app = self.commands.app();
+        let answered = self.receive(&app, product, request).await;
+        app.metrics.webhook_received(product.as_str(), answered.label());
+        answered
+    }
+
+    async fn receive(&self, app: &App, product: ConnectorType, request: Request) -> Answered {
+        let (parts, body) = request.into_parts();
+        let claimed = text(&parts.headers, header::CONTENT_LENGTH.as_str()).and_then(|length| length.parse().ok());
+        if claimed.is_some_and(|bytes: u64| bytes > BODY_BYTES as u64) {
+            return Answered::TooLarge;
+        }
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.ip());
+        let client = Proxies::new(&app.config.server.behind_proxy).client(peer, &parts.headers);
+        let whole = match self.bodies.whole(client, body).await {
+            Ok(whole) => whole,
+            Err(Unread::TooLarge) => return Answered::TooLarge,
+            Err(Unread::TooSlow) => return Answered::TooSlow,
+            Err(Unread::TooMany) => return Answered::TooMany,
+            Err(Unread::Broken) => return Answered::Invalid,
+        };
+        let body = whole.bytes();
         let event = text(&parts.headers, "x-event-key").unwrap_or_default();
-        let connectors = signers(&app, product, &parts.headers, &body).await;
+        let connectors = signers(app, product, &parts.headers, body).await;
         if connectors.is_empty() {
             let is_unsigned = !parts.headers.contains_key(signature::HEADER);
-            return match is_unsigned && event::is_ping(event) {
-                true => answer(StatusCode::OK, "pong\n"),
-                false => answer(
-                    StatusCode::UNAUTHORIZED,
-                    "no signature by a secret that is configured for webhooks (`webhook_secrets` of the connector)\n",
-                ),
-            };
+            return if is_unsigned && event::is_ping(event) { Answered::Pong } else { Answered::Unsigned };
         }
         if event::is_ping(event) {
-            return answer(StatusCode::OK, "pong\n");
+            return Answered::Pong;
         }
-        let touched = match event::read(product, event, &body) {
+        let touched = match event::read(product, event, body) {
             Ok(touched) if touched.is_empty() => {
                 debug!(connectors = connectors.join(" "), event = %escape_control(event), "webhook: nothing to look at");
-                return answer(StatusCode::OK, "nothing to look at\n");
+                return Answered::Nothing;
             }
             Ok(touched) => touched,
             Err(error) => {
                 warn!(connectors = connectors.join(" "), "a signed webhook is no JSON object: {error}");
-                return answer(StatusCode::BAD_REQUEST, "the body is no JSON object\n");
+                return Answered::Invalid;
             }
         };
         let now = app.clock.now();
-        let body_sha256 = hex::encode(Sha256::digest(&body));
+        let body_sha256 = hex::encode(Sha256::digest(body));
         let id = delivery_id(&parts.headers).unwrap_or(&body_sha256).to_owned();
         debug!(connectors = connectors.join(" "), event = %escape_control(event), id = %escape_control(&id), "webhook");
         let delivery = Delivery {
@@ -118,32 +177,12 @@ impl Routes {
             touched,
             received_at: now,
             state: DeliveryState::Waiting { attempts: 0, not_before: now },
+            looked: Default::default(),
         };
         match self.queue.keep(delivery).await {
-            Kept::New => answer(StatusCode::ACCEPTED, "queued\n"),
-            Kept::Again => answer(StatusCode::OK, "known already\n"),
-            Kept::No => {
-                let again = [(header::RETRY_AFTER, "30")];
-                (StatusCode::SERVICE_UNAVAILABLE, again, "it could not be kept: send it again\n").into_response()
-            }
-        }
-    }
-
-    /// The raw body: bounded in size, in time, and in how many are held.
-    async fn whole(&self, headers: &HeaderMap, body: Body) -> Result<axum::body::Bytes, Response> {
-        let too_large = || answer(StatusCode::PAYLOAD_TOO_LARGE, "larger than 1 MiB\n");
-        let claimed = text(headers, header::CONTENT_LENGTH.as_str()).and_then(|length| length.parse::<u64>().ok());
-        if claimed.is_some_and(|bytes| bytes > BODY_BYTES as u64) {
-            return Err(too_large());
-        }
-        let read = async {
-            let _place = self.bodies.acquire().await.ok();
-            axum::body::to_bytes(body, BODY_BYTES).await
-        };
-        match tokio::time::timeout(BODY_WITHIN, read).await {
-            Ok(Ok(body)) => Ok(body),
-            Ok(Err(_)) => Err(too_large()),
-            Err(_) => Err(answer(StatusCode::REQUEST_TIMEOUT, "the body took too long\n")),
+            Kept::New => Answered::Queued,
+            Kept::Again => Answered::Known,
+            Kept::No => Answered::NotKept,
         }
     }
 }

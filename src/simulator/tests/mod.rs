@@ -6,6 +6,7 @@ mod faults;
 mod lists;
 mod shapes;
 mod walks;
+mod webhooks;
 mod worlds;
 
 use serde_json::Value;

@@ -9,8 +9,8 @@ use serde_json::Value;
 use super::codec;
 use super::keys::{Key, Part, Reader};
 use crate::model::{
-    Coverage, Decision, Delivery, Detail, DetailCoverage, EntityRef, IntegrationKey, Item, KnownRepository, Link,
-    RepoKey, SyncRecord, User, UserCoverage,
+    Coverage, Decision, Delivery, DeliveryState, Detail, DetailCoverage, EntityRef, IntegrationKey, Item,
+    KnownRepository, Link, RepoKey, SyncRecord, User, UserCoverage,
 };
 use crate::store::{
     AuditEntry, IntegrationState, JournalEntry, SealedCredential, Session, StoredCandidates, StoredPlan, Switches,
@@ -30,6 +30,7 @@ pub(super) const CANDIDATES: u8 = b'c';
 pub(super) const RECOMMENDATIONS: u8 = b'n';
 pub(super) const LINKS: u8 = b'l';
 pub(super) const JOURNAL: u8 = b'j';
+pub(super) const INTENTS: u8 = b'I';
 pub(super) const DECISIONS: u8 = b'd';
 pub(super) const CATALOGS: u8 = b'e';
 pub(super) const ENTITIES: u8 = b'E';
@@ -99,6 +100,7 @@ pub(super) const BOOKS: &[Book] = &[
     record::<crate::model::Recommendation>(RECOMMENDATIONS, "recommendations", &[Text, Text, Text, Text, Text]),
     record::<Link>(LINKS, "links", &[Text, Text, Text, Text]),
     record::<JournalEntry>(JOURNAL, "journal", &[Text, Number]),
+    record::<JournalEntry>(INTENTS, "intents", &[Text, Text, Text, Text]),
     record::<Decision>(DECISIONS, "decisions", &[Text, Text, Text]),
     record::<bool>(CATALOGS, "catalogs", &[Text]),
     record::<bool>(ENTITIES, "entities", &[Text, Text]),
@@ -120,7 +122,7 @@ pub(super) const BOOKS: &[Book] = &[
     index(PLANS_BY_TIME, "plans_by_time", &[Time, Text]),
     index(DELIVERIES_BY_ID, "deliveries_by_id", &[Text, Text, Time]),
     index(DELIVERIES_BY_BODY, "deliveries_by_body", &[Text, Text, Time, Text]),
-    index(DELIVERIES_WAITING, "deliveries_waiting", &[Time, Text, Text]),
+    index(DELIVERIES_WAITING, "deliveries_waiting", &[Text, Time, Time, Text]),
 ];
 
 // Two books under one tag would be one book; two branches that each add one do not compile together then.
@@ -207,14 +209,15 @@ pub(super) fn index_entries(key: &[u8], value: &[u8]) -> Option<Vec<Vec<u8>>> {
         }
         DELIVERIES => {
             let delivery: Delivery = codec::decode(value).ok()?;
-            let signers = signers(&delivery);
+            let signers = signers(&delivery.connectors);
             let (id, at) = (&delivery.id, delivery.received_at);
             let mut entries = vec![
                 Key::in_book(DELIVERIES_BY_ID).text(&signers).text(id).time(at).bytes(),
                 Key::in_book(DELIVERIES_BY_BODY).text(&signers).text(&delivery.body_sha256).time(at).text(id).bytes(),
             ];
-            if delivery.is_waiting() {
-                entries.push(Key::in_book(DELIVERIES_WAITING).raw(reader.rest()).bytes());
+            if let DeliveryState::Waiting { not_before, .. } = delivery.state {
+                let waiting = Key::in_book(DELIVERIES_WAITING).text(&signers).time(not_before);
+                entries.push(waiting.time(at).text(id).bytes());
             }
             entries
         }
@@ -223,8 +226,8 @@ pub(super) fn index_entries(key: &[u8], value: &[u8]) -> Option<Vec<Vec<u8>>> {
 }
 
 /// Those who signed a delivery, as a part of keys: their deliveries have nothing to do with those of others.
-pub(super) fn signers(delivery: &Delivery) -> String {
-    delivery.connectors.join(" ")
+pub(super) fn signers(connectors: &[String]) -> String {
+    connectors.join(" ")
 }
 
 /// Why a value cannot lie under its key: it says to be about something else. `None`: it may; so may one that cannot be
@@ -274,11 +277,15 @@ fn own_key(key: &[u8], value: &[u8]) -> Option<Vec<u8>> {
             reader.text()?;
             own.text(&entry.import_id.0).raw(reader.rest()).bytes()
         }
+        INTENTS => {
+            let entry: JournalEntry = codec::decode(value).ok()?;
+            own.text(&reader.text()?).repo(&entry.step.repo).entity(&entry.step.entity).bytes()
+        }
         SYNCS => own.text(&codec::decode::<StoredSync>(value).ok()?.record.id.0).bytes(),
         PLANS => own.text(&codec::decode::<StoredPlan>(value).ok()?.id).bytes(),
         DELIVERIES => {
             let delivery: Delivery = codec::decode(value).ok()?;
-            own.time(delivery.received_at).text(&signers(&delivery)).text(&delivery.id).bytes()
+            own.time(delivery.received_at).text(&signers(&delivery.connectors)).text(&delivery.id).bytes()
         }
         AUDIT => own.text(&codec::decode::<AuditEntry>(value).ok()?.id).bytes(),
         SESSIONS => own.text(&codec::decode::<Session>(value).ok()?.digest).bytes(),
@@ -310,7 +317,11 @@ pub(super) fn record_of_entry(entry: &[u8]) -> Option<Vec<u8>> {
             let (signers, _) = (reader.text()?, reader.text()?);
             Key::in_book(DELIVERIES).time(reader.time()?).text(&signers).text(&reader.text()?).bytes()
         }
-        DELIVERIES_WAITING => Key::in_book(DELIVERIES).raw(reader.rest()).bytes(),
+        DELIVERIES_WAITING => {
+            let signers = reader.text()?;
+            reader.time()?;
+            Key::in_book(DELIVERIES).time(reader.time()?).text(&signers).text(&reader.text()?).bytes()
+        }
         _ => return None,
     })
 }

@@ -4,7 +4,7 @@
 //! gone on with after a kill, it ends as it would have ended.
 
 use super::books::{
-    CANDIDATES, CATALOGS, COVERAGE, DECISIONS, DETAIL_COVERAGE, DETAILS, ENTITIES, LINKS, MOVES, Move, PLANS,
+    CANDIDATES, CATALOGS, COVERAGE, DECISIONS, DETAIL_COVERAGE, DETAILS, ENTITIES, INTENTS, LINKS, MOVES, Move, PLANS,
     RECOMMENDATIONS, RECORDS, REPOSITORIES, SECONDARY, SEEN, SNAPSHOTS, SWITCHES, SYNCS_BY_INTEGRATION, StoredSync,
     USER_COVERAGE, USERS,
 };
@@ -118,7 +118,7 @@ fn give(draft: &mut Draft<'_>, from: &IntegrationKey, to: &IntegrationKey) -> Re
 
 /// What is kept of a catalog. What the other one has already outranks it.
 fn give_catalog(draft: &mut Draft<'_>, from: &str, to: &str) -> Result<(), StoreError> {
-    for tag in [LINKS, DECISIONS] {
+    for tag in [LINKS, INTENTS, DECISIONS] {
         let prefix = Key::in_book(tag).text(from).bytes();
         for entry in draft.tree.scan(&prefix, None) {
             let (key, value) = entry?;

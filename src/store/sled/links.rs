@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use super::books::{CATALOGS, DECISIONS, ENTITIES, JOURNAL, LINKS, LINKS_BY_ENTITY, SNAPSHOTS};
+use super::books::{CATALOGS, DECISIONS, ENTITIES, INTENTS, JOURNAL, LINKS, LINKS_BY_ENTITY, SNAPSHOTS};
 use super::codec;
 use super::draft::{Draft, Tree, malformed};
 use super::keys::{Key, Reader};
@@ -13,6 +14,38 @@ use crate::store::{JournalEntry, LinkChange, StoreError};
 
 fn link_key(catalog: &str, repo: &RepoKey, entity: &EntityRef) -> Vec<u8> {
     Key::in_book(LINKS).text(catalog).repo(repo).entity(entity).bytes()
+}
+
+fn intent_key(catalog: &str, repo: &RepoKey, entity: &EntityRef) -> Vec<u8> {
+    Key::in_book(INTENTS).text(catalog).repo(repo).entity(entity).bytes()
+}
+
+pub(super) fn intend(draft: &mut Draft<'_>, catalog: &str, intents: &[JournalEntry]) -> Result<(), StoreError> {
+    for intent in intents {
+        draft.put(intent_key(catalog, &intent.step.repo, &intent.step.entity), intent)?;
+    }
+    Ok(())
+}
+
+pub(super) fn intended(
+    tree: &Tree,
+    catalog: &str,
+    repo: &RepoKey,
+    entity: &EntityRef,
+) -> Result<Option<JournalEntry>, StoreError> {
+    tree.get(&intent_key(catalog, repo, entity))
+}
+
+pub(super) fn expire_intents(draft: &mut Draft<'_>, before: DateTime<Utc>) -> Result<u64, StoreError> {
+    let mut dropped = 0;
+    for entry in draft.tree.scan(&[INTENTS], None) {
+        let (key, value) = entry?;
+        let intent: JournalEntry = codec::decode(&value).map_err(|message| malformed(&key, message))?;
+        if intent.at < before && draft.remove(key.to_vec())? {
+            dropped += 1;
+        }
+    }
+    Ok(dropped)
 }
 
 pub(super) fn all(tree: &Tree, catalog: &str) -> Result<Vec<Link>, StoreError> {
@@ -43,6 +76,8 @@ pub(super) fn change(
             LinkChange::Make(link) => {
                 refuse_second(draft, catalog, link, &changes[..at])?;
                 draft.put(link_key(catalog, &link.repo, &link.entity), link)?;
+                // What was to be written is.
+                draft.remove(intent_key(catalog, &link.repo, &link.entity))?;
             }
             LinkChange::Put(link) => draft.put(link_key(catalog, &link.repo, &link.entity), link)?,
             LinkChange::Remove(repo, entity) => drop(draft.remove(link_key(catalog, repo, entity))?),

@@ -52,9 +52,9 @@ use super::{
 };
 use crate::clock::Clock;
 use crate::model::{
-    Action, Coverage, Decision, Delivery, Detail, DetailCoverage, DetailKind, EntityRef, ImportId, IngestedRecord,
-    IntegrationKey, Item, KnownRepository, Link, Recommendation, RepoKey, SecondaryKind, SyncId, SyncRecord, User,
-    UserCoverage,
+    Action, Coverage, Decision, Delivery, DeliveryPlace, Detail, DetailCoverage, DetailKind, EntityRef, ImportId,
+    IngestedRecord, IntegrationKey, Item, KnownRepository, Link, Recommendation, RepoKey, SecondaryKind, SyncId,
+    SyncRecord, User, UserCoverage, WaitingDeliveries,
 };
 
 /// State in a sled directory. One process at a time has it.
@@ -351,6 +351,21 @@ impl Store for SledStore {
         self.write(move |draft| links::change(draft, &catalog, &changes, &journal)).await
     }
 
+    async fn intend(&self, lease: &CatalogLease, intents: Vec<JournalEntry>) -> Result<(), StoreError> {
+        let catalog = lease.catalog.clone();
+        self.write(move |draft| links::intend(draft, &catalog, &intents)).await
+    }
+
+    async fn intended(
+        &self,
+        catalog: &str,
+        repo: &RepoKey,
+        entity: &EntityRef,
+    ) -> Result<Option<JournalEntry>, StoreError> {
+        let (catalog, repo, entity) = (catalog.to_owned(), repo.clone(), entity.clone());
+        self.read(move |tree| links::intended(tree, &catalog, &repo, &entity)).await
+    }
+
     async fn journal(&self, import_id: &ImportId) -> Result<Vec<JournalEntry>, StoreError> {
         let import_id = import_id.clone();
         self.read(move |tree| links::journal(tree, &import_id)).await
@@ -547,16 +562,32 @@ impl Store for SledStore {
         self.write(move |draft| deliveries::keep(draft, &deliveries)).await
     }
 
-    async fn waiting_deliveries(&self, limit: usize) -> Result<Vec<Delivery>, StoreError> {
-        self.read(move |tree| deliveries::waiting(tree, limit)).await
+    async fn signers_waiting(&self) -> Result<Vec<(Vec<String>, DateTime<Utc>)>, StoreError> {
+        self.read(deliveries::signers_waiting).await
+    }
+
+    async fn waiting_deliveries(&self) -> Result<Vec<WaitingDeliveries>, StoreError> {
+        self.read(deliveries::waiting).await
+    }
+
+    async fn due_deliveries(
+        &self,
+        signers: &[String],
+        now: DateTime<Utc>,
+        beyond: DateTime<Utc>,
+        limit: usize,
+    ) -> Result<Vec<Delivery>, StoreError> {
+        let signers = signers.to_vec();
+        self.read(move |tree| deliveries::due(tree, &signers, now, beyond, limit)).await
     }
 
     async fn save_deliveries(&self, deliveries: Vec<Delivery>) -> Result<(), StoreError> {
         self.write(move |draft| deliveries::save(draft, &deliveries)).await
     }
 
-    async fn deliveries(&self, limit: usize) -> Result<Vec<Delivery>, StoreError> {
-        self.read(move |tree| deliveries::newest(tree, limit)).await
+    async fn deliveries(&self, before: Option<&DeliveryPlace>, limit: usize) -> Result<Vec<Delivery>, StoreError> {
+        let before = before.cloned();
+        self.read(move |tree| deliveries::newest(tree, before.as_ref(), limit)).await
     }
 
     async fn expire_deliveries(&self, before: DateTime<Utc>) -> Result<u64, StoreError> {

@@ -8,6 +8,7 @@ use super::books::{
 };
 use super::draft::{Draft, Tree, malformed};
 use super::keys::{Key, Reader};
+use super::links;
 use crate::model::{IntegrationKey, Outcome, SyncError, SyncId, SyncRecord};
 use crate::store::{StoreError, StoredPlan};
 
@@ -119,5 +120,5 @@ pub(super) fn expire(
             draft.apply_when_large()?;
         }
     }
-    Ok(dropped)
+    Ok(dropped + links::expire_intents(draft, journal_before)?)
 }

@@ -91,7 +91,7 @@ impl<'a> Sidecar<'a> {
     }
 }
 
-fn http(address: &str, request: &str) -> (u16, String) {
+pub fn http(address: &str, request: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(address).expect("it listens");
     write!(stream, "{request} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{{}}")
         .expect("sent");

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use super::{CLOUD, SECRET, Sender, bench_of, body, deliveries};
+use super::{CLOUD, SECRET, Sender, bench_of, body, deliveries, waiting};
 use crate::sidecar::process::Sidecar;
 use catalog_sync::server::webhooks::signature::sign;
 
@@ -70,12 +70,7 @@ fn none_of_the_acknowledged_is_lost_p6_12() {
     assert!(acknowledged.len() > 100, "{}", acknowledged.len());
 
     let sidecar = Sidecar::start(&bench);
-    sidecar.until("nothing waits", || {
-        sidecar.log().lines().rev().take(3).any(|line| line.contains("webhooks worked")) && {
-            std::thread::sleep(Duration::from_millis(300));
-            !sidecar.log().is_empty()
-        }
-    });
+    sidecar.until("nothing waits", || waiting(&bench) == 0);
     sidecar.stopped();
     let waiting = deliveries(&bench).into_iter().filter(|delivery| delivery.is_waiting()).count();
     assert_eq!(waiting, 0, "of {}", kept.len());

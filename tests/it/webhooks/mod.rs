@@ -1,9 +1,11 @@
 //! Webhooks, from a sender's socket to the catalog's files (P6.12). The program is the built one, the Bitbucket simulated.
 
 mod created;
+mod guarding;
 mod killed;
 mod receiving;
 mod sender;
+mod showing;
 mod working;
 
 use catalog_sync::simulator::{NewRepository, Simulator};
@@ -29,10 +31,14 @@ fn bench_of(names: &[&str]) -> Bench {
         let new = NewRepository { description: format!("What {name} is for"), ..NewRepository::named(name) };
         world.add_repository("acme", new.with_commits(3));
     }
-    let mut bench = Bench::new(world);
+    let bench = with_secrets(Bench::new(world));
+    bench.config(&config());
+    bench
+}
+
+fn with_secrets(mut bench: Bench) -> Bench {
     bench.env.push(("HOOK_SECRET".to_owned(), SECRET.to_owned()));
     bench.env.push(("HOOK_SECRET_OLDER".to_owned(), OLDER.to_owned()));
-    bench.config(&config());
     bench
 }
 
@@ -56,7 +62,7 @@ fn deliveries(bench: &Bench) -> Vec<catalog_sync::model::Delivery> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let store = SledStore::open(bench.path("data"), &Clock::System).await.expect("a store");
-        store.deliveries(usize::MAX).await.expect("deliveries")
+        store.deliveries(None, usize::MAX).await.expect("deliveries")
     })
 }
 
@@ -66,9 +72,15 @@ fn history(bench: &Bench, trigger: &str) -> Vec<Value> {
     all.as_array().expect("a list").iter().filter(|sync| sync["trigger"] == trigger).cloned().collect()
 }
 
-/// How often the log says that webhooks were worked.
-fn worked(sidecar: &Sidecar<'_>) -> usize {
-    sidecar.log().matches("webhooks worked").count()
+/// How many webhooks are done with: several may be one look.
+fn done(bench: &Bench) -> usize {
+    let rows = bench.json(&["webhook", "deliveries", "--limit", "100000"]);
+    rows.as_array().expect("a list").iter().filter(|row| row["state"] == "done").count()
+}
+
+/// How many are not.
+fn waiting(bench: &Bench) -> usize {
+    bench.json(&["webhook", "deliveries", "--waiting", "--limit", "100000"]).as_array().expect("a list").len()
 }
 
 /// Nothing secret is in the log.

@@ -5,7 +5,7 @@ use std::time::Instant;
 use catalog_sync::simulator::{Endpoint, NewPullRequest, NewRepository};
 use serde_json::Value;
 
-use super::{Sender, bench_of, body, deliveries, history, idle, worked};
+use super::{Sender, bench_of, body, deliveries, done, history, idle};
 use crate::harness::{number, text};
 
 // P6.12, issue 4: a changed description is in the catalog's file a moment after the webhook, for one request; the sync is
@@ -28,7 +28,7 @@ fn an_event_brings_a_change_into_the_file_p6_12() {
     assert_eq!(sender.send("repo:updated", "1", &web), 202);
     sidecar.until("the file is changed", || file().contains("Sells things"));
     println!("from webhook to file: {} ms", sent.elapsed().as_millis());
-    sidecar.until("it is worked", || worked(&sidecar) == 1);
+    sidecar.until("it is worked", || done(&bench) == 1);
     assert!(file().starts_with("# kept by hand"), "{}", file());
     let asked = bench.simulator.requests();
     assert_eq!((asked.total, asked.count(Endpoint::Repository)), (1, 1), "{:?}", asked.requests);
@@ -116,7 +116,7 @@ fn repositories_come_are_renamed_and_go_p6_12() {
     let gone = body(&bench.simulator, "acme/docs", 4);
     bench.simulator.world().delete_repository("acme/docs");
     assert_eq!(sender.send("repo:deleted", "4", &gone), 202);
-    sidecar.until("all is worked", || worked(&sidecar) >= 4);
+    sidecar.until("all is worked", || done(&bench) == 4);
     assert!(discovered("acme/docs"), "one look makes nothing gone");
     assert!(!discovered("labs/secret"));
     sidecar.stopped();
