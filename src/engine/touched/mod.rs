@@ -113,7 +113,7 @@ async fn stages(
     super::refuse_locked(&state, &run.parts.integration)
         .map_err(|error| Stop::Failed { stage: "begin", report: Report::plain(error.to_string(), error.mend()) })?;
     run.source.begin_sync().map_err(DiscoverError::Source)?;
-    let looks = look(run, lease, touched, record, again).await?;
+    let looks = look_at_each(run, lease, touched, record, again).await?;
 
     let due: Vec<&Look<'_>> = looks.iter().filter(|look| look.is_due()).collect();
     if !due.is_empty()
@@ -133,7 +133,7 @@ async fn stages(
 }
 
 /// One look at each.
-async fn look<'a>(
+async fn look_at_each<'a>(
     run: &Run<'_>,
     lease: &CrawlLease,
     touched: &'a [Touched],
