@@ -127,6 +127,7 @@ const REQUESTS: &[(&str, Result<&str, &str>)] = &[
         Err("between processes of one host: the one that holds the store renews logins for the others"),
     ),
     ("webhook", Ok("GET /webhooks")),
+    ("webhook_deliveries", Ok("GET /webhooks/deliveries")),
     ("credential_delete", Ok("DELETE /credentials/{name}")),
 ];
 
