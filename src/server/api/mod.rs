@@ -120,7 +120,8 @@ fn method_not_allowed(allowed: &str) -> Response {
     response
 }
 
-async fn only_get() -> Response {
+/// Of what is only read: any other method is told so, as programs are.
+pub(super) async fn only_get() -> Response {
     method_not_allowed("GET")
 }
 

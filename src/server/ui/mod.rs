@@ -50,7 +50,7 @@ pub fn missing(commands: Arc<dyn Commands>) -> MethodRouter {
 pub fn routes(commands: Arc<dyn Commands>) -> Router {
     Router::new()
         .route("/", get(cards::show))
-        .route("/api", get(api::show))
+        .route("/api", get(api::show).fallback(crate::server::api::only_get))
         .route("/audit", get(audit::show))
         .route("/new", get(draft::form).post(draft::check))
         .route("/new/write", post(draft::write))

@@ -59,7 +59,7 @@ fn bad_input_is_refused_in_words_p7_2() {
     }
     for (method, path, allowed) in [
         ("DELETE", "/discovered", "GET"),
-        ("POST", "/integrations/acme", "GET, DELETE"),
+        ("POST", "/integrations/acme", "GET, PUT, DELETE"),
         ("GET", "/imports/preview", "POST"),
         ("PATCH", "/syncs", "GET, POST"),
         ("TRACE", "/events", "GET"),

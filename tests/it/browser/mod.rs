@@ -36,12 +36,6 @@ impl Desk {
         Self::of(bench, window, "  edit_config: true\n")
     }
 
-    /// Over a Bitbucket that takes its time.
-    pub fn slow(bench: Bench, window: Window, latency: Duration) -> Option<Self> {
-        bench.simulator.set_latency(latency);
-        Self::of(bench, window, "")
-    }
-
     /// Begins a sidecar over a bench that was prepared; `None` where no browser is installed.
     pub fn open(bench: Bench, window: Window) -> Option<Self> {
         Self::of(bench, window, "")
