@@ -274,6 +274,8 @@ fn lines_of(text: &str, first_line: usize, paths: &[(String, FieldPath)]) -> Vec
         .collect();
     lines.extend(parents_of(&root, first_line + skipped - 1, paths));
     lines.sort_by_key(|lines| (lines.first, lines.last));
+    // `spec: { type: b }` is a parent and its child on one line.
+    lines.dedup_by_key(|lines| (lines.first, lines.last));
     lines
 }
 
@@ -434,23 +436,25 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(text: &str, first_line: usize, path: &[&str], expected: Option<(usize, usize)>) {
+    fn check(text: &str, first_line: usize, path: &[&str], expected: &[(usize, usize)]) {
         let paths = [(String::new(), FieldPath::of(path))];
         let lines = lines_of(text, first_line, &paths);
-        assert_eq!(lines.first().map(|lines| (lines.first, lines.last)), expected, "{path:?}");
+        let lines: Vec<(usize, usize)> = lines.iter().map(|lines| (lines.first, lines.last)).collect();
+        assert_eq!(lines, expected, "{path:?}");
     }
 
-    // P7.3: of a file's lines, those are marked that hold what an import wrote.
+    // P7.3: of a file's lines, those are marked that hold what an import wrote, and the line of a map that holds nothing
+    // else.
     #[test]
     fn lines_of_fields_are_found_p7_3() {
         let text = "---\nkind: Component\nmetadata: # ours\n  name: a\n  description: |\n    two\n    lines\n  annotations:\n    x/y: \"1\"\n  tags: [a,\n    b]\nspec:\n  type: service\n";
-        check(text, 10, &["metadata", "name"], Some((13, 13)));
-        check(text, 10, &["metadata", "description"], Some((14, 16)));
-        check(text, 10, &["metadata", "annotations", "x/y"], Some((18, 18)));
-        check(text, 10, &["metadata", "tags"], Some((19, 20)));
-        check(text, 10, &["spec", "type"], Some((22, 22)));
-        check(text, 10, &["spec", "owner"], None);
-        check("kind: A\nspec: { type: b }\n", 1, &["spec", "type"], Some((2, 2)));
+        check(text, 10, &["metadata", "name"], &[(13, 13)]);
+        check(text, 10, &["metadata", "description"], &[(14, 16)]);
+        check(text, 10, &["metadata", "annotations", "x/y"], &[(17, 17), (18, 18)]);
+        check(text, 10, &["metadata", "tags"], &[(19, 20)]);
+        check(text, 10, &["spec", "type"], &[(21, 21), (22, 22)]);
+        check(text, 10, &["spec", "owner"], &[]);
+        check("kind: A\nspec: { type: b }\n", 1, &["spec", "type"], &[(2, 2)]);
     }
 
     #[test]
