@@ -61,6 +61,9 @@ pub struct CredentialLease {
     pub(crate) _guard: tokio::sync::OwnedMutexGuard<()>,
 }
 
+/// Connectors with whose secrets webhooks were signed, and when the first of those that wait is due.
+pub type SignersWaiting = (Vec<String>, DateTime<Utc>);
+
 /// Seam 3. Every write is durable when it returns.
 #[async_trait]
 pub trait Store: Send + Sync {
@@ -306,7 +309,7 @@ pub trait Store: Send + Sync {
     /// are the same as. Takes no lease.
     async fn keep_deliveries(&self, deliveries: Vec<Delivery>) -> Result<Vec<bool>, StoreError>;
     /// Who signed webhooks that wait to be worked, with when the first of theirs is due; cheap, however many wait.
-    async fn signers_waiting(&self) -> Result<Vec<(Vec<String>, DateTime<Utc>)>, StoreError>;
+    async fn signers_waiting(&self) -> Result<Vec<SignersWaiting>, StoreError>;
     /// How many wait, by who signed them.
     async fn waiting_deliveries(&self) -> Result<Vec<WaitingDeliveries>, StoreError>;
     /// Webhooks of these signers that wait and are due: not before `now`, or so far ahead (from `beyond`) that the clock

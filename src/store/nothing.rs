@@ -349,7 +349,7 @@ impl Store for NothingStore {
         Err(nothing_is_kept())
     }
 
-    async fn signers_waiting(&self) -> Result<Vec<(Vec<String>, DateTime<Utc>)>, StoreError> {
+    async fn signers_waiting(&self) -> Result<Vec<crate::store::SignersWaiting>, StoreError> {
         Ok(Vec::new())
     }
 

@@ -8,7 +8,7 @@ use super::books::{DELIVERIES, DELIVERIES_BY_BODY, DELIVERIES_BY_ID, DELIVERIES_
 use super::draft::{Draft, Tree, failed, malformed};
 use super::keys::{Key, Reader};
 use crate::model::{Delivery, DeliveryPlace, WaitingDeliveries};
-use crate::store::StoreError;
+use crate::store::{SignersWaiting, StoreError};
 
 fn key_of(delivery: &Delivery) -> Vec<u8> {
     key_at(&delivery.place())
@@ -61,7 +61,7 @@ fn names(signers: &str) -> Vec<String> {
 }
 
 /// From the first entry of each to the first of the next: what lies between is not read.
-pub(super) fn signers_waiting(tree: &Tree) -> Result<Vec<(Vec<String>, DateTime<Utc>)>, StoreError> {
+pub(super) fn signers_waiting(tree: &Tree) -> Result<Vec<SignersWaiting>, StoreError> {
     let mut found = Vec::new();
     let mut after: Option<Vec<u8>> = None;
     while let Some(entry) = tree.scan(&[DELIVERIES_WAITING], after.as_deref()).next() {

@@ -562,7 +562,7 @@ impl Store for SledStore {
         self.write(move |draft| deliveries::keep(draft, &deliveries)).await
     }
 
-    async fn signers_waiting(&self) -> Result<Vec<(Vec<String>, DateTime<Utc>)>, StoreError> {
+    async fn signers_waiting(&self) -> Result<Vec<crate::store::SignersWaiting>, StoreError> {
         self.read(deliveries::signers_waiting).await
     }
 
