@@ -54,7 +54,7 @@ pub(super) fn routes() -> Vec<Route> {
         post("/integrations/{name}/draft", draft)
             .does(
                 TAG,
-                "A new integration of this name, checked against the live connector and catalog as if it stood in the config; answers with the lines to put there. Makes nothing: the config file is written by people.",
+                "A new integration of this name, checked against the live connector and catalog as if it stood in the config; answers with the lines to put there. Makes nothing: a PUT of the same draft does, where `server.edit_config` allows it.",
                 "",
             )
             .only_for(For::EditorsOfAll),
