@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::error::shown;
 use crate::model::{EntityRef, IntegrationKey, RepoKey};
 
 /// What can go wrong with a store. Messages are for people.
@@ -95,7 +96,13 @@ impl StoreError {
             Self::Unopenable { .. } => {
                 "move the directory aside and restore the newest export with `catalog-sync store import FILE`; without one, start empty: links come back from the marks in the catalog"
             }
-            Self::TooNew { .. } => "use the newer catalog-sync, or restore an export made before the upgrade",
+            Self::TooNew { path, known, .. } => {
+                let backup = shown(&path.join(format!("schema-{known}.jsonl.gz")));
+                return Some(format!(
+                    "use the newer catalog-sync; or go back to what the store held before the upgrade, if {backup} is there: \
+                     `catalog-sync --store NEW store import {backup}`"
+                ));
+            }
             Self::UnknownIntegration { .. } => "start the sync again: the integration was deleted meanwhile",
             Self::KnownIntegration { .. } => "`catalog-sync integration delete` one of the two",
             Self::Linked { .. } => "unlink that repository first, then import again",

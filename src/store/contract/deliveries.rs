@@ -5,7 +5,7 @@ use super::world::*;
 use crate::model::{Delivery, DeliveryState, Touched};
 use crate::store::Store;
 
-fn delivery(connector: &str, id: &str, body: &str, minute: i64) -> Delivery {
+pub(crate) fn delivery(connector: &str, id: &str, body: &str, minute: i64) -> Delivery {
     let touched = Touched {
         id: Some("{1}".to_owned()),
         workspace: "acme".to_owned(),

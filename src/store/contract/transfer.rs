@@ -41,7 +41,7 @@ pub(crate) async fn an_export_comes_back_byte_for_byte(home: &dyn Home) {
 pub(crate) async fn an_export_holds_no_request_counters(home: &dyn Home) {
     let (store, text) = filled(home).await;
     assert!(!text.contains("998"), "request counters are this machine's");
-    assert!(text.starts_with("{\"catalog_sync_export\":1,\"schema\":1}\n"));
+    assert!(text.starts_with("{\"catalog_sync_export\":1,\"schema\":2}\n"));
     assert!(text.contains(r#"{"book":"integrations","key":["bitbucket.org","acme","main"],"value":{"key":{"#));
     assert_eq!(exported(&*store).await, text, "stable");
 }

@@ -2,10 +2,15 @@
 //!
 //! First line `{"catalog_sync_export":1,"schema":…}`, then `{"book":…,"key":[…],"value":…}` in the order of
 //! books and keys, last `{"records":…}`. Indexes and counts are left out, since they follow from records, and
-//! so is what belongs to this machine.
+//! so is what belongs to this machine. An import reads it packed by gzip as well.
 
-use std::io::{BufRead, Write};
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::path::Path;
 
+use flate2::Compression;
+use flate2::bufread::MultiGzDecoder;
+use flate2::write::GzEncoder;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -22,6 +27,9 @@ const FORMAT: u32 = 1;
 
 /// What is read or written between two looks at the clock of others.
 const CHUNK_BYTES: usize = 1024 * 1024;
+
+/// How a packed export begins (RFC 1952).
+const PACKED: [u8; 2] = [0x1f, 0x8b];
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -49,23 +57,58 @@ pub(super) async fn export(store: &SledStore, out: &mut (dyn Write + Send), of: 
     let _still = store.gate.read().await;
     write_line(out, &Header { catalog_sync_export: FORMAT, schema: SCHEMA })?;
     let mut records = 0;
-    let credentials = books_of(Role::Credential).filter(|_| of == ExportOf::WithCredentials);
-    for book in books_of(Role::Record).chain(credentials) {
-        let mut after = None;
-        loop {
-            let tree = store.tree.clone();
-            let chunk = blocking(move || lines(&tree, book, after)).await?;
-            out.write_all(&chunk.text).map_err(not_written)?;
-            records += chunk.records;
-            match chunk.last {
-                Some(last) => after = Some(last),
-                None => break,
-            }
+    let mut walk = Walk::of(of);
+    while !walk.is_done() {
+        let tree = store.tree.clone();
+        let chunk;
+        (walk, chunk) = blocking(move || {
+            let chunk = walk.next(&tree)?;
+            Ok((walk, chunk))
+        })
+        .await?;
+        if let Some(unreadable) = chunk.unreadable.into_iter().next() {
+            return Err(unreadable);
         }
+        out.write_all(&chunk.text).map_err(not_written)?;
+        records += chunk.records;
     }
     write_line(out, &Footer { records })?;
     out.flush().map_err(not_written)?;
     Ok(records)
+}
+
+/// Exports a store of `schema` to a packed file, which is there whole or not at all. Answers with the records that
+/// cannot be read, and so are not in it.
+pub(super) fn back_up(tree: &Tree, to: &Path, schema: u32) -> Result<Vec<StoreError>, StoreError> {
+    let part = to.with_extension("part");
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(&part).map_err(not_written)?;
+    let mut out = GzEncoder::new(BufWriter::new(file), Compression::fast());
+    let unreadable = write_backup(tree, &mut out, schema)?;
+    let file = out.finish().map_err(not_written)?.into_inner().map_err(|error| not_written(error.into_error()))?;
+    file.sync_all().map_err(not_written)?;
+    fs::rename(&part, to).map_err(not_written)?;
+    let folder = to.parent().map_or(Ok(()), |folder| File::open(folder).and_then(|folder| folder.sync_all()));
+    folder.map_err(not_written)?;
+    Ok(unreadable)
+}
+
+fn write_backup(tree: &Tree, out: &mut (dyn Write + Send), schema: u32) -> Result<Vec<StoreError>, StoreError> {
+    write_line(out, &Header { catalog_sync_export: FORMAT, schema })?;
+    let mut records = 0;
+    let mut unreadable = Vec::new();
+    let mut walk = Walk::of(ExportOf::WithCredentials);
+    while !walk.is_done() {
+        let chunk = walk.next(tree)?;
+        out.write_all(&chunk.text).map_err(not_written)?;
+        records += chunk.records;
+        unreadable.extend(chunk.unreadable);
+    }
+    write_line(out, &Footer { records })?;
+    Ok(unreadable)
 }
 
 /// The export of a store in which nothing is kept.
@@ -85,29 +128,61 @@ fn not_written(source: std::io::Error) -> StoreError {
     StoreError::Io { doing: "write the export".to_owned(), source }
 }
 
+/// Lines of some records, one after the other.
 struct Lines {
     text: Vec<u8>,
     records: u64,
-    /// Where to go on; `None`: the book is done.
-    last: Option<Vec<u8>>,
+    /// Not among the lines.
+    unreadable: Vec<StoreError>,
 }
 
-fn lines(tree: &Tree, book: &Book, after: Option<Vec<u8>>) -> Result<Lines, StoreError> {
-    let mut lines = Lines { text: Vec::new(), records: 0, last: None };
-    for entry in tree.scan(&[book.tag], after.as_deref()) {
-        let (key, value) = entry?;
-        let parts = keys::to_json(&key, book.shape).ok_or_else(|| malformed(&key, "the key cannot be read"))?;
-        let json = codec::json_text(&value).map_err(|message| malformed(&key, message))?;
-        lines.text.extend_from_slice(format!(r#"{{"book":"{}","key":{parts},"value":"#, book.name).as_bytes());
-        lines.text.extend_from_slice(&json);
-        lines.text.extend_from_slice(b"}\n");
-        lines.records += 1;
-        if lines.text.len() >= CHUNK_BYTES {
-            lines.last = Some(key.to_vec());
-            break;
-        }
+/// On its way through the books of an export.
+struct Walk {
+    /// Still to come, the one at hand first.
+    books: Vec<&'static Book>,
+    /// Where to go on in it.
+    after: Option<Vec<u8>>,
+}
+
+impl Walk {
+    fn of(of: ExportOf) -> Self {
+        let credentials = books_of(Role::Credential).filter(|_| of == ExportOf::WithCredentials);
+        Self { books: books_of(Role::Record).chain(credentials).collect(), after: None }
     }
-    Ok(lines)
+
+    fn is_done(&self) -> bool {
+        self.books.is_empty()
+    }
+
+    /// The next lines, about [`CHUNK_BYTES`] of them.
+    fn next(&mut self, tree: &Tree) -> Result<Lines, StoreError> {
+        let mut lines = Lines { text: Vec::new(), records: 0, unreadable: Vec::new() };
+        while let Some(book) = self.books.first() {
+            for entry in tree.scan(&[book.tag], self.after.as_deref()) {
+                let (key, value) = entry?;
+                match write_record(&mut lines.text, book, &key, &value) {
+                    Ok(()) => lines.records += 1,
+                    Err(unreadable) => lines.unreadable.push(unreadable),
+                }
+                if lines.text.len() >= CHUNK_BYTES {
+                    self.after = Some(key.to_vec());
+                    return Ok(lines);
+                }
+            }
+            self.books.remove(0);
+            self.after = None;
+        }
+        Ok(lines)
+    }
+}
+
+fn write_record(text: &mut Vec<u8>, book: &Book, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+    let parts = keys::to_json(key, book.shape).ok_or_else(|| malformed(key, "the key cannot be read"))?;
+    let json = codec::json_text(value).map_err(|message| malformed(key, message))?;
+    text.extend_from_slice(format!(r#"{{"book":"{}","key":{parts},"value":"#, book.name).as_bytes());
+    text.extend_from_slice(&json);
+    text.extend_from_slice(b"}\n");
+    Ok(())
 }
 
 fn importing_key() -> Vec<u8> {
@@ -130,7 +205,11 @@ pub(super) async fn import(store: &SledStore, input: &mut (dyn BufRead + Send)) 
         tree.db.flush().map_err(failed("flush")).map(drop)
     });
     begun.await?;
-    let result = import_lines(store, input).await;
+    let is_packed = input.fill_buf().is_ok_and(|beginning| beginning.starts_with(&PACKED));
+    let result = match is_packed {
+        true => import_lines(store, &mut BufReader::new(MultiGzDecoder::new(input))).await,
+        false => import_lines(store, input).await,
+    };
     let tree = store.tree.clone();
     let is_whole = result.is_ok();
     let ended = blocking(move || {

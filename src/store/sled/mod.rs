@@ -18,6 +18,7 @@ mod integrations;
 mod keys;
 mod leases;
 mod links;
+mod migrations;
 mod open;
 mod people;
 mod repositories;
@@ -72,7 +73,8 @@ pub struct SledStore {
 
 impl SledStore {
     /// Opens the store in the directory `path`, made (for its owner alone) where there is none. Syncs that
-    /// a killed process left running are interrupted from here on.
+    /// a killed process left running are interrupted from here on. A store of an older schema is exported into its own
+    /// directory, then migrated (P7.10).
     ///
     /// # Errors
     /// [`StoreError::InUse`], [`StoreError::TooNew`], [`StoreError::Unopenable`] when the directory is

@@ -11,11 +11,11 @@ use chrono::{DateTime, Utc};
 use super::books::META;
 use super::draft::{Draft, Tree, failed};
 use super::keys::Key;
-use super::{carried, export, integrations, syncs};
+use super::{carried, export, integrations, migrations, syncs};
 use crate::store::StoreError;
 
-/// What this program writes. A store with a larger number is refused (P7.10).
-pub(super) const SCHEMA: u32 = 1;
+/// What this program writes. A store with a larger number is refused, one with a smaller number is migrated (P7.10).
+pub(super) const SCHEMA: u32 = 2;
 
 /// Peak memory stays far below the limit of a small container with this.
 const CACHE_BYTES: u64 = 12 * 1024 * 1024;
@@ -136,7 +136,7 @@ fn restrict(path: &Path, mode: u32) {
 #[cfg(not(unix))]
 fn restrict(_: &Path, _: u32) {}
 
-fn schema_key() -> Vec<u8> {
+pub(super) fn schema_key() -> Vec<u8> {
     Key::in_book(META).text("schema").bytes()
 }
 
@@ -145,7 +145,7 @@ fn check_schema(tree: &Tree) -> Result<(), StoreError> {
         Some(found) if found > SCHEMA => {
             Err(StoreError::TooNew { path: tree.path.to_path_buf(), found, known: SCHEMA })
         }
-        Some(_) => Ok(()),
+        Some(found) => migrations::carry_out(tree, found),
         None if tree.db.iter().next().is_none() => {
             let mut draft = Draft::new(tree);
             draft.put(schema_key(), &SCHEMA)?;

@@ -2,6 +2,7 @@
 
 mod killed;
 mod measured;
+mod migrating;
 mod opening;
 mod upkeep;
 

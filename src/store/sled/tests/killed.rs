@@ -16,6 +16,9 @@ const FOLDER: &str = "CATALOG_SYNC_TEST_STORE";
 /// What the child does instead of writing.
 const MOVES: &str = "CATALOG_SYNC_TEST_MOVES";
 
+/// The child opens the store and ends.
+pub(super) const LOOKS: &str = "CATALOG_SYNC_TEST_LOOKS";
+
 /// Repositories and journal entries per page: a torn batch would show.
 const PER_PAGE: usize = 8;
 
@@ -28,6 +31,9 @@ async fn a_process_of_its_own() {
         Err(error) => return println!("\nrefused {error} / {}", error.mend().unwrap_or_default()),
     };
     println!("\nopened");
+    if std::env::var_os(LOOKS).is_some() {
+        return;
+    }
     if std::env::var_os(MOVES).is_some() {
         return move_about(&store).await.expect("moves until it is killed");
     }
@@ -170,14 +176,14 @@ async fn pages_done(store: &SledStore) -> Result<u32, StoreError> {
     Ok(state.and_then(|state| state.discovery.sweep).map_or(0, |sweep| sweep.pages))
 }
 
-fn start(program: &mut Command, folder: &Path) -> Child {
+pub(super) fn start(program: &mut Command, folder: &Path) -> Child {
     let test = concat!(module_path!(), "::a_process_of_its_own");
     let test = test.split_once("::").expect("behind the crate's name").1;
     program.args([test, "--exact", "--nocapture", "--test-threads=1"]).env(FOLDER, folder);
     program.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("starts")
 }
 
-fn this_program() -> Command {
+pub(super) fn this_program() -> Command {
     Command::new(std::env::current_exe().expect("its own path"))
 }
 

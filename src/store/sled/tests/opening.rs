@@ -52,16 +52,17 @@ async fn a_store_that_is_open_is_in_use() {
     drop(open(scratch.path()).await);
 }
 
-/// P7.10.
 #[tokio::test]
-async fn a_newer_store_is_refused() {
+async fn a_newer_store_is_refused_p7_10() {
     let scratch = TempDir::new().expect("a temporary folder");
     let store = open(scratch.path()).await;
     let key = keys::Key::in_book(books::META).text("schema").bytes();
     store.write(move |draft| draft.put(key, &99_u32)).await.expect("writes");
     drop(store);
     let error = refusal(scratch.path()).await;
-    assert!(matches!(&error, StoreError::TooNew { found: 99, known: 1, .. }), "{error:?}");
+    assert!(matches!(&error, StoreError::TooNew { found: 99, known: open::SCHEMA, .. }), "{error:?}");
+    let mend = error.mend().expect("a mend");
+    assert!(mend.contains("use the newer catalog-sync") && mend.contains("schema-2.jsonl.gz"), "{mend}");
 }
 
 #[tokio::test]
