@@ -21,43 +21,49 @@ use crate::error::{Report, shown};
 static WRITING: Mutex<()> = Mutex::new(());
 
 /// A new integration: names and values only, never a place, an address or a secret.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
 pub struct IntegrationDraft {
-    /// Its name.
+    /// Its name; where an address names it already, left out or the same.
     pub name: String,
-    /// Of the config.
+    /// A connector of the config.
     pub connector: String,
-    /// Of the config.
+    /// A catalog of the config.
     pub catalog: String,
     /// Where the connector's address names none.
     pub workspace: Option<String>,
     /// What for.
     pub description: Option<String>,
-    /// Globs.
+    /// Globs of repositories.
     pub include: Vec<String>,
-    /// Globs.
+    /// Globs of repositories.
     pub exclude: Vec<String>,
-    /// Keys.
+    /// Keys of projects.
     pub projects: Vec<String>,
-    /// `register_and_merge`, `register` or `merge`.
+    /// `register_and_merge`, `register` or `merge`; left out: the first.
     pub registration: Option<String>,
-    /// Kind on register.
+    /// Kind of new entities.
     pub kind: Option<String>,
-    /// Type on register.
+    /// Type of new entities.
     pub r#type: Option<String>,
     /// A shipped rules file.
     pub rules: Option<String>,
-    /// Pull requests are kept.
+    /// Pull requests are kept; left out: they are.
+    #[serde(default = "yes")]
     pub pull_requests: bool,
-    /// Commits are kept.
+    /// Commits are kept; left out: they are.
+    #[serde(default = "yes")]
     pub commits: bool,
-    /// `3h`.
+    /// `30m`, `3h`, `1d`.
     pub update_every: Option<String>,
-    /// `2026-01-01`.
+    /// `2026-01-01`: older pull requests and commits are not fetched.
     pub start_date: Option<String>,
     /// New discoveries are imported unseen.
     pub auto_import: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// What is to be said of a draft.

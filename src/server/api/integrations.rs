@@ -14,6 +14,7 @@ use crate::commands::request::{Answer, Request};
 use crate::commands::rules_file::RulesText;
 use crate::commands::running::SyncStarted;
 use crate::commands::{check, sync};
+use crate::error::escape_control;
 use crate::server::problem::Problem;
 
 const TAG: &str = "integrations";
@@ -170,94 +171,21 @@ async fn dry_run(call: Call, Json(SyncOptions { full }): Json<SyncOptions>) -> R
     run.map(Done).ok_or_else(super::call::unexpected)
 }
 
-/// A new integration: names and values only, never a place, an address or a secret.
-#[derive(Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-struct Draft {
-    /// A connector of the config.
-    connector: String,
-    /// A catalog of the config.
-    catalog: String,
-    /// Where the connector's address names none.
-    workspace: Option<String>,
-    /// What for.
-    description: Option<String>,
-    /// Globs of repositories.
-    include: Vec<String>,
-    /// Globs of repositories.
-    exclude: Vec<String>,
-    /// Keys of projects.
-    projects: Vec<String>,
-    /// `register_and_merge`, `register` or `merge`; left out: the first.
-    registration: Option<String>,
-    /// Kind of new entities.
-    kind: Option<String>,
-    /// Type of new entities.
-    r#type: Option<String>,
-    /// A shipped rules file.
-    rules: Option<String>,
-    /// Pull requests are kept; left out: they are.
-    #[serde(default = "yes")]
-    pull_requests: bool,
-    /// Commits are kept; left out: they are.
-    #[serde(default = "yes")]
-    commits: bool,
-    /// `30m`, `3h`, `1d`.
-    update_every: Option<String>,
-    /// `2026-01-01`: older pull requests and commits are not fetched.
-    start_date: Option<String>,
-    /// New discoveries are imported unseen.
-    auto_import: bool,
-}
-
-fn yes() -> bool {
-    true
-}
-
-impl Draft {
-    fn named(self, name: String) -> Box<IntegrationDraft> {
-        let Draft {
-            connector,
-            catalog,
-            workspace,
-            description,
-            include,
-            exclude,
-            projects,
-            registration,
-            kind,
-            r#type,
-            rules,
-            pull_requests,
-            commits,
-            update_every,
-            start_date,
-            auto_import,
-        } = self;
-        Box::new(IntegrationDraft {
-            name,
-            connector,
-            catalog,
-            workspace,
-            description,
-            include,
-            exclude,
-            projects,
-            registration,
-            kind,
-            r#type,
-            rules,
-            pull_requests,
-            commits,
-            update_every,
-            start_date,
-            auto_import,
-        })
+/// What the address names is what the draft is of.
+fn of_address(call: &Call, mut draft: IntegrationDraft) -> Result<Box<IntegrationDraft>, Problem> {
+    let name = call.path("name");
+    if !draft.name.is_empty() && draft.name != name {
+        return Err(bad(
+            format!("the draft is of {}, and the address names {}", escape_control(&draft.name), escape_control(&name)),
+            "leave `name` out of the draft, or send it to the address of that name",
+        ));
     }
+    draft.name = name;
+    Ok(Box::new(draft))
 }
 
-async fn draft(call: Call, Json(of): Json<Draft>) -> Result<Done<Drafted>, Problem> {
-    let draft = of.named(call.path("name"));
+async fn draft(call: Call, Json(of): Json<IntegrationDraft>) -> Result<Done<Drafted>, Problem> {
+    let draft = of_address(&call, of)?;
     only!(call.ask(Request::IntegrationDraft(draft)).await?, Answer::Drafted).map(|drafted| Done(*drafted))
 }
 
@@ -266,14 +194,14 @@ async fn draft(call: Call, Json(of): Json<Draft>) -> Result<Done<Drafted>, Probl
 #[serde(deny_unknown_fields)]
 struct Checked {
     /// As it was checked.
-    draft: Draft,
+    draft: IntegrationDraft,
     /// `version` of the answer to that: where the file says something else by now, nothing is written (409).
     instead_of: String,
 }
 
 async fn create(call: Call, Json(of): Json<Checked>) -> Result<Done<Drafted>, Problem> {
     let Checked { draft, instead_of } = of;
-    let draft = draft.named(call.path("name"));
+    let draft = of_address(&call, draft)?;
     only!(call.ask(Request::IntegrationCreate { draft, instead_of }).await?, Answer::Drafted)
         .map(|drafted| Done(*drafted))
 }
