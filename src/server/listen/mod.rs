@@ -5,7 +5,9 @@ mod connections;
 mod patience;
 mod tls;
 
+use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -119,36 +121,20 @@ async fn connected(
     }
 }
 
-/// What ends with an error was ended by the other side, or by their taking too long.
 async fn over_http1<S>(stream: S, peer: SocketAddr, router: Router, stop: CancellationToken)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let routes = TowerToHyperService::new(router.into_service::<Incoming>());
-    let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
-        request.extensions_mut().insert(ConnectInfo(peer));
-        routes.call(request)
-    });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN).max_headers(HEADERS).max_buf_size(HEAD_BYTES);
-    let connection = builder.serve_connection(TokioIo::new(stream), service);
-    tokio::pin!(connection);
-    tokio::select! {
-        ended = connection.as_mut() => return told(peer, ended),
-        () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
-    }
-    told(peer, connection.await);
+    let connection = builder.serve_connection(TokioIo::new(stream), service(router, peer));
+    until(peer, connection, http1::Connection::graceful_shutdown, stop).await;
 }
 
 async fn over_http2<S>(stream: S, peer: SocketAddr, router: Router, stop: CancellationToken)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let routes = TowerToHyperService::new(router.into_service::<Incoming>());
-    let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
-        request.extensions_mut().insert(ConnectInfo(peer));
-        routes.call(request)
-    });
     let mut builder = http2::Builder::new(TokioExecutor::new());
     builder
         .timer(TokioTimer::new())
@@ -156,15 +142,41 @@ where
         .keep_alive_timeout(ALIVE_EVERY)
         .max_concurrent_streams(STREAMS)
         .max_header_list_size(HEAD_BYTES as u32);
-    let connection = builder.serve_connection(TokioIo::new(stream), service);
-    tokio::pin!(connection);
+    let connection = builder.serve_connection(TokioIo::new(stream), service(router, peer));
+    until(peer, connection, http2::Connection::graceful_shutdown, stop).await;
+}
+
+/// The routes for one peer, which handlers find in [`ConnectInfo`].
+fn service(
+    router: Router,
+    peer: SocketAddr,
+) -> impl hyper::service::Service<
+    hyper::Request<Incoming>,
+    Response = axum::response::Response,
+    Error = Infallible,
+    Future: Send + 'static,
+> + Clone {
+    let routes = TowerToHyperService::new(router.into_service::<Incoming>());
+    hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
+        request.extensions_mut().insert(ConnectInfo(peer));
+        routes.call(request)
+    })
+}
+
+/// Carries a connection to its end; once all is to stop, no further than the answers in flight.
+async fn until<C>(peer: SocketAddr, connection: C, shut_down: fn(Pin<&mut C>), stop: CancellationToken)
+where
+    C: Future<Output = hyper::Result<()>>,
+{
+    let mut connection = pin!(connection);
     tokio::select! {
         ended = connection.as_mut() => return told(peer, ended),
-        () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
+        () = stop.cancelled() => shut_down(connection.as_mut()),
     }
     told(peer, connection.await);
 }
 
+/// What ends with an error was ended by the other side, or by their taking too long.
 fn told(peer: SocketAddr, ended: hyper::Result<()>) {
     if let Err(why) = ended {
         debug!(%peer, "a connection broke off: {why}");
