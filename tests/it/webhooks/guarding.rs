@@ -22,6 +22,18 @@ fn files_with(bench: &Bench, part: &str) -> usize {
     bench.texts("catalog").values().filter(|text| text.contains(part)).count()
 }
 
+/// So many repositories, each with an entity that takes its description, and their names.
+fn imported(count: usize) -> (Bench, Vec<String>) {
+    let names: Vec<String> = (0..count).map(|number| format!("app-{number}")).collect();
+    let bench = bench_of(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    bench.file("rules.yaml", RULES);
+    bench.config(&format!("{}    rules: ./rules.yaml\n    secondary_kinds: {{}}\n", config()));
+    names.iter().for_each(|name| bench.component(name));
+    bench.sync_exits(0);
+    bench.run(&["discovered", "import", "--all", "--yes"]).ok();
+    (bench, names)
+}
+
 fn describe(bench: &Bench, name: &str, text: &str) {
     bench.simulator.world().edit_repository(&format!("acme/{name}"), |one| one.description = text.to_owned());
 }
@@ -30,13 +42,7 @@ fn describe(bench: &Bench, name: &str, text: &str) {
 // meanwhile by an event.
 #[test]
 fn events_change_no_more_than_a_sync_may_p4_14() {
-    let names: Vec<String> = (0..40).map(|number| format!("app-{number}")).collect();
-    let bench = bench_of(&names.iter().map(String::as_str).collect::<Vec<_>>());
-    bench.file("rules.yaml", RULES);
-    bench.config(&format!("{}    rules: ./rules.yaml\n    secondary_kinds: {{}}\n", config()));
-    names.iter().for_each(|name| bench.component(name));
-    bench.sync_exits(0);
-    bench.run(&["discovered", "import", "--all", "--yes"]).ok();
+    let (bench, names) = imported(40);
     bench.sync_exits(0);
     assert_eq!(files_with(&bench, "What app-"), 40);
 
@@ -89,13 +95,7 @@ fn events_change_no_more_than_a_sync_may_p4_14() {
 // P4.14: nine changed by events, and two more that the sync after them finds: together more than ten.
 #[test]
 fn a_sync_counts_what_events_changed_before_it_p4_14() {
-    let names: Vec<String> = (0..12).map(|number| format!("app-{number}")).collect();
-    let bench = bench_of(&names.iter().map(String::as_str).collect::<Vec<_>>());
-    bench.file("rules.yaml", RULES);
-    bench.config(&format!("{}    rules: ./rules.yaml\n    secondary_kinds: {{}}\n", config()));
-    names.iter().for_each(|name| bench.component(name));
-    bench.sync_exits(0);
-    bench.run(&["discovered", "import", "--all", "--yes"]).ok();
+    let (bench, names) = imported(12);
     let sidecar = idle(&bench);
     let mut sender = Sender::to(&sidecar.address());
     names[..9].iter().for_each(|name| describe(&bench, name, "Told anew"));
