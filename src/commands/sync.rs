@@ -1,26 +1,28 @@
-//! `sync now|history|show|approve`.
+//! `sync now|cancel|approve`, and what the sidecar begins by itself.
 
-use std::collections::BTreeSet;
+mod credentials;
+mod records;
+
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+pub(super) use self::records::{history, show};
+
+use self::credentials::{expiring, refused, unused_logins};
+use self::records::unknown;
 use super::answer::{Change, DryRun, ImportRow, RepositoryName, RowResult};
-use super::caller::Sees;
 use super::request::{Answer, Request};
 use super::running::{Begin, SyncStarted, UnderWay};
 use super::{App, Exit, Failure, audit, integration, masked};
 use crate::apply::{StepOutcome, StepResult};
-use crate::assemble::credential_name;
-use crate::assemble::login::is_login;
-use crate::config::{Cadence, Integration, Secret, SecretFrom};
+use crate::config::{Cadence, Integration};
 use crate::engine::{self, EngineError, Progress, Run};
 use crate::error::{Report, shown};
 use crate::model::{Action, ImportAction, Outcome, Presence, SyncError, SyncId, SyncRecord, Trigger};
 use crate::plan::EditPurpose;
 use crate::schedule;
-use crate::source::{Source, expiry_in_words, unused_in_words};
 use crate::store::sled::SledStore;
 use crate::store::{Store, StoreError};
 
@@ -366,75 +368,6 @@ async fn run(
     Ok(synced)
 }
 
-/// Credentials that were refused (401): nothing more is sent with them, and whoever has the next one must know where
-/// it goes and whether a restart is needed (P6.10, P6.11). Others may have carried the sync to its end.
-fn refused(app: &App, integration: &Integration, source: &dyn Source) -> Vec<String> {
-    let names = source.refused_credentials();
-    let Some(connector) = app.config.connector_of(integration).filter(|_| !names.is_empty()) else { return Vec::new() };
-    let credentials = connector.api_credentials().enumerate();
-    let refused = credentials.map(|(index, credential)| (credential_name(index, credential), credential));
-    let said = refused.filter(|(name, _)| names.contains(name)).map(|(name, credential)| {
-        let places = credential.auth.secrets().into_iter().filter_map(|secret| way_to_replace(app, secret));
-        let places: BTreeSet<String> = places.collect();
-        let places = places.into_iter().collect::<Vec<_>>().join("; ");
-        format!("connector {}: {name} was refused (401), and nothing more is sent with it; {places}", connector.name)
-    });
-    said.inspect(|words| warn!(connector = %connector.name, "{words}")).collect()
-}
-
-/// How a secret is replaced, and when the new one counts.
-fn way_to_replace(app: &App, secret: &Secret) -> Option<String> {
-    let is_login = |name: &str| app.assembler.vault().record(name).is_ok_and(|record| is_login(&record));
-    match &secret.from {
-        SecretFrom::Env(name) => Some(format!(
-            "the environment variable {name} was read at start: for a new value, set it and start catalog-sync again"
-        )),
-        SecretFrom::File(path) => {
-            Some(format!("the file {} is read again at each sync: write the new secret into it", shown(path)))
-        }
-        SecretFrom::Credential { name, .. } if is_login(name) => {
-            Some(format!("`catalog-sync credential login {name}` logs in again, without a restart"))
-        }
-        SecretFrom::Credential { name, .. } => {
-            Some(format!("`catalog-sync credential update {name}` replaces it, without a restart"))
-        }
-        SecretFrom::Plain(_) => None,
-    }
-}
-
-/// Credentials that ended or end soon: said on stderr and in the record, before syncs stop (P6.11).
-fn expiring(app: &App, integration: &Integration) -> Vec<String> {
-    let Some(connector) = app.config.connector_of(integration) else { return Vec::new() };
-    let today = app.clock.now().date_naive();
-    let said = connector.api_credentials().enumerate().filter_map(|(index, credential)| {
-        let words = expiry_in_words(app.assembler.expiry(credential)?, today)?;
-        Some(format!("connector {}: {} {words}", connector.name, credential_name(index, credential)))
-    });
-    said.inspect(
-        |words| warn!(connector = %connector.name, "{words}; make a new one and replace the secret and `expires`"),
-    )
-    .collect()
-}
-
-/// Logins that the sync did not use and that end soon by that, or did: said as long as somebody can do something about
-/// it (P6.11). A renewal whose asker went away is finished first.
-async fn unused_logins(app: &App, integration: &Integration) -> Result<Vec<String>, StoreError> {
-    let Some(connector) = app.config.connector_of(integration) else { return Ok(Vec::new()) };
-    let now = app.clock.now();
-    let mut said = Vec::new();
-    for name in app.assembler.logins(connector) {
-        drop(app.store.credential_lease(&name).await?);
-        let Ok(record) = app.assembler.vault().record(&name) else { continue };
-        let Some(words) = record.expires.and_then(|ends| unused_in_words(record.updated_at, ends, now)) else {
-            continue;
-        };
-        let words = format!("connector {}: the login {name} {words}", connector.name);
-        warn!(connector = %connector.name, "{words}; `catalog-sync credential login {name}` logs in again");
-        said.push(words);
-    }
-    Ok(said)
-}
-
 /// How long until the next sync by itself: what `complete_by` is estimated with.
 pub(super) fn interval(app: &App, integration: &Integration) -> Duration {
     match &integration.update_every {
@@ -487,58 +420,6 @@ pub(super) fn import_row(outcome: &StepOutcome, repository: RepositoryName) -> I
     }
 }
 
-/// Past syncs, newest first.
-pub(super) async fn history(app: &App, name: Option<&str>, limit: usize) -> Result<Answer, Failure> {
-    let key = match name {
-        Some(name) => Some(app.integration(name)?.key()),
-        None => None,
-    };
-    if key.is_some() || matches!(app.caller.sees, Sees::Everything) {
-        let records = app.store.syncs(key.as_ref(), limit).await?;
-        return Ok(Answer::Syncs(records.into_iter().map(|record| so_far(app, record)).collect()));
-    }
-    let mut all = Vec::new();
-    for integration in app.visible() {
-        all.extend(app.store.syncs(Some(&integration.key()), limit).await?);
-    }
-    all.sort_by(|a, b| (b.started_at, &b.id).cmp(&(a.started_at, &a.id)));
-    all.truncate(limit);
-    Ok(Answer::Syncs(all.into_iter().map(|record| so_far(app, record)).collect()))
-}
-
-/// Of one that runs, how long it has been running.
-fn so_far(app: &App, record: SyncRecord) -> SyncRecord {
-    if record.outcome != Outcome::Running {
-        return record;
-    }
-    let duration = (app.clock.now() - record.started_at).num_milliseconds();
-    SyncRecord { duration_ms: u64::try_from(duration).unwrap_or_default(), ..record }
-}
-
-/// One sync.
-pub(super) async fn show(app: &App, id: &str) -> Result<Answer, Failure> {
-    match app.store.sync(&SyncId(id.to_owned())).await? {
-        Some((_, record)) if app.caller.sees(&record.integration) => {
-            return Ok(Answer::Sync(Box::new(so_far(app, record))));
-        }
-        _ => {}
-    }
-    // Begun, and its record is not written yet; or it came to nothing, and there is none.
-    if let Some(flight) = app.running.flight(id).filter(|flight| app.caller.sees(&flight.integration)) {
-        let record = SyncRecord::begun(flight.id.clone(), &flight.integration, flight.trigger, flight.started_at);
-        return Ok(Answer::Sync(Box::new(so_far(app, record))));
-    }
-    match app.running.failure(id) {
-        Some((integration, report)) if app.caller.sees(&integration) => {
-            let mut failure =
-                Failure::unknown(format!("sync {id} could not begin"), report.mend.clone().unwrap_or_default());
-            failure.report.because = std::iter::once(report.what).chain(report.because).collect();
-            Err(failure)
-        }
-        _ => Err(unknown(id)),
-    }
-}
-
 /// Asks a sync in flight to stop at its next checkpoint, and waits a moment for it.
 pub(super) async fn cancel(app: &App, id: &str) -> Result<Answer, Failure> {
     let Some(flight) = app.running.flight(id).filter(|flight| app.caller.sees(&flight.integration)) else {
@@ -555,10 +436,6 @@ pub(super) async fn cancel(app: &App, id: &str) -> Result<Answer, Failure> {
     // A request that hangs is not waited for: the record says `running` then, and `cancelled` soon.
     let _ = tokio::time::timeout(CANCEL_WAIT, flight.ended()).await;
     show(app, id).await
-}
-
-fn unknown(id: &str) -> Failure {
-    Failure::unknown(format!("there is no sync {id}"), "`catalog-sync sync history` lists them")
 }
 
 /// Applies what was held, as far as it still holds.
