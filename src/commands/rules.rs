@@ -11,6 +11,7 @@ use super::request::Answer;
 use super::{App, Failure};
 use crate::config::Integration;
 use crate::correlate::{Lint, Rules, Side};
+use crate::engine::preview::fields::Rewritten;
 use crate::engine::preview::{Changed, Deadline, Short, lint, preview};
 use crate::error::escape_control;
 use crate::model::Action;
@@ -126,6 +127,28 @@ pub struct PreviewRow {
     pub why: String,
 }
 
+/// A linked entity into which the next sync would write other values.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct RewrittenRow {
+    /// Linked to it.
+    pub repository: RepositoryName,
+    /// Its ref.
+    pub entity: String,
+    /// What would be written otherwise.
+    pub fields: Vec<RewrittenField>,
+}
+
+/// A field of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct RewrittenField {
+    /// `$.metadata.description`.
+    pub path: String,
+    /// What a sync by the rules in force leaves there; `null`: nothing.
+    pub now: Option<serde_json::Value>,
+    /// What a sync by the rules previewed leaves there.
+    pub then: Option<serde_json::Value>,
+}
+
 /// Precision and recall.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Quality {
@@ -161,6 +184,12 @@ pub struct RulesPreview {
     pub changes: Vec<ChangeCount>,
     /// Which, sorted by their ids; at most as many as were asked for.
     pub rows: Vec<PreviewRow>,
+    /// Into how many linked entities the next sync would write other values.
+    #[serde(default)]
+    pub rewritten: u64,
+    /// Which, sorted by repository; at most as many as were asked for.
+    #[serde(default)]
+    pub rewritten_rows: Vec<RewrittenRow>,
     /// Of how many repositories people said where they belong: imported by hand, chosen, set aside, unlinked, undone.
     pub judged_by_people: u64,
     /// How good the rules in force are by that.
@@ -285,6 +314,19 @@ async fn of_one(app: &App, integration: &Integration, rules: &Rules, limit: usiz
         rows.push(PreviewRow { repository, now: now.map(recommended), then: then.map(recommended), why });
     }
     rows.sort_by(|a, b| a.repository.full_name.cmp(&b.repository.full_name));
+    let mut rewritten_rows = Vec::with_capacity(found.rewriting.first.len());
+    for Rewritten { repo, entity, fields } in found.rewriting.first {
+        let known = app.store.record(&parts.key, &repo).await?;
+        let repository = known.map_or_else(|| super::nameless(&repo), |(known, _)| (&known.repository).into());
+        let field = |one: crate::engine::preview::fields::RewrittenField| RewrittenField {
+            path: one.path.to_string(),
+            now: one.now,
+            then: one.then,
+        };
+        let fields = fields.into_iter().map(field).collect();
+        rewritten_rows.push(RewrittenRow { repository, entity: entity.to_string(), fields });
+    }
+    rewritten_rows.sort_by(|a, b| (&a.repository.full_name, &a.entity).cmp(&(&b.repository.full_name, &b.entity)));
     let mut findings = unmatched(&integration.name, &found.lint);
     findings.extend(advice(rules));
     Ok(RulesPreview {
@@ -295,6 +337,8 @@ async fn of_one(app: &App, integration: &Integration, rules: &Rules, limit: usiz
         changed: found.counts.values().sum(),
         changes: found.counts.into_iter().map(|((now, then), count)| ChangeCount { now, then, count }).collect(),
         rows,
+        rewritten: found.rewriting.entities,
+        rewritten_rows,
         judged_by_people: found.judged_by_people,
         quality_now: found.now.into(),
         quality_then: found.then.into(),

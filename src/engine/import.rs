@@ -131,6 +131,11 @@ pub struct Material {
 }
 
 impl Material {
+    /// Of a repository and an entity whose fields are evaluated already.
+    pub(super) fn of(chosen: Chosen, entity: Option<Entity>, fields: Vec<Mapped>) -> Self {
+        Self { chosen, entity, fields, many: false }
+    }
+
     /// As planning takes it.
     pub fn wanted<'a>(&'a self, parts: &'a Parts) -> Wanted<'a> {
         let target = match (&self.chosen.aim, &self.entity) {

@@ -1,11 +1,14 @@
 //! What changed rules would change, on what is stored and on the catalog as it is now; no request is sent (P3.9, P3.10).
 
+pub mod fields;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
 use serde_json::Value;
 
+use self::fields::{Rewriting, rewriting};
 use super::judge::{self, BATCH, Bench};
 use super::{Stop, survey};
 use crate::assemble::Parts;
@@ -55,6 +58,8 @@ pub struct Preview {
     pub counts: BTreeMap<(Option<Action>, Option<Action>), u64>,
     /// By repository, at most as many as were asked for.
     pub changed: Vec<Changed>,
+    /// What would be written otherwise into entities that are linked.
+    pub rewriting: Rewriting,
     /// Of how many repositories people said where they belong.
     pub judged_by_people: u64,
     /// The rules in force, by what people said.
@@ -127,6 +132,7 @@ pub async fn preview(
         now: now.measured,
         then: new.measured,
         lint: selected.lint(then),
+        rewriting: rewriting(parts, then, store, &world, limit, deadline).await?,
         ..Preview::default()
     };
     let mut before: HashMap<RepoKey, Option<Short>> = now.verdicts.into_iter().collect();

@@ -84,6 +84,49 @@ fn changed_rules_are_previewed_without_a_request_p3_9() {
     assert_eq!((&same[0]["changed"], &same[0]["quality_now"]), (&json!(0), &same[0]["quality_then"]));
 }
 
+// P3.9: what is previewed of fields is what the next sync writes, and nothing is told of what stays.
+#[test]
+fn changed_fields_are_previewed_as_they_are_written_p3_9() {
+    let bench = bench();
+    bench.file(
+        "labels.yaml",
+        "\
+entity: repository
+correlation:
+  - { ingested: $.name, operator: equals, catalog: $.metadata.name }
+fields:
+  - { ingested: $.slug, catalog: $.metadata.labels.repo }
+",
+    );
+    let files = bench.files("catalog");
+    let preview = &bench.json(&["rules", "preview", "labels.yaml"])[0];
+    assert_eq!(bench.files("catalog"), files, "looking writes nothing");
+    // The label of mailer says so already.
+    assert_eq!(preview["rewritten"], 1, "{preview:#}");
+    assert_eq!(preview["rewritten_rows"][0]["repository"]["full_name"], "acme/pay");
+    assert_eq!(
+        preview["rewritten_rows"][0]["fields"],
+        json!([{"path": "$.metadata.labels.repo", "now": null, "then": "pay"}])
+    );
+    insta::assert_snapshot!(bench.run(&["rules", "preview", "labels.yaml"]).ok().stdout, @r"
+    acme: 0 of 5 repositories would be judged otherwise than by bitbucket-cloud (5 entities)
+    by what people said of 3 repositories: precision 50.0 % → 50.0 %, recall 50.0 % → 50.0 %
+      right of proposed 1/2 → 1/2, found of confirmed 1/2 → 1/2
+
+    1 linked entity: the next sync would write other values into it
+    ENTITY                 REPOSITORY  FIELD                   NOW  THEN
+    component:default/pay  acme/pay    $.metadata.labels.repo  –    pay
+    ");
+    bench.integration("rules: ./labels.yaml");
+    let record = bench.sync_exits(4);
+    bench.run(&["sync", "approve", text(&record, "/id"), "--yes"]).ok();
+    let now = bench.files("catalog");
+    let changed: Vec<_> = now.iter().filter(|(path, text)| files.get(*path) != Some(*text)).collect();
+    assert_eq!(changed.len(), 1, "{changed:?}");
+    assert!(bench.read("catalog/pay.yaml").contains("repo: pay"), "{}", bench.read("catalog/pay.yaml"));
+    assert_eq!(bench.json(&["rules", "preview", "labels.yaml"])[0]["rewritten"], 0);
+}
+
 // P3.9, security.md "API": a bad or too large text is refused, with its lines.
 #[test]
 fn what_cannot_be_previewed_is_refused_p3_9() {

@@ -98,6 +98,44 @@ fn preview(screen: &Screen, preview: &RulesPreview) -> String {
     if shown < preview.changed {
         text.push_str(&format!("\n{} more: `--limit N`", preview.changed - shown));
     }
+    if preview.rewritten > 0 {
+        text.push_str(&rewritten(screen, preview));
+    }
+    text
+}
+
+/// What the next sync would write otherwise into entities that are linked.
+fn rewritten(screen: &Screen, preview: &RulesPreview) -> String {
+    let (entities, sync) = match preview.rewritten {
+        1 => ("linked entity", "it"),
+        _ => ("linked entities", "them"),
+    };
+    let mut text = format!("\n\n{} {entities}: the next sync would write other values into {sync}", preview.rewritten);
+    let value = |value: &Option<serde_json::Value>| match value {
+        None => or_dash(None::<&str>),
+        Some(serde_json::Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+    };
+    let rows = preview.rewritten_rows.iter().flat_map(|row| row.fields.iter().map(move |field| (row, field)));
+    if !preview.rewritten_rows.is_empty() {
+        text.push('\n');
+        text.push_str(&screen.table(
+            ["ENTITY", "REPOSITORY", "FIELD", "NOW", "THEN"],
+            rows.map(|(row, field)| {
+                [
+                    row.entity.clone().into(),
+                    row.repository.full_name.clone().into(),
+                    field.path.clone().into(),
+                    value(&field.now).into(),
+                    value(&field.then).into(),
+                ]
+            }),
+        ));
+    }
+    let shown = preview.rewritten_rows.len() as u64;
+    if shown < preview.rewritten {
+        text.push_str(&format!("\n{} more: `--limit N`", preview.rewritten - shown));
+    }
     text
 }
 

@@ -59,6 +59,10 @@ struct Shown {
     changes: Vec<Change>,
     rows: Vec<Row>,
     more: Option<String>,
+    /// How many linked entities the next sync would write otherwise; `None`: none.
+    rewritten: Option<String>,
+    written: Vec<Written>,
+    more_written: Option<String>,
     judged: String,
     precision: (String, String),
     recall: (String, String),
@@ -76,6 +80,15 @@ struct Row {
     now: Side,
     then: Side,
     why: String,
+}
+
+/// A field of a linked entity that the next sync would write otherwise.
+struct Written {
+    entity: String,
+    href: String,
+    path: String,
+    now: String,
+    then: String,
 }
 
 struct Side {
@@ -207,6 +220,10 @@ fn told(asked: &Asked, h: &Head, preview: &RulesPreview, before: &str, after: &s
     let unified = similar::TextDiff::from_lines(before, after).unified_diff().to_string();
     Shown {
         lead: match preview.changed {
+            0 if preview.rewritten > 0 => format!(
+                "No recommendation would change for {}.",
+                super::words::count(preview.repositories, "repository", "repositories")
+            ),
             0 => format!(
                 "Nothing would change for {}.",
                 super::words::count(preview.repositories, "repository", "repositories")
@@ -238,8 +255,36 @@ fn told(asked: &Asked, h: &Head, preview: &RulesPreview, before: &str, after: &s
             0 => None,
             more => Some(format!("and {} more", thousands(more))),
         },
+        rewritten: (preview.rewritten > 0).then(|| {
+            let entities = super::words::count(preview.rewritten, "linked entity", "linked entities");
+            format!("Fields: the next sync would write other values into {entities}")
+        }),
+        written: preview
+            .rewritten_rows
+            .iter()
+            .flat_map(|row| row.fields.iter().map(move |field| (row, field)))
+            .map(|(row, field)| Written {
+                entity: row.entity.clone(),
+                href: asked.entity_path(&row.entity, &h.name),
+                path: field.path.clone(),
+                now: value(field.now.as_ref()),
+                then: value(field.then.as_ref()),
+            })
+            .collect(),
+        more_written: match preview.rewritten.saturating_sub(preview.rewritten_rows.len() as u64) {
+            0 => None,
+            more => Some(format!("and {} more", thousands(more))),
+        },
         judged: format!("{} that people decided about", thousands(preview.judged_by_people)),
         precision: both(|quality| quality.precision),
         recall: both(|quality| quality.recall),
+    }
+}
+
+fn value(value: Option<&serde_json::Value>) -> String {
+    match value {
+        None => "–".to_owned(),
+        Some(serde_json::Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
     }
 }

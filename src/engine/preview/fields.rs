@@ -1,0 +1,154 @@
+//! What changed rules about fields would write into linked entities (P3.9): the plans of both sets of rules, beside each
+//! other.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use super::{BATCH, Deadline, Stop, World};
+use crate::assemble::Parts;
+use crate::correlate::Rules;
+use crate::engine::import::{Chosen, Material};
+use crate::model::{EntityRef, Link, RepoKey};
+use crate::plan::{self, Edit, FieldPath, Inputs, Work};
+use crate::store::Store;
+
+/// A linked entity into which the next sync would write other values.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rewritten {
+    /// Linked to it.
+    pub repo: RepoKey,
+    /// Which.
+    pub entity: EntityRef,
+    /// What would be written otherwise.
+    pub fields: Vec<RewrittenField>,
+}
+
+/// A field of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RewrittenField {
+    /// Which.
+    pub path: FieldPath,
+    /// What a sync by the rules in force leaves there; `None`: nothing.
+    pub now: Option<Value>,
+    /// What a sync by the rules previewed leaves there.
+    pub then: Option<Value>,
+}
+
+/// How many entities, and the first of them by repository, at most as many as were asked for.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Rewriting {
+    /// All.
+    pub entities: u64,
+    /// Some.
+    pub first: Vec<Rewritten>,
+}
+
+/// One link under both sets of rules.
+struct Pair {
+    link: Link,
+    document: Value,
+    now: Material,
+    then: Material,
+}
+
+/// Plans what both sets of rules do to the entities that are linked; what stands in the way of one stands in the way of
+/// the other.
+///
+/// # Errors
+/// The store's, the catalog's; that it takes too long.
+pub(super) async fn rewriting(
+    parts: &Parts,
+    rules: &Rules,
+    store: &dyn Store,
+    world: &World,
+    limit: usize,
+    deadline: Deadline,
+) -> Result<Rewriting, Stop> {
+    let mut links = store.links(parts.catalog.name()).await?;
+    links.sort_by(|a, b| (&a.repo, &a.entity).cmp(&(&b.repo, &b.entity)));
+    let mut found = Rewriting::default();
+    let mut pairs = Vec::new();
+    for link in &links {
+        deadline.check()?;
+        pairs.extend(pair(parts, rules, store, link).await?);
+        if pairs.len() >= BATCH {
+            compare(parts, world, &links, std::mem::take(&mut pairs), limit, &mut found);
+        }
+    }
+    compare(parts, world, &links, pairs, limit, &mut found);
+    Ok(found)
+}
+
+/// `None`: another integration's, gone, or the same under both.
+async fn pair(parts: &Parts, rules: &Rules, store: &dyn Store, link: &Link) -> Result<Option<Pair>, Stop> {
+    let Some((known, record)) = store.record(&parts.key, &link.repo).await? else { return Ok(None) };
+    let (now, then) = (parts.rules.mapped(&record.raw), rules.mapped(&record.raw));
+    if now == then || !known.presence.is_served() {
+        return Ok(None);
+    }
+    let Some(entity) = parts.catalog.entity(&link.entity).await? else { return Ok(None) };
+    let document = entity.document.clone();
+    let of = |fields| Material::of(Chosen::update(known.clone(), link.clone()), Some(entity.clone()), fields);
+    Ok(Some(Pair { link: link.clone(), document, now: of(now), then: of(then) }))
+}
+
+fn compare(parts: &Parts, world: &World, links: &[Link], pairs: Vec<Pair>, limit: usize, found: &mut Rewriting) {
+    if pairs.is_empty() {
+        return;
+    }
+    let now = edits(parts, world, links, pairs.iter().map(|pair| &pair.now));
+    let then = edits(parts, world, links, pairs.iter().map(|pair| &pair.then));
+    for Pair { link, document, .. } in pairs {
+        let of = |edits: &HashMap<EntityRef, Edit>| edits.get(&link.entity).map(|edit| edit.applied(&document));
+        let (now_document, then_document) = (of(&now), of(&then));
+        let mut paths: Vec<&FieldPath> = Vec::new();
+        for edit in [&now, &then].into_iter().filter_map(|edits| edits.get(&link.entity)) {
+            paths.extend(edit.fields.iter().filter(|field| !field.is_mark).map(|field| &field.path));
+        }
+        paths.sort();
+        paths.dedup();
+        let fields: Vec<RewrittenField> = paths
+            .into_iter()
+            .map(|path| {
+                let at = |other: &Option<Value>| path.get(other.as_ref().unwrap_or(&document)).cloned();
+                RewrittenField { path: path.clone(), now: at(&now_document), then: at(&then_document) }
+            })
+            .filter(|field| field.now != field.then)
+            .collect();
+        if fields.is_empty() {
+            continue;
+        }
+        found.entities += 1;
+        if found.first.len() < limit {
+            found.first.push(Rewritten { repo: link.repo, entity: link.entity, fields });
+        }
+    }
+}
+
+fn edits<'a>(
+    parts: &Parts,
+    world: &World,
+    links: &[Link],
+    material: impl Iterator<Item = &'a Material>,
+) -> HashMap<EntityRef, Edit> {
+    let abilities = parts.catalog.abilities();
+    let wanted: Vec<plan::Wanted<'_>> = material.map(|one| one.wanted(parts)).collect();
+    let plan = plan::plan(&Inputs {
+        wanted: &wanted,
+        abilities: &abilities,
+        taken: &world.reading.entity_refs,
+        duplicates: &world.reading.duplicates,
+        unreadable: &world.reading.unreadable,
+        claimed: &world.reading.claimed,
+        marks: &world.reading.marks,
+        links,
+        decisions: &world.decisions,
+        chosen: plan::Chosen::ByHand,
+    });
+    let edit = |step: plan::Step| match step.work {
+        Work::Edit(edit) => Some((step.entity, edit)),
+        Work::Register(_) => None,
+    };
+    plan.steps.into_iter().filter_map(edit).collect()
+}
