@@ -117,6 +117,14 @@ impl<R: Sorted> Table<R> {
             let by = |one: &u32, other: &u32| {
                 place(slots, *one, *column, integration, words).cmp(&place(slots, *other, *column, integration, words))
             };
+            // Few find their places one by one; of many, one walk over all that are there costs less.
+            if new.len() <= 1 + order.len() / 512 {
+                for slot in &new {
+                    let at = order.partition_point(|before| by(before, slot).is_lt());
+                    order.insert(at, *slot);
+                }
+                continue;
+            }
             new.sort_unstable_by(by);
             // Two sorted runs: a stable sort finds and merges them.
             order.extend_from_slice(&new);
