@@ -263,7 +263,7 @@ pub(super) fn choose(
 
 /// Whether a person ends this link, and was interrupted: its tombstone stands, the link is not gone yet. Nothing is
 /// written into its entity any more, which may be as it was before already (P4.11).
-fn is_on_its_way_out(link: &Link, decisions: &[Decision]) -> bool {
+pub(super) fn is_on_its_way_out(link: &Link, decisions: &[Decision]) -> bool {
     decisions.iter().any(|decision| {
         decision.repo == link.repo && decision.at >= link.imported_at && decision.kind.lets_go(link.entity.as_str())
     })

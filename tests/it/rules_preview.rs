@@ -127,6 +127,71 @@ fields:
     assert_eq!(bench.json(&["rules", "preview", "labels.yaml"])[0]["rewritten"], 0);
 }
 
+/// Rules by name that write these fields.
+fn rules_with(fields: &str) -> String {
+    format!(
+        "\
+entity: repository
+correlation:
+  - {{ ingested: $.name, operator: equals, catalog: $.metadata.name }}
+fields:
+{fields}"
+    )
+}
+
+// P3.9: also of fields that no rule names any more, and of values that a sync leaves alone: every file that changes is
+// named with what it says afterwards, and no other.
+#[test]
+fn a_preview_of_fields_is_what_the_sync_does_p3_9() {
+    const SOURCE: &str = "$.metadata.annotations['backstage.io/source-location']";
+    let bench = bench();
+    let source = |url: &str| format!("  - {{ value: \"url:{url}\", catalog: \"{SOURCE}\", when: always }}\n");
+    let tags = "  - { ingested: $.slug, catalog: $.metadata.tags, mode: add }\n";
+    let (now, then) = (format!("{}{tags}", source("https://a.test/")), source("https://b.test/"));
+    bench.file("now.yaml", &rules_with(&now));
+    bench.file("then.yaml", &rules_with(&then));
+    bench.integration("rules: ./now.yaml");
+    let record = bench.sync_exits(4);
+    bench.run(&["sync", "approve", text(&record, "/id"), "--yes"]).ok();
+    bench.run(&["discovered", "import", "--all", "--yes"]).ok();
+    bench.sync();
+    // One of them is somebody else's by now.
+    let pay = bench.read("catalog/pay.yaml");
+    let href = pay.lines().find(|line| line.contains("source-location")).expect("it was written");
+    bench.file("catalog/pay.yaml", &pay.replace(href, "    backstage.io/source-location: url:https://hand.test/mine"));
+    bench.sync();
+
+    let preview = &bench.json(&["rules", "preview", "then.yaml"])[0];
+    let before = bench.files("catalog");
+    bench.integration("rules: ./then.yaml");
+    let record = bench.sync_exits(4);
+    bench.run(&["sync", "approve", text(&record, "/id"), "--yes"]).ok();
+    bench.sync();
+    let after = bench.files("catalog");
+    let changed: Vec<&String> = after.keys().filter(|path| before.get(*path) != after.get(*path)).collect();
+    let documents: Vec<(&String, Value)> =
+        after.iter().map(|(path, text)| (path, serde_yaml::from_slice(text).expect("YAML"))).collect();
+    let mut named = Vec::new();
+    for row in preview["rewritten_rows"].as_array().expect("rows") {
+        let name = text(row, "/entity").rsplit('/').next().expect("a name");
+        let of_it = |document: &&(&String, Value)| document.1.pointer("/metadata/name") == Some(&json!(name));
+        let (path, document) = documents.iter().find(of_it).expect("its file");
+        for field in row["fields"].as_array().expect("fields") {
+            let key = text(field, "/path");
+            let place = match key {
+                "$.metadata.tags" => "/metadata/tags",
+                _ => "/metadata/annotations/backstage.io~1source-location",
+            };
+            assert_eq!(document.pointer(place).unwrap_or(&Value::Null), &field["then"], "{key} of {path}: {preview:#}");
+        }
+        named.push(*path);
+    }
+    named.sort();
+    assert_eq!(changed, named, "{preview:#}");
+    assert!(named.len() >= 4, "{named:?}");
+    assert!(bench.read("catalog/pay.yaml").contains("hand.test/mine"), "a sync leaves it alone");
+}
+
 // P3.9, security.md "API": a bad or too large text is refused, with its lines.
 #[test]
 fn what_cannot_be_previewed_is_refused_p3_9() {

@@ -89,8 +89,10 @@ impl<R: Sorted> Table<R> {
             let id_of = |slot: &u32| self.slots[*slot as usize].as_ref().map_or("", Sorted::id);
             let from = by_id.partition_point(|slot| id_of(slot) < *id);
             for slot in by_id[from..].iter().take_while(|slot| id_of(slot) == *id) {
-                dropped[*slot as usize] = true;
-                are_dropped.push(*slot);
+                // A slot that became free twice would be given to two rows.
+                if !std::mem::replace(&mut dropped[*slot as usize], true) {
+                    are_dropped.push(*slot);
+                }
             }
         }
         for slot in &are_dropped {

@@ -115,6 +115,7 @@ fn repository(
     known.presence = match random.random_range(0..6) {
         0 => Presence::Excluded { filter: "exclude: x-*".to_owned() },
         1 => Presence::Gone,
+        2 => Presence::Moved { to: "labs/elsewhere".to_owned() },
         _ => Presence::Present,
     };
     (known, world::raw(&key))

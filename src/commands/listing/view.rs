@@ -1,7 +1,7 @@
 //! The lists of one integration in memory, and how they are renewed: what the store says has changed is read again,
 //! nothing else.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasher, BuildHasherDefault};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -164,8 +164,10 @@ async fn renew(app: &App, integration: &Integration, kept: &Kept) -> Result<(), 
             *kept.view.write().unwrap_or_else(PoisonError::into_inner) = Some(view);
             return Ok(());
         }
-        Some(repositories) => repositories.into_iter().chain(moved).collect::<Vec<_>>(),
+        // Each once, also one that was found elsewhere and changed: its rows replace each other.
+        Some(repositories) => repositories.into_iter().chain(moved).collect::<BTreeSet<_>>(),
     };
+    let renewed: Vec<RepoKey> = renewed.into_iter().collect();
     let mut listed = Vec::new();
     for some in renewed.chunks(AT_ONCE) {
         listed.extend(app.store.listed(&key, ListedOf::These(some.to_vec())).await?);

@@ -9,8 +9,9 @@ use super::{BATCH, Deadline, Stop, World};
 use crate::assemble::Parts;
 use crate::correlate::Rules;
 use crate::engine::import::{Chosen, Material};
+use crate::engine::update::is_on_its_way_out;
 use crate::model::{EntityRef, Link, RepoKey};
-use crate::plan::{self, Edit, FieldPath, Inputs, Work};
+use crate::plan::{self, Edit, FieldPath, Guard, Inputs, Work};
 use crate::store::Store;
 
 /// A linked entity into which the next sync would write other values.
@@ -69,7 +70,7 @@ pub(super) async fn rewriting(
     links.sort_by(|a, b| (&a.repo, &a.entity).cmp(&(&b.repo, &b.entity)));
     let mut found = Rewriting::default();
     let mut pairs = Vec::new();
-    for link in &links {
+    for link in links.iter().filter(|link| !is_on_its_way_out(link, &world.decisions)) {
         deadline.check()?;
         pairs.extend(pair(parts, rules, store, link).await?);
         if pairs.len() >= BATCH {
@@ -103,8 +104,9 @@ fn compare(parts: &Parts, world: &World, links: &[Link], pairs: Vec<Pair>, limit
         let of = |edits: &HashMap<EntityRef, Edit>| edits.get(&link.entity).map(|edit| edit.applied(&document));
         let (now_document, then_document) = (of(&now), of(&then));
         let mut paths: Vec<&FieldPath> = Vec::new();
+        // Ours as well: a field that no rule names any more goes back to what we put there by ourselves.
         for edit in [&now, &then].into_iter().filter_map(|edits| edits.get(&link.entity)) {
-            paths.extend(edit.fields.iter().filter(|field| !field.is_mark).map(|field| &field.path));
+            paths.extend(edit.fields.iter().map(|field| &field.path));
         }
         paths.sort();
         paths.dedup();
@@ -144,11 +146,14 @@ fn edits<'a>(
         marks: &world.reading.marks,
         links,
         decisions: &world.decisions,
-        chosen: plan::Chosen::ByHand,
+        // As a sync does it: by hand, values would be replaced that a sync leaves alone.
+        chosen: plan::Chosen::Unattended { guard: Guard::BLAST_RADIUS, rules_changed: false, decisions_lost: false },
     });
     let edit = |step: plan::Step| match step.work {
         Work::Edit(edit) => Some((step.entity, edit)),
         Work::Register(_) => None,
     };
-    plan.steps.into_iter().filter_map(edit).collect()
+    // What a guard holds is written once somebody approves it.
+    let held = plan.held.into_iter().filter_map(|held| held.step);
+    plan.steps.into_iter().chain(held).filter_map(edit).collect()
 }

@@ -5,7 +5,7 @@
 //! so is what belongs to this machine. An import reads it packed by gzip as well.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::io::{BufRead, BufReader, BufWriter, ErrorKind, Read, Write};
 use std::path::Path;
 
 use flate2::Compression;
@@ -27,6 +27,9 @@ const FORMAT: u32 = 1;
 
 /// What is read or written between two looks at the clock of others.
 const CHUNK_BYTES: usize = 1024 * 1024;
+
+/// A longer line is no record: the largest, a plan that waits for approval, has a step for each entity of the catalog.
+const LINE_BYTES: u64 = 512 * 1024 * 1024;
 
 /// How a packed export begins (RFC 1952).
 const PACKED: [u8; 2] = [0x1f, 0x8b];
@@ -205,11 +208,7 @@ pub(super) async fn import(store: &SledStore, input: &mut (dyn BufRead + Send)) 
         tree.db.flush().map_err(failed("flush")).map(drop)
     });
     begun.await?;
-    let is_packed = input.fill_buf().is_ok_and(|beginning| beginning.starts_with(&PACKED));
-    let result = match is_packed {
-        true => import_lines(store, &mut BufReader::new(MultiGzDecoder::new(input))).await,
-        false => import_lines(store, input).await,
-    };
+    let result = import_text(store, input).await;
     let tree = store.tree.clone();
     let is_whole = result.is_ok();
     let ended = blocking(move || {
@@ -269,14 +268,15 @@ fn read_chunk(input: &mut (dyn BufRead + Send), number: &mut u64) -> Result<Chun
     let mut bytes = 0;
     while bytes < CHUNK_BYTES {
         let mut line = Vec::new();
-        let read = input
-            .read_until(b'\n', &mut line)
-            .map_err(|source| StoreError::Io { doing: format!("read line {}", *number + 1), source })?;
+        let read = input.take(LINE_BYTES).read_until(b'\n', &mut line).map_err(|error| not_read(*number + 1, error))?;
         if read == 0 {
             chunk.ended = true;
             break;
         }
         *number += 1;
+        if read as u64 == LINE_BYTES && !line.ends_with(b"\n") {
+            return Err(fault(*number, "no record of a store is as long as this line"));
+        }
         bytes += read;
         chunk.lines.push((*number, line));
     }
@@ -285,6 +285,28 @@ fn read_chunk(input: &mut (dyn BufRead + Send), number: &mut u64) -> Result<Chun
 
 fn fault(number: u64, message: impl AsRef<str>) -> StoreError {
     StoreError::Malformed { place: format!("line {number}"), message: escape_control(message.as_ref()) }
+}
+
+/// The lines of a plain or a packed export.
+async fn import_text(store: &SledStore, input: &mut (dyn BufRead + Send)) -> Result<u64, StoreError> {
+    let mut beginning = Vec::with_capacity(PACKED.len());
+    let two = u64::try_from(PACKED.len()).unwrap_or_default();
+    (&mut *input).take(two).read_to_end(&mut beginning).map_err(|error| not_read(1, error))?;
+    let mut whole = beginning.as_slice().chain(input);
+    match beginning == PACKED {
+        true => import_lines(store, &mut BufReader::new(MultiGzDecoder::new(whole))).await,
+        false => import_lines(store, &mut whole).await,
+    }
+}
+
+/// A packed file says itself when it is damaged; everything else is the disk's.
+fn not_read(number: u64, error: std::io::Error) -> StoreError {
+    match error.kind() {
+        ErrorKind::InvalidInput | ErrorKind::InvalidData | ErrorKind::UnexpectedEof => {
+            fault(number, format!("the packed export is damaged here: {error}"))
+        }
+        _ => StoreError::Io { doing: format!("read line {number}"), source: error },
+    }
 }
 
 async fn import_lines(store: &SledStore, input: &mut (dyn BufRead + Send)) -> Result<u64, StoreError> {

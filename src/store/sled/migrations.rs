@@ -50,9 +50,11 @@ fn migration_key() -> Vec<u8> {
     Key::in_book(META).text("migration").bytes()
 }
 
-/// Where the export of a store of schema `found` lies.
+/// Where the export of a store of schema `found` goes: an earlier one, of before somebody went back, stays as it is.
 fn backup(tree: &Tree, found: u32) -> PathBuf {
-    tree.path.join(format!("schema-{found}.jsonl.gz"))
+    let first = tree.path.join(format!("schema-{found}.jsonl.gz"));
+    let more = (2..).map(|number| tree.path.join(format!("schema-{found}-{number}.jsonl.gz")));
+    std::iter::once(first).chain(more).find(|path| !path.exists()).unwrap_or_default()
 }
 
 /// Brings a store of schema `found` to [`SCHEMA`]; does nothing to one that is there.
@@ -64,6 +66,8 @@ pub(super) fn carry_out(tree: &Tree, found: u32) -> Result<(), StoreError> {
         Some(under_way) => under_way.at,
         None if found == SCHEMA => return Ok(()),
         None => {
+            // Half an import is nobody's data, and no reason to keep an export of it.
+            write(tree, export::drop_broken_import)?;
             back_up(tree, found)?;
             found
         }

@@ -100,7 +100,39 @@ async fn a_packed_export_that_breaks_off_is_refused_p7_5() {
     let empty = exported(&other).await;
     let refused = other.import(&mut &packed[..packed.len() / 2]).await.expect_err("half of it");
     assert!(refused.to_string().contains("line"), "{refused}");
+    assert!(refused.mend().expect("a mend").contains("an export that is whole"), "{:?}", refused.mend());
     assert_eq!(exported(&other).await, empty);
+    // Bytes that come one at a time are the same file.
+    let mut slowly = BufReader::with_capacity(1, packed.as_slice());
+    other.import(&mut slowly).await.expect("imports");
+}
+
+/// Whoever goes back and comes again has both exports.
+#[tokio::test]
+async fn an_export_of_before_stays_p7_10() {
+    let scratch = TempDir::new().expect("a temporary folder");
+    let path = scratch.path().join("store");
+    older(&path, 3).await;
+    drop(open(&path).await);
+    let first = fs::read(backup(&path)).expect("reads");
+    for entry in fs::read_dir(&path).expect("lists").flatten() {
+        let one = entry.path();
+        match one == backup(&path) {
+            true => {}
+            false if one.is_dir() => fs::remove_dir_all(&one).expect("removes"),
+            false => fs::remove_file(&one).expect("removes"),
+        }
+    }
+    // An import that broke off, by the older program.
+    {
+        let db = ::sled::open(&path).expect("opens");
+        db.insert(meta("schema"), codec::encode(&1_u32).expect("encodes")).expect("writes");
+        db.insert(meta("importing"), codec::encode(&true).expect("encodes")).expect("writes");
+        db.flush().expect("flushes");
+    }
+    drop(open(&path).await);
+    assert!(fs::read(backup(&path)).expect("reads") == first, "the first one is as it was");
+    assert!(path.join("schema-1-2.jsonl.gz").exists());
 }
 
 #[tokio::test]
