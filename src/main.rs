@@ -108,9 +108,9 @@ fn failed(report: &Report, code: u8) -> ExitCode {
 
 fn log(global: &Global, is_sidecar: bool) {
     let level = match (global.quiet, global.verbose, is_sidecar) {
-        (true, _, _) => "error",
-        (_, 0, false) => "catalog_sync=warn,error",
-        (_, 0, true) | (_, 1, _) => "catalog_sync=info,warn",
+        (true, _, _) => "error,rustls_platform_verifier=off",
+        (_, 0, false) => "catalog_sync=warn,error,rustls_platform_verifier=off",
+        (_, 0, true) | (_, 1, _) => "catalog_sync=info,warn,rustls_platform_verifier=off",
         (_, 2, _) => "catalog_sync=debug,info",
         _ => "trace",
     };

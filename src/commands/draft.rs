@@ -90,6 +90,7 @@ pub struct Drafted {
 
 pub(super) async fn integration(app: &App, draft: &IntegrationDraft) -> Result<Answer, Failure> {
     let (mut drafted, config) = sketched(app, draft)?;
+    drafted.is_writable &= drafted.faults.is_empty();
     if let Some(config) = config {
         let secrets = app.assembler.secrets();
         let lacking = config.lacking_secrets(secrets);

@@ -84,16 +84,25 @@ pub(super) async fn export(store: &SledStore, out: &mut (dyn Write + Send), of: 
 /// cannot be read, and so are not in it.
 pub(super) fn back_up(tree: &Tree, to: &Path, schema: u32) -> Result<Vec<StoreError>, StoreError> {
     let part = to.with_extension("part");
+    let written = back_up_in(tree, &part, to, schema);
+    if written.is_err() {
+        // On a full disk it would only be in the way; the next try makes it anew.
+        let _ = fs::remove_file(&part);
+    }
+    written
+}
+
+fn back_up_in(tree: &Tree, part: &Path, to: &Path, schema: u32) -> Result<Vec<StoreError>, StoreError> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let file = options.open(&part).map_err(not_written)?;
+    let file = options.open(part).map_err(not_written)?;
     let mut out = GzEncoder::new(BufWriter::new(file), Compression::fast());
     let unreadable = write_backup(tree, &mut out, schema)?;
     let file = out.finish().map_err(not_written)?.into_inner().map_err(|error| not_written(error.into_error()))?;
     file.sync_all().map_err(not_written)?;
-    fs::rename(&part, to).map_err(not_written)?;
+    fs::rename(part, to).map_err(not_written)?;
     let folder = to.parent().map_or(Ok(()), |folder| File::open(folder).and_then(|folder| folder.sync_all()));
     folder.map_err(not_written)?;
     Ok(unreadable)
