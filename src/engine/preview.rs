@@ -10,9 +10,9 @@ use serde_json::Value;
 
 use self::fields::{Rewriting, rewriting};
 use super::judge::{self, BATCH, Bench};
+use super::survey::Survey;
 use super::{Stop, survey};
 use crate::assemble::Parts;
-use crate::catalog::Reading;
 use crate::correlate::{EntityFacts, Lint, Rules, Selected, correlate_until};
 use crate::error::Report;
 use crate::model::{Action, Decision, Entity, EntityRef, Link, Recommendation, RepoKey, Unseen, WrittenField};
@@ -94,7 +94,7 @@ fn too_long() -> Stop {
 
 /// What does not depend on the rules.
 struct World {
-    reading: Reading,
+    survey: Survey,
     links: Vec<Link>,
     decisions: Vec<Decision>,
     truths: Arc<BTreeMap<RepoKey, Truth>>,
@@ -192,11 +192,11 @@ fn is_same(now: Option<&Short>, then: Option<&Short>) -> bool {
 }
 
 async fn world(parts: &Parts, store: &dyn Store) -> Result<World, Stop> {
-    let reading = survey::read(parts.catalog.as_ref(), store).await?;
-    let links = judge::links(parts, store, &reading).await?;
+    let survey = survey::look(parts.catalog.as_ref(), store).await?;
+    let links = judge::links(parts, store, &survey.reading).await?;
     let decisions = store.decisions(parts.catalog.name()).await?;
     let written = links.iter().map(|link| (link.entity.clone(), link.written.clone())).collect();
-    Ok(World { truths: Arc::new(truths(&links, &decisions)), reading, links, decisions, written })
+    Ok(World { truths: Arc::new(truths(&links, &decisions)), survey, links, decisions, written })
 }
 
 async fn judged(
@@ -213,8 +213,8 @@ async fn judged(
         standings: Vec::new(),
         entities: Vec::new(),
         others: judge::others(parts, store).await?,
-        taken: world.reading.unreadable.iter().cloned().collect(),
-        claimed: world.reading.claimed.clone(),
+        taken: world.survey.reading.unreadable.iter().cloned().collect(),
+        claimed: world.survey.reading.claimed.clone(),
         links: world.links.clone(),
         decisions: world.decisions.clone(),
     };

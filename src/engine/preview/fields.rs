@@ -9,9 +9,9 @@ use super::{BATCH, Deadline, Stop, World};
 use crate::assemble::Parts;
 use crate::correlate::Rules;
 use crate::engine::import::{Chosen, Material};
-use crate::engine::update::is_on_its_way_out;
+use crate::engine::update::{is_on_its_way_out, plan_of};
 use crate::model::{EntityRef, Link, RepoKey};
-use crate::plan::{self, Edit, FieldPath, Guard, Inputs, Work};
+use crate::plan::{self, Edit, FieldPath, Guard, Work};
 use crate::store::Store;
 
 /// A linked entity into which the next sync would write other values.
@@ -45,12 +45,12 @@ pub struct Rewriting {
     pub first: Vec<Rewritten>,
 }
 
-/// One link under both sets of rules.
-struct Pair {
-    link: Link,
-    document: Value,
-    now: Material,
-    then: Material,
+/// Links with their documents, and what both sets of rules want of them, in the same order.
+#[derive(Default)]
+struct Both {
+    links: Vec<(Link, Value)>,
+    now: Vec<Material>,
+    then: Vec<Material>,
 }
 
 /// Plans what both sets of rules do to the entities that are linked; what stands in the way of one stands in the way of
@@ -69,38 +69,40 @@ pub(super) async fn rewriting(
     let mut links = store.links(parts.catalog.name()).await?;
     links.sort_by(|a, b| (&a.repo, &a.entity).cmp(&(&b.repo, &b.entity)));
     let mut found = Rewriting::default();
-    let mut pairs = Vec::new();
+    let mut both = Both::default();
     for link in links.iter().filter(|link| !is_on_its_way_out(link, &world.decisions)) {
         deadline.check()?;
-        pairs.extend(pair(parts, rules, store, link).await?);
-        if pairs.len() >= BATCH {
-            compare(parts, world, &links, std::mem::take(&mut pairs), limit, &mut found);
+        add(&mut both, parts, rules, store, link).await?;
+        if both.links.len() >= BATCH {
+            compare(parts, world, &links, std::mem::take(&mut both), limit, &mut found);
         }
     }
-    compare(parts, world, &links, pairs, limit, &mut found);
+    compare(parts, world, &links, both, limit, &mut found);
     Ok(found)
 }
 
-/// `None`: another integration's, gone, or the same under both.
-async fn pair(parts: &Parts, rules: &Rules, store: &dyn Store, link: &Link) -> Result<Option<Pair>, Stop> {
-    let Some((known, record)) = store.record(&parts.key, &link.repo).await? else { return Ok(None) };
+/// Not another integration's, not one that is gone, and not where both want the same.
+async fn add(both: &mut Both, parts: &Parts, rules: &Rules, store: &dyn Store, link: &Link) -> Result<(), Stop> {
+    let Some((known, record)) = store.record(&parts.key, &link.repo).await? else { return Ok(()) };
     let (now, then) = (parts.rules.mapped(&record.raw), rules.mapped(&record.raw));
     if now == then || !known.presence.is_served() {
-        return Ok(None);
+        return Ok(());
     }
-    let Some(entity) = parts.catalog.entity(&link.entity).await? else { return Ok(None) };
-    let document = entity.document.clone();
-    let of = |fields| Material::of(Chosen::update(known.clone(), link.clone()), Some(entity.clone()), fields);
-    Ok(Some(Pair { link: link.clone(), document, now: of(now), then: of(then) }))
+    let Some(entity) = parts.catalog.entity(&link.entity).await? else { return Ok(()) };
+    both.links.push((link.clone(), entity.document.clone()));
+    let chosen = Chosen::update(known, link.clone());
+    both.now.push(Material::of(chosen.clone(), Some(entity.clone()), now));
+    both.then.push(Material::of(chosen, Some(entity), then));
+    Ok(())
 }
 
-fn compare(parts: &Parts, world: &World, links: &[Link], pairs: Vec<Pair>, limit: usize, found: &mut Rewriting) {
-    if pairs.is_empty() {
+fn compare(parts: &Parts, world: &World, links: &[Link], both: Both, limit: usize, found: &mut Rewriting) {
+    if both.links.is_empty() {
         return;
     }
-    let now = edits(parts, world, links, pairs.iter().map(|pair| &pair.now));
-    let then = edits(parts, world, links, pairs.iter().map(|pair| &pair.then));
-    for Pair { link, document, .. } in pairs {
+    let now = edits(parts, world, links, &both.now);
+    let then = edits(parts, world, links, &both.then);
+    for (link, document) in both.links {
         let of = |edits: &HashMap<EntityRef, Edit>| edits.get(&link.entity).map(|edit| edit.applied(&document));
         let (now_document, then_document) = (of(&now), of(&then));
         let mut paths: Vec<&FieldPath> = Vec::new();
@@ -128,32 +130,15 @@ fn compare(parts: &Parts, world: &World, links: &[Link], pairs: Vec<Pair>, limit
     }
 }
 
-fn edits<'a>(
-    parts: &Parts,
-    world: &World,
-    links: &[Link],
-    material: impl Iterator<Item = &'a Material>,
-) -> HashMap<EntityRef, Edit> {
-    let abilities = parts.catalog.abilities();
-    let wanted: Vec<plan::Wanted<'_>> = material.map(|one| one.wanted(parts)).collect();
-    let plan = plan::plan(&Inputs {
-        wanted: &wanted,
-        abilities: &abilities,
-        taken: &world.reading.entity_refs,
-        duplicates: &world.reading.duplicates,
-        unreadable: &world.reading.unreadable,
-        claimed: &world.reading.claimed,
-        marks: &world.reading.marks,
-        links,
-        decisions: &world.decisions,
-        // As a sync does it: by hand, values would be replaced that a sync leaves alone.
-        chosen: plan::Chosen::Unattended { guard: Guard::BLAST_RADIUS, rules_changed: false, decisions_lost: false },
-    });
+/// As a sync does it: by hand, values would be replaced that a sync leaves alone. What a guard holds is written once
+/// somebody approves it.
+fn edits(parts: &Parts, world: &World, links: &[Link], material: &[Material]) -> HashMap<EntityRef, Edit> {
+    let chosen = plan::Chosen::Unattended { guard: Guard::BLAST_RADIUS, rules_changed: false, decisions_lost: false };
+    let plan = plan_of(parts, &world.survey, material, links, &world.decisions, chosen);
     let edit = |step: plan::Step| match step.work {
         Work::Edit(edit) => Some((step.entity, edit)),
         Work::Register(_) => None,
     };
-    // What a guard holds is written once somebody approves it.
     let held = plan.held.into_iter().filter_map(|held| held.step);
     plan.steps.into_iter().chain(held).filter_map(edit).collect()
 }
