@@ -13,8 +13,9 @@ pub enum Rules {
     Check(RulesCheck),
     /// What a rules file would change, on what is stored, without a request
     ///
-    /// Counts and a list of repositories that would be judged otherwise than by the rules in force, and precision and recall
-    /// of both by what people imported, chose and set aside.
+    /// Counts and a list of repositories that would be judged otherwise than by the rules in force, precision and recall
+    /// of both by what people imported, chose and set aside, and the fields of linked entities that the next sync would
+    /// write otherwise.
     #[command(after_help = "\
 Example:
   catalog-sync rules preview ./rules/acme.yaml --integration acme")]

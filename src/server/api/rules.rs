@@ -25,7 +25,7 @@ pub(super) fn routes() -> Vec<Route> {
         post("/rules/preview", preview)
             .does(
                 TAG,
-                "What rules would change against the stored data, without a request to Bitbucket; and how well they agree with what people decided.",
+                "What rules would change against the stored data, without a request to Bitbucket: recommendations, and fields of linked entities; and how well they agree with what people decided.",
                 "rules preview",
             )
             .only_for(For::Anyone),
