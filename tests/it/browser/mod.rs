@@ -5,6 +5,7 @@ mod accessible;
 mod config;
 mod deciding;
 mod driver;
+mod pages;
 mod pictures;
 mod scripts_off;
 mod walks;

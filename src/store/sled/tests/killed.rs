@@ -167,7 +167,7 @@ fn kill(mut child: Child, mut writes: u32, turns: u32) -> Acknowledged {
 
 /// Whether a store was left in the middle of carrying over.
 fn is_between(folder: &Path) -> bool {
-    let db = sled::Config::default().path(folder).open().expect("opens");
+    let db = bare_sled(folder);
     db.scan_prefix([books::MOVES]).next().is_some()
 }
 

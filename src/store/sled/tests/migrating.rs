@@ -125,7 +125,7 @@ async fn an_export_of_before_stays_p7_10() {
     }
     // An import that broke off, by the older program.
     {
-        let db = ::sled::open(&path).expect("opens");
+        let db = bare_sled(&path);
         db.insert(meta("schema"), codec::encode(&1_u32).expect("encodes")).expect("writes");
         db.insert(meta("importing"), codec::encode(&true).expect("encodes")).expect("writes");
         db.flush().expect("flushes");
@@ -145,7 +145,7 @@ async fn a_store_that_cannot_be_exported_is_not_touched_p7_10() {
     let refused = SledStore::open(&path, &Clock::System).await.expect_err("no export, no migration");
     assert!(matches!(&refused, StoreError::Io { .. }), "{refused:?}");
     {
-        let db = ::sled::open(&path).expect("opens");
+        let db = bare_sled(&path);
         let schema = db.get(meta("schema")).expect("reads").expect("is there");
         assert_eq!(codec::decode::<u32>(&schema), Ok(1));
     }
@@ -160,7 +160,7 @@ async fn a_damaged_record_stays_as_it_is_p7_10() {
     let path = scratch.path().join("store");
     older(&path, 3).await;
     {
-        let db = ::sled::open(&path).expect("opens");
+        let db = bare_sled(&path);
         db.insert(keys::Key::in_book(books::PLANS).text("01PLAN-acme").bytes(), &[7]).expect("writes");
         db.flush().expect("flushes");
     }
@@ -177,7 +177,7 @@ async fn a_migration_goes_on_where_it_was_cut_off_p7_10() {
     let exported = older(&path, 30).await;
     // Claimed and exported, and half of the step taken: what a program that writes the next schema would find too.
     {
-        let db = ::sled::open(&path).expect("opens");
+        let db = bare_sled(&path);
         db.insert(meta("schema"), codec::encode(&open::SCHEMA).expect("encodes")).expect("writes");
         db.insert(meta("migration"), codec::encode(&serde_json::json!({ "at": 1 })).expect("encodes")).expect("writes");
         for entry in db.scan_prefix([books::DELIVERIES_WAITING]).take(11).collect::<Vec<_>>() {
@@ -218,7 +218,7 @@ async fn a_killed_migration_is_finished_p7_10() {
         child.kill().expect("kills");
         child.wait().expect("ended");
         {
-            let db = ::sled::open(&folder).expect("opens");
+            let db = bare_sled(&folder);
             between += u32::from(db.contains_key(meta("migration")).expect("reads"));
             let schema = db.get(meta("schema")).expect("reads").expect("is there");
             before += u32::from(codec::decode::<u32>(&schema) == Ok(1));

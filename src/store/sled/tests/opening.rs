@@ -68,7 +68,7 @@ async fn a_newer_store_is_refused_p7_10() {
 #[tokio::test]
 async fn a_foreign_database_is_refused() {
     let scratch = TempDir::new().expect("a temporary folder");
-    let foreign = ::sled::open(scratch.path()).expect("opens");
+    let foreign = bare_sled(scratch.path());
     foreign.insert(b"someone", b"else's").expect("writes");
     foreign.flush().expect("flushes");
     drop(foreign);
