@@ -35,6 +35,7 @@ pub mod weeks;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use futures::future::BoxFuture;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
@@ -143,13 +144,21 @@ impl From<CatalogError> for Failure {
 
 /// Carries out one request.
 ///
+/// A future behind a pointer: a plain one would be compiled anew, with the whole engine within it, into each part of the
+/// program that asks.
+///
 /// # Errors
 /// [`Failure`] when nothing, or not the whole, could be done and there is no answer to show.
-pub async fn execute(
-    app: &App,
+pub fn execute<'a>(
+    app: &'a App,
     request: Request,
-    progress: &(dyn Fn(Progress) + Sync + Send),
-) -> Result<Answer, Failure> {
+    progress: &'a (dyn Fn(Progress) + Sync + Send),
+) -> BoxFuture<'a, Result<Answer, Failure>> {
+    Box::pin(audited(app, request, progress))
+}
+
+/// What was asked goes into the audit log, and what the caller may not see leaves the answer.
+async fn audited(app: &App, request: Request, progress: &(dyn Fn(Progress) + Sync + Send)) -> Result<Answer, Failure> {
     app.caller.may(&request)?;
     let entry = audit::begin(app, &request).await?;
     let result = carry_out(app, request, progress).await;

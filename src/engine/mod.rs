@@ -23,6 +23,7 @@ pub mod update;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
@@ -155,11 +156,16 @@ pub struct Synced {
     pub again: Vec<Touched>,
 }
 
-/// Runs one sync of the whole to its end, whatever that is, and records it.
+/// Runs one sync of the whole to its end, whatever that is, and records it. Behind a pointer, as
+/// [`execute`](crate::commands::execute) is.
 ///
 /// # Errors
 /// [`EngineError`] when it was not begun; everything later is in the record.
-pub async fn sync(run: &Run<'_>) -> Result<Synced, EngineError> {
+pub fn sync<'a>(run: &'a Run<'a>) -> BoxFuture<'a, Result<Synced, EngineError>> {
+    Box::pin(sync_whole(run))
+}
+
+async fn sync_whole(run: &Run<'_>) -> Result<Synced, EngineError> {
     let key = &run.parts.key;
     let lease = lease(run).await?;
     let started_at = run.clock.now();

@@ -63,11 +63,20 @@ pub async fn lease_to_look(
     }
 }
 
-/// Looks at these repositories, and records it.
+/// Looks at these repositories, and records it. Behind a pointer, as [`execute`](crate::commands::execute) is.
 ///
 /// # Errors
 /// The store's; everything else is in the record.
-pub async fn look(
+pub fn look<'a>(
+    run: &'a Run<'a>,
+    lease: &'a CrawlLease,
+    touched: &'a [Touched],
+    may_write: MayWrite<'a>,
+) -> BoxFuture<'a, Result<Synced, EngineError>> {
+    Box::pin(look_at(run, lease, touched, may_write))
+}
+
+async fn look_at(
     run: &Run<'_>,
     lease: &CrawlLease,
     touched: &[Touched],
